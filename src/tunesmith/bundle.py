@@ -1,0 +1,127 @@
+"""The artifact: a plain Hugging Face model directory that also says what it is and how it came about.
+
+Beside the model and tokenizer files stand `task.yaml`, `recipe.yaml` (what ran, resolved),
+`data_report.json`, `report.json`, `README.md` (the model card), and, written last, `manifest.json`
+with the format's version and the SHA-256 of every other file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith import __version__
+from tunesmith.config import read_config, write_config
+from tunesmith.errors import BundleError, ConfigError, Problem
+from tunesmith.files import read_json, sha256_file, staged_directory, write_json, write_text
+from tunesmith.model.load import Classifier, load_classifier
+from tunesmith.predict import Predictor
+from tunesmith.recipe import Recipe
+from tunesmith.task import Task
+
+__all__ = ["FORMAT", "Bundle", "is_bundle", "open_bundle", "write_bundle"]
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened and verified bundle."""
+
+    path: Path
+    task: Task
+    recipe: Recipe
+    manifest: Mapping[str, Any]
+
+    def predictor(self) -> Predictor:
+        """Load the model; texts are cut where they were cut in training."""
+        classifier = load_classifier(str(self.path), self.task.labels)
+        max_tokens = min(self.recipe.max_tokens or classifier.window, classifier.window)
+        return Predictor(classifier, max_tokens, self.recipe.micro_batch_tokens)
+
+    def read(self, name: str) -> Any:
+        """One of the bundle's JSON files, such as `report.json`."""
+        return read_json(self.path / name)
+
+
+def write_bundle(
+    path: Path,
+    classifier: Classifier,
+    *,
+    task: Task,
+    recipe: Recipe,
+    report: Mapping[str, Any],
+    data_report: Mapping[str, Any],
+    card: str,
+    overwrite: bool = False,
+) -> None:
+    """Write a bundle whole or not at all; raise StorageError where `path` exists or the disk is full."""
+    with staged_directory(path, overwrite=overwrite) as directory:
+        _save_model(directory, classifier, recipe)
+        write_config(directory / "task.yaml", task)
+        write_config(directory / "recipe.yaml", recipe)
+        write_json(directory / "report.json", dict(report))
+        write_json(directory / "data_report.json", dict(data_report))
+        write_text(directory / "README.md", card)
+        write_json(directory / _MANIFEST, _manifest(directory))
+
+
+def _save_model(directory: Path, classifier: Classifier, recipe: Recipe) -> None:
+    tokenizer = classifier.tokenizer
+    # `pipeline(…)(text, truncation=True)` then cuts where tunesmith cuts
+    tokenizer.model_max_length = recipe.max_tokens or classifier.window
+    classifier.model.save_pretrained(directory, safe_serialization=True)
+    tokenizer.save_pretrained(directory)
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    hashes = {path.name: sha256_file(path) for path in sorted(directory.iterdir()) if path.is_file()}
+    return {"format": FORMAT, "tunesmith": __version__, "files": hashes}
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether `path` looks like a bundle, damaged or not."""
+    return (path / _MANIFEST).is_file()
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Open a bundle and verify every file's hash.
+
+    Raises BundleError: no bundle, written by a later version, a file missing or changed.
+    """
+    manifest = _read_manifest(path)
+    problems = [fault for name, sha in manifest["files"].items() if (fault := _fault(path / name, sha))]
+    if problems:
+        raise BundleError(problems)
+    task, recipe = read_config(path / "task.yaml", Task), read_config(path / "recipe.yaml", Recipe)
+    return Bundle(path, task, recipe, manifest)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    if not is_bundle(path):
+        fix = "name the `model` directory of a finished run, such as runs/news/model"
+        raise BundleError(Problem("no-bundle", "this is no tunesmith model directory", str(path), fix))
+    where = str(path / _MANIFEST)
+    fix = "copy the directory again from where it was made, or train again"
+    try:
+        manifest = read_json(path / _MANIFEST)
+        version, files = int(manifest["format"]), dict(manifest["files"])
+    except (ConfigError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        raise BundleError(Problem("bundle-damaged", "the manifest cannot be read", where, fix)) from error
+    if version > FORMAT:
+        what = f"the bundle has format {version}, and this tunesmith ({__version__}) reads up to {FORMAT}"
+        fix = "upgrade tunesmith: pip install --upgrade tunesmith"
+        raise BundleError(Problem("bundle-version", what, where, fix))
+    return {**manifest, "files": files}
+
+
+def _fault(path: Path, sha256: str) -> Problem | None:
+    fix = "copy the directory again from where it was made, or train again"
+    if not path.is_file():
+        return Problem("bundle-damaged", "a file of the bundle is missing", str(path), fix)
+    if sha256_file(path) != sha256:
+        return Problem("bundle-damaged", "the file is not the one that was written", str(path), fix)
+    return None

@@ -1,0 +1,1 @@
+"""Prepare: read, check, mend and split labelled text."""

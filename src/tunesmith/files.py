@@ -1,0 +1,221 @@
+"""What lasts on disk: atomic writes, SHA-256, YAML and JSON that know their line numbers."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from tunesmith.errors import ConfigError, Problem, StorageError
+
+__all__ = [
+    "YamlDocument",
+    "atomic_file",
+    "read_json",
+    "read_yaml",
+    "refuse_existing",
+    "sha256_bytes",
+    "sha256_file",
+    "staged_directory",
+    "storage_errors",
+    "write_json",
+    "write_text",
+]
+
+_CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses about `path` into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(_storage_problem(path, error)) from error
+
+
+def _storage_problem(path: Path, error: OSError) -> Problem:
+    where = str(error.filename or path)
+    reason = error.strerror or str(error)
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            fix = "free some space, or name another place with --out; what was saved before is kept"
+            return Problem("disk-full", "there is no space left to write", where, fix)
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            fix = "choose a place you may use, or change its permissions"
+            return Problem("no-permission", f"access refused: {reason}", where, fix)
+        case errno.ENOENT:
+            return Problem("no-file", "no such file or directory", where, "check the path")
+        case _:
+            return Problem("storage", f"the system answered: {reason}", where, "check the path and the disk")
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Raise StorageError where `path` exists, holds something and may not be replaced."""
+    if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    fix = "name another place, or add --overwrite to replace it"
+    raise StorageError(Problem("exists", "this already exists and would be lost", str(path), fix))
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for bytes that appears at `path` only when the block ends well.
+
+    Written beside, flushed to disk, then renamed: a reader sees the old or the new, never half.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            with beside.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            beside.replace(path)
+            _sync_directory(path.parent)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give an empty directory that becomes `path`, whole, only when the block ends well.
+
+    Every file in it is flushed to disk before the rename; what stood at `path` is replaced
+    in two renames and removed last, so that a crash leaves the old or the new.
+    """
+    refuse_existing(path, overwrite)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        beside.mkdir()
+        try:
+            yield beside
+            _sync_tree(beside)
+            _swap(beside, path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
+    _sync_directory(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_tree(directory: Path) -> None:
+    for child in sorted(directory.rglob("*")):
+        if child.is_dir():
+            _sync_directory(child)
+        else:
+            with child.open("rb") as stream:
+                os.fsync(stream.fileno())
+    _sync_directory(directory)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_file(path) as stream:
+        stream.write(text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically; NaN and infinities are refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file; a syntax error names its line."""
+    with storage_errors(path):
+        text = path.read_text(encoding="utf-8")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"{path}:{error.lineno}"
+        raise ConfigError(Problem("bad-json", error.msg, where, "mend the JSON there")) from error
+
+
+def sha256_bytes(data: bytes) -> str:
+    """The SHA-256 of `data` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal, read in pieces."""
+    digest = hashlib.sha256()
+    with storage_errors(path), path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class YamlDocument:
+    """What a YAML file says, and the line of every key and list item (1-based)."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: dict[tuple[str | int, ...], int]
+
+    def where(self, key: tuple[str | int, ...]) -> str:
+        """`path:line` of the deepest part of `key` that the file holds."""
+        for length in range(len(key), 0, -1):
+            if key[:length] in self.lines:
+                return f"{self.path}:{self.lines[key[:length]]}"
+        return f"{self.path}:1"
+
+
+def read_yaml(path: Path) -> YamlDocument:
+    """Read a YAML mapping with safe types only; raise ConfigError with the line otherwise."""
+    with storage_errors(path):
+        text = path.read_text(encoding="utf-8-sig")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1 if mark else 1}"
+        what = str(getattr(error, "problem", None) or "this is not YAML")
+        raise ConfigError(Problem("bad-yaml", what, where, "mend the YAML there")) from error
+    if not isinstance(values, dict):
+        fix = "write `key: value` lines, as `tunesmith init` does"
+        raise ConfigError(Problem("bad-yaml", "the file is not a mapping", f"{path}:1", fix))
+    lines: dict[tuple[str | int, ...], int] = {}
+    _note_lines(node, (), lines)
+    return YamlDocument(path, values, lines)
+
+
+def _note_lines(
+    node: yaml.Node | None, key: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]
+) -> None:
+    match node:
+        case yaml.MappingNode():
+            for name, child in node.value:
+                lines[(*key, name.value)] = name.start_mark.line + 1
+                _note_lines(child, (*key, name.value), lines)
+        case yaml.SequenceNode():
+            for index, child in enumerate(node.value):
+                lines[(*key, index)] = child.start_mark.line + 1
+                _note_lines(child, (*key, index), lines)

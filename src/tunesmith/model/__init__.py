@@ -1,0 +1,1 @@
+"""Fine-tune, part one: base models and their tokens."""

@@ -1,0 +1,1 @@
+"""Make a base of one's own: raw text -> tokenizer and GPT."""

@@ -1,0 +1,130 @@
+"""Recipe: how it is to be learned; every default is resolved once and saved resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from tunesmith.config import Config
+
+__all__ = ["DataFacts", "Recipe", "resolve"]
+
+# tokens of a step are counted so that a step holds about this many examples
+_EXAMPLES_PER_STEP = 16
+# few steps teach little: small sets are seen more often, up to _MOST_EPOCHS
+_STEPS_AIMED_AT = 400
+_MOST_EPOCHS = 12
+
+
+class Recipe(Config):
+    """How it is to be learned. `null`: chosen from the data and the base when training starts."""
+
+    base: str = "embedded"
+    """Where to start: `embedded`, a local directory, or a hub name such as `openai-community/gpt2`."""
+
+    revision: str | None = None
+    """The commit, tag or branch of a hub base."""
+
+    learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    """The peak learning rate of AdamW."""
+
+    head_learning_rate_factor: float = Field(default=1.0, gt=0, le=1000)
+    """The new head learns this many times faster than the base."""
+
+    schedule: Literal["linear", "cosine"] = "linear"
+    """How the learning rate falls to zero after warm-up."""
+
+    warmup_fraction: float = Field(default=0.1, ge=0, lt=1)
+    """The share of all steps in which the learning rate rises from zero."""
+
+    epochs: int | None = Field(default=None, ge=1, le=1000)
+    """How often each training example is seen."""
+
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens a step: a step takes shuffled examples until this is reached."""
+
+    micro_batch_tokens: int = Field(default=8192, ge=1)
+    """Tokens, padding included, of one forward pass; a step is accumulated from such passes."""
+
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Longer texts are cut to this many tokens; at most the window of the base."""
+
+    weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW weight decay, on weight matrices only (not on norms and biases)."""
+
+    max_gradient_norm: float = Field(default=1.0, gt=0)
+    """Gradients are clipped to this norm."""
+
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Dropout in the base while training; null keeps what the base was made with."""
+
+    class_weights: Literal["none", "auto"] | None = None
+    """`auto` weighs labels by inverse frequency; null: `auto` where one has over 3 times another's rows."""
+
+    early_stopping: int = Field(default=3, ge=0)
+    """Stop after this many epochs without a better validation macro-F1; 0: never."""
+
+    validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
+    """The share of the training file kept for validation where no validation file is given."""
+
+    test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
+    """The share of the training file kept for the test where no test file is given."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """The number format of the forward pass; weights and optimizer stay fp32."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Decides the split, the batch order, the head's first weights and dropout."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What the defaults of a recipe depend on."""
+
+    examples: int
+    mean_tokens: float
+    longest_tokens: int
+    label_counts: tuple[int, ...]
+    window: int
+    """The most positions the base can read."""
+    parameters: int
+
+
+def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
+    """Replace every null by the value that will be used; the result is what a run saves."""
+    max_tokens = min(recipe.max_tokens or facts.window, facts.window)
+    mean_tokens = min(facts.mean_tokens, max_tokens)
+    batch_tokens = recipe.batch_tokens or max(1, round(_EXAMPLES_PER_STEP * mean_tokens))
+    return recipe.model_copy(
+        update={
+            "max_tokens": max_tokens,
+            "batch_tokens": batch_tokens,
+            "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
+            "learning_rate": recipe.learning_rate or _learning_rate(facts.parameters),
+            "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
+        }
+    )
+
+
+def _epochs(steps_per_epoch: float) -> int:
+    return max(3, min(_MOST_EPOCHS, round(_STEPS_AIMED_AT / max(1.0, steps_per_epoch))))
+
+
+def _learning_rate(parameters: int) -> float:
+    # smaller models bear, and need, larger steps
+    match parameters:
+        case count if count < 20_000_000:
+            return 1e-3
+        case count if count < 60_000_000:
+            return 3e-4
+        case count if count < 500_000_000:
+            return 5e-5
+        case _:
+            return 2e-5
+
+
+def _class_weights(label_counts: tuple[int, ...]) -> Literal["none", "auto"]:
+    present = [count for count in label_counts if count]
+    return "auto" if present and max(present) > 3 * min(present) else "none"

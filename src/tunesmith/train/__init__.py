@@ -1,0 +1,1 @@
+"""Fine-tune, part two: batches, checkpoints and the loop."""

@@ -1,0 +1,311 @@
+"""The loop, on accelerate: one loop for every task, method and device."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunesmith.errors import DataError, Problem
+from tunesmith.model.encode import micro_batches
+from tunesmith.train.batches import Plan, Rows
+from tunesmith.train.checkpoint import Checkpoint, Checkpoints
+from tunesmith.train.memory import keep_freed_memory
+from tunesmith.train.objective import Objective
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Fitted", "Interrupted", "LoopSettings", "Progress", "fit", "learning_rate_at"]
+
+# a killed run loses at most this much work
+_CHECKPOINT_SECONDS = 120.0
+_LOGGED_STEPS = 200
+
+
+class Interrupted(Exception):  # noqa: N818 (it is no error: the user asked for it)
+    """The user stopped the run; a checkpoint of the last whole step is on disk."""
+
+    def __init__(self, step: int, total_steps: int) -> None:
+        self.step = step
+        self.total_steps = total_steps
+        super().__init__(f"stopped after step {step} of {total_steps}")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where training stands; losses are means of what they are measured on."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    train_loss: float
+    learning_rate: float
+    tokens_per_second: float
+    validation: Mapping[str, float] | None = None
+    """What `evaluate` found, where it ran after this step."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """The part of a recipe that the loop needs, all of it resolved."""
+
+    learning_rate: float
+    schedule: Literal["linear", "cosine"]
+    warmup_fraction: float
+    micro_batch_tokens: int
+    weight_decay: float
+    max_gradient_norm: float
+    precision: Literal["fp32", "bf16"]
+    seed: int
+    early_stopping: int
+    head_learning_rate_factor: float = 1.0
+    evaluations_per_epoch: int = 1
+
+
+@dataclass(slots=True)
+class _State:
+    """What changes from step to step besides weights and optimizer."""
+
+    step: int = 0
+    best_step: int = 0
+    best_score: float | None = None
+    evaluations_since_best: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """How training went; the model holds the best weights when `fit` returns."""
+
+    step: int
+    best_step: int
+    seconds: float
+    tokens: int
+    history: list[dict[str, float]]
+    stopped_early: bool
+
+
+def learning_rate_at(step: int, total_steps: int, settings: LoopSettings) -> float:
+    """The learning rate of one step: a rise over the warm-up, then a fall to zero."""
+    warmup = round(settings.warmup_fraction * total_steps)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    done = (step - warmup) / max(1, total_steps - warmup)
+    if settings.schedule == "linear":
+        return settings.learning_rate * (1 - done)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def fit(
+    model: Any,
+    objective: Objective,
+    plan: Plan,
+    settings: LoopSettings,
+    *,
+    evaluate: Callable[[Any], Mapping[str, float]],
+    checkpoints: Checkpoints,
+    resume: bool = False,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Fitted:
+    """Train `model` in place and leave it with the weights that `evaluate` scored best.
+
+    `evaluate(model)` returns figures, of which `score` (higher is better) chooses the best weights.
+    With `resume`, goes on from the newest whole checkpoint. `should_stop` is asked after each step:
+    where it answers True, a checkpoint is written and Interrupted raised.
+    """
+    keep_freed_memory()
+    loop = _Loop(model, objective, plan, settings, checkpoints)
+    if resume:
+        loop.restore()
+    return loop.run(evaluate, on_progress, should_stop)
+
+
+class _Loop:
+    def __init__(
+        self, model: Any, objective: Objective, plan: Plan, settings: LoopSettings, checkpoints: Checkpoints
+    ) -> None:
+        from accelerate import Accelerator
+
+        precision = "bf16" if settings.precision == "bf16" else "no"
+        self.accelerator = Accelerator(mixed_precision=precision)
+        self.settings, self.plan, self.objective = settings, plan, objective
+        self.checkpoints, self.state = checkpoints, _State()
+        self.model, self.optimizer = self.accelerator.prepare(model, _optimizer(model, settings))
+        self._saved_at = time.monotonic()
+
+    def run(
+        self,
+        evaluate: Callable[[Any], Mapping[str, float]],
+        on_progress: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
+    ) -> Fitted:
+        for step, epoch, rows in self.plan.steps_from(self.state.step):
+            if self._is_over():
+                break
+            loss, learning_rate = self._timed_step(step, rows)
+            validation = self._evaluate(evaluate, epoch) if self._is_evaluation(step + 1) else None
+            on_progress(self._progress(epoch, loss, learning_rate, validation))
+            self._save_when_due(validation is not None, should_stop())
+        return self._finish()
+
+    def _timed_step(self, step: int, rows: Rows) -> tuple[float, float]:
+        started = time.monotonic()
+        learning_rate = learning_rate_at(step, self.plan.total_steps, self.settings)
+        loss = self._step(step, rows, learning_rate)
+        state = self.state
+        state.step = step + 1
+        state.seconds += time.monotonic() - started
+        state.tokens += int(self.objective.lengths[rows].sum())
+        state.loss_sum += loss
+        state.loss_steps += 1
+        self._log_step(learning_rate)
+        return loss, learning_rate
+
+    def _step(self, step: int, rows: Rows, learning_rate: float) -> float:
+        """One optimizer step over `rows`; returns the mean loss before it."""
+        import torch
+
+        # dropout is a function of (seed, step): a resumed run draws what an uninterrupted one would
+        torch.manual_seed(self.settings.seed * 1_000_003 + step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate * group["factor"]
+        self.model.train()
+        total = 0.0
+        weight = self.objective.weight(rows.tolist())
+        lengths = self.objective.lengths[rows].tolist()
+        for group in micro_batches(lengths, self.settings.micro_batch_tokens):
+            with self.accelerator.autocast():
+                loss = self.objective.loss(self.model, rows[group].tolist())
+            # divided by the weight of the whole step: accumulation changes nothing
+            self.accelerator.backward(loss / weight)
+            total += float(loss.detach())
+        self._check_finite(total, step)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.max_gradient_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return total / weight
+
+    def _check_finite(self, loss: float, step: int) -> None:
+        if not math.isfinite(loss):
+            fix = "lower the learning rate; the last checkpoint is kept"
+            what = f"the loss became {loss} at step {step + 1}"
+            raise DataError(Problem("bad-loss", what, str(self.checkpoints.directory), fix))
+
+    def _is_evaluation(self, done: int) -> bool:
+        every = max(1, self.plan.steps_per_epoch // self.settings.evaluations_per_epoch)
+        return done == self.plan.total_steps or (done % self.plan.steps_per_epoch) % every == 0
+
+    def _evaluate(self, evaluate: Callable[[Any], Mapping[str, float]], epoch: int) -> Mapping[str, float]:
+        self.model.eval()
+        figures = evaluate(self.accelerator.unwrap_model(self.model))
+        state = self.state
+        state.evaluations_since_best += 1
+        if state.best_score is None or figures["score"] > state.best_score:
+            state.best_score, state.best_step, state.evaluations_since_best = figures["score"], state.step, 0
+            self.checkpoints.save_best(state.step, self._weights())
+        row = {"step": state.step, "epoch": epoch + 1, "train_loss": state.loss_sum / state.loss_steps}
+        state.history.append({**row, **{k: v for k, v in figures.items() if k != "score"}})
+        state.loss_sum, state.loss_steps = 0.0, 0
+        return figures
+
+    def _log_step(self, learning_rate: float) -> None:
+        every = max(1, self.plan.total_steps // _LOGGED_STEPS)
+        if self.state.step % every == 0:
+            mean = self.state.loss_sum / self.state.loss_steps
+            self.state.history.append(
+                {"step": self.state.step, "running_train_loss": mean, "learning_rate": learning_rate}
+            )
+
+    def _is_over(self) -> bool:
+        patience = self.settings.early_stopping
+        return bool(patience) and self.state.evaluations_since_best >= patience
+
+    def _progress(
+        self, epoch: int, loss: float, learning_rate: float, validation: Mapping[str, float] | None
+    ) -> Progress:
+        speed = self.state.tokens / max(1e-9, self.state.seconds)
+        total = self.plan.total_steps
+        return Progress(self.state.step, total, epoch + 1, loss, learning_rate, speed, validation)
+
+    def _save_when_due(self, evaluated: bool, stop: bool) -> None:
+        if evaluated or stop or time.monotonic() - self._saved_at > _CHECKPOINT_SECONDS:
+            self._save()
+        if stop and self.state.step < self.plan.total_steps:
+            raise Interrupted(self.state.step, self.plan.total_steps)
+
+    def _save(self) -> None:
+        state = asdict(self.state)
+        checkpoint = Checkpoint(self.state.step, self._weights(), self._moments(), state)
+        self.checkpoints.save(checkpoint)
+        self._saved_at = time.monotonic()
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        model = self.accelerator.unwrap_model(self.model)
+        # named_parameters lists tied weights once, as safetensors wants them
+        return {name: value.detach().cpu().contiguous() for name, value in model.named_parameters()}
+
+    def _moments(self) -> dict[str, torch.Tensor]:
+        moments: dict[str, torch.Tensor] = {}
+        for name, value in self.accelerator.unwrap_model(self.model).named_parameters():
+            for key, moment in self.optimizer.state[value].items():
+                moments[f"{key}/{name}"] = moment.detach().cpu().contiguous()
+        return moments
+
+    def restore(self) -> None:
+        """Go back to the newest whole checkpoint, or to the start where there is none."""
+        checkpoint = self.checkpoints.newest()
+        if checkpoint is None:
+            return
+        kept = {name: checkpoint.state[name] for name in asdict(self.state)}
+        self.state = _State(**kept)
+        parameters = dict(self.accelerator.unwrap_model(self.model).named_parameters())
+        _copy_into(parameters, checkpoint.model)
+        for key, moment in checkpoint.optimizer.items():
+            kind, name = key.split("/", 1)
+            self.optimizer.state[parameters[name]][kind] = moment.to(parameters[name].device)
+
+    def _finish(self) -> Fitted:
+        state = self.state
+        if state.best_step and state.best_step != state.step:
+            parameters = dict(self.accelerator.unwrap_model(self.model).named_parameters())
+            _copy_into(parameters, self.checkpoints.best(state.best_step))
+        self.model.eval()
+        early = state.step < self.plan.total_steps
+        return Fitted(state.step, state.best_step, state.seconds, state.tokens, state.history, early)
+
+
+def _copy_into(parameters: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor]) -> None:
+    import torch
+
+    assert parameters.keys() == values.keys(), "the checkpoint is of another model"
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(values[name])
+
+
+def _optimizer(model: Any, settings: LoopSettings) -> Any:
+    """AdamW; decay on matrices only, and a learning rate of its own for the head."""
+    import torch
+
+    groups: dict[tuple[bool, bool], list[Any]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            key = (parameter.ndim >= 2, name.startswith("score."))
+            groups.setdefault(key, []).append(parameter)
+    described = [
+        {
+            "params": parameters,
+            "weight_decay": settings.weight_decay if is_matrix else 0.0,
+            "factor": settings.head_learning_rate_factor if is_head else 1.0,
+        }
+        for (is_matrix, is_head), parameters in groups.items()
+    ]
+    return torch.optim.AdamW(described, lr=settings.learning_rate, fused=True)

@@ -1,0 +1,103 @@
+"""What a model is trained on: rows -> summed loss, so that the loop can divide by a step's whole weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tunesmith.model.encode import Encoded, pad
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Classification", "LanguageModelling", "Objective", "label_weights"]
+
+
+class Objective(Protocol):
+    """A training set as the loop sees it: rows by number."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(rows,) tokens of each row."""
+        ...
+
+    def weight(self, rows: Sequence[int]) -> float:
+        """What the summed loss of `rows` is divided by."""
+        ...
+
+    def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
+        """The loss of one micro-batch, summed, a scalar."""
+        ...
+
+
+def label_weights(label_ids: Sequence[int], labels: int) -> npt.NDArray[np.float64]:
+    """(labels,) weights by inverse frequency whose mean over the rows is 1; 0 for a label without rows."""
+    counts = np.bincount(label_ids, minlength=labels)
+    present = int((counts > 0).sum())
+    return np.divide(len(label_ids), present * counts, out=np.zeros(labels), where=counts > 0)
+
+
+class Classification:
+    """Texts with one label each: weighted cross-entropy at the last token."""
+
+    def __init__(
+        self,
+        encoded: Encoded,
+        label_ids: Sequence[int],
+        pad_token_id: int,
+        weights: npt.NDArray[np.float64],
+    ) -> None:
+        self._encoded = encoded
+        self._label_ids = np.asarray(label_ids, np.int64)
+        self._pad_token_id = pad_token_id
+        self._row_weights = weights[self._label_ids]  # (rows,)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(rows,) tokens of each row."""
+        return self._encoded.lengths
+
+    def weight(self, rows: Sequence[int]) -> float:
+        """The summed class weight of `rows`."""
+        return float(self._row_weights[np.asarray(rows)].sum())
+
+    def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
+        """The weighted cross-entropy of `rows`, summed."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        ids, mask = pad([self._encoded[row] for row in rows], self._pad_token_id)
+        device = next(model.parameters()).device
+        logits = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits  # (rows, labels)
+        target = torch.from_numpy(self._label_ids[np.asarray(rows)]).to(device)  # (rows,)
+        weight = torch.from_numpy(self._row_weights[np.asarray(rows)]).to(device, torch.float32)
+        return (cross_entropy(logits.float(), target, reduction="none") * weight).sum()
+
+
+class LanguageModelling:
+    """Blocks of running text: cross-entropy of every next token."""
+
+    def __init__(self, blocks: npt.NDArray[np.uint16 | np.int32]) -> None:
+        self._blocks = blocks  # (blocks, window)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(rows,) tokens of each block."""
+        return np.full(len(self._blocks), self._blocks.shape[1], np.int64)
+
+    def weight(self, rows: Sequence[int]) -> float:
+        """How many tokens of `rows` are predicted: all but the first of each block."""
+        return float(len(rows) * (self._blocks.shape[1] - 1))
+
+    def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
+        """The cross-entropy of `rows` in nats, summed over tokens."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        device = next(model.parameters()).device
+        ids = torch.from_numpy(self._blocks[np.asarray(rows)].astype(np.int64)).to(device)  # (rows, window)
+        logits = model(input_ids=ids[:, :-1]).logits.float()  # (rows, window - 1, vocabulary)
+        return cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="sum")

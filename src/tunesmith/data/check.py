@@ -1,0 +1,134 @@
+"""Dataset -> DataReport: all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tunesmith.data.dataset import Dataset
+from tunesmith.data.facts import Facts, facts_of
+from tunesmith.data.label_checks import label_balance, label_variants, missing_labels, unknown_labels
+from tunesmith.data.text_checks import (
+    CountTokens,
+    TokenLengths,
+    empty_texts,
+    leaked_rows,
+    leaks,
+    repeats,
+    token_lengths,
+)
+from tunesmith.errors import DataError, Problem
+
+__all__ = ["DataReport", "TokenLengths", "check", "measure_tokens"]
+
+_RANKS = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What the data is like and what is wrong with it: errors first, then the most frequent first."""
+
+    rows: int
+    label_counts: dict[str, int]
+    token_lengths: TokenLengths | None
+    """None where no tokenizer was at hand."""
+    duplicates: int
+    """Rows whose text stands in an earlier row."""
+    leaks: int
+    """Rows whose text also stands in a held-out set."""
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether training may begin: nothing is worse than a warning."""
+        return all(problem.severity != "error" for problem in self.problems)
+
+    def raise_if_failed(self) -> DataReport:
+        """Raise DataError with every error, or give the report back."""
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        if errors:
+            raise DataError(errors)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values for JSON."""
+        return {"ok": self.ok, **asdict(self), "problems": [asdict(problem) for problem in self.problems]}
+
+
+def check(
+    dataset: Dataset,
+    *,
+    count_tokens: CountTokens | None = None,
+    window: int | None = None,
+    held_out: Mapping[str, Dataset] | None = None,
+    labels_given: bool = False,
+) -> DataReport:
+    """Find everything that makes training data unfit, or likely to disappoint.
+
+    `count_tokens` gives the tokens of each text and `window` the most that a model reads. `held_out` are the
+    named sets of texts kept from training. `labels_given` says that the user listed the task's labels: those
+    that look alike are then meant.
+    """
+    facts = facts_of(dataset)
+    held = {name: facts_of(other) for name, other in (held_out or {}).items()}
+    leaked = {name: leaked_rows(facts, other) for name, other in held.items()}
+    problems = [*_own_problems(facts, labels_given), *_held_out_problems(facts, held)]
+    for name, rows in leaked.items():
+        problems += leaks(facts, name, rows)
+    report = DataReport(
+        rows=len(dataset),
+        label_counts=dataset.label_counts,
+        token_lengths=None,
+        duplicates=facts.repeated.size,
+        leaks=np.unique(np.concatenate([np.arange(0), *leaked.values()])).size,
+        problems=_in_order(problems),
+    )
+    if count_tokens is None:
+        return report
+    return measure_tokens(report, dataset, count_tokens=count_tokens, window=window)
+
+
+def measure_tokens(
+    report: DataReport, dataset: Dataset, *, count_tokens: CountTokens, window: int | None = None
+) -> DataReport:
+    """The report with the token lengths of `dataset` and their problems; see `check`."""
+    if not len(dataset):
+        return report
+    lengths, problems = token_lengths(dataset, count_tokens, window)
+    return replace(report, token_lengths=lengths, problems=_in_order([*report.problems, *problems]))
+
+
+def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: (_RANKS[problem.severity], -problem.count)))
+
+
+def _own_problems(facts: Facts, labels_given: bool) -> list[Problem]:
+    task = facts.dataset.task
+    problems = [*facts.dataset.problems, *_row_problems(facts, "the data")]
+    if len(facts.dataset):
+        problems += [*repeats(facts), *label_balance(facts)]
+    if not labels_given:
+        problems += label_variants(facts)
+    if task.labels:
+        problems += unknown_labels(facts, task.labels)
+    return problems
+
+
+def _held_out_problems(train: Facts, held: Mapping[str, Facts]) -> list[Problem]:
+    problems: list[Problem] = []
+    trained = [label for label, count in train.counts.items() if count]
+    for name, facts in held.items():
+        problems += [*facts.dataset.problems, *_row_problems(facts, f"the {name} set")]
+        problems += unknown_labels(facts, trained, whose="the training data")
+    return problems
+
+
+def _row_problems(facts: Facts, name: str) -> list[Problem]:
+    if not len(facts.dataset):
+        return [
+            Problem("no-rows", f"{name} has no rows", "0 rows", "check the file, and what was left out of it")
+        ]
+    return [*empty_texts(facts), *missing_labels(facts)]

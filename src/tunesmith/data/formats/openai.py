@@ -1,0 +1,52 @@
+"""OpenAI fine-tuning rows -> text and label: chat `messages`, and the older `prompt` and `completion`."""
+
+from __future__ import annotations
+
+__all__ = ["flattened"]
+
+_NOT_THE_USERS = frozenset({"system", "developer"})
+
+
+def flattened(values: dict[str, object]) -> dict[str, object]:
+    """The cells with "text" and "label" added where they are an OpenAI row, else as they are."""
+    if "text" in values or "label" in values:
+        return values
+    match values:
+        case {"messages": [*messages]}:
+            text, label = _conversation(messages)
+        case {"prompt": str() as text, "completion": str() as completion}:
+            label = completion.strip()
+        case _:
+            return values
+    return {**values, "text": text, "label": label}
+
+
+def _conversation(messages: list[object]) -> tuple[str, str | None]:
+    """What was said before the assistant's last word, and that word, None where it is not the last."""
+    turns = [
+        (role, _content(message)) for message in messages if (role := _role(message)) not in _NOT_THE_USERS
+    ]
+    label = None
+    if turns and turns[-1][0] == "assistant":
+        label = turns.pop()[1].strip()
+    turns = [turn for turn in turns if turn[1]]
+    if len(turns) == 1:
+        return turns[0][1], label
+    return "\n".join(f"{role}: {content}" for role, content in turns), label
+
+
+def _role(message: object) -> str:
+    return str(message.get("role", "user")) if isinstance(message, dict) else "user"
+
+
+def _content(message: object) -> str:
+    """The words of a message; of a list of parts, those of its text parts."""
+    content = message.get("content") if isinstance(message, dict) else message
+    match content:
+        case str():
+            return content
+        case [*parts]:
+            texts = [part.get("text") for part in parts if isinstance(part, dict)]
+            return "\n".join(text for text in texts if isinstance(text, str))
+        case _:
+            return ""

@@ -1,0 +1,80 @@
+"""Problems that many rows share, told once with their first place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tunesmith.errors import DataError, Problem, Severity
+
+__all__ = ["ReadLog", "grouped", "refuse", "shown"]
+
+_SHOWN_CHARS = 60
+# what a lenient reader may go on after: the row is replaced or left out
+_FORGIVABLE = frozenset(
+    {"bad-cell", "bad-encoding", "bad-json", "not-text", "ragged-row", "several-labels", "unclosed-quote"}
+)
+
+
+def shown(value: str) -> str:
+    """A value in quotes as messages show it: escaped, and cut where it is long."""
+    return repr(value if len(value) <= _SHOWN_CHARS else value[: _SHOWN_CHARS - 1] + "…")
+
+
+def grouped(
+    code: str,
+    what: str,
+    where: str,
+    fix: str,
+    *,
+    column: str | None = None,
+    severity: Severity = "error",
+    count: int = 1,
+) -> Problem:
+    """One problem of `count` rows, of which the first stands at `where`."""
+    place = where if column is None else f'{where}, column "{column}"'
+    match count - 1:
+        case 0:
+            more = ""
+        case 1:
+            more = " (and 1 more row)"
+        case others:
+            more = f" (and {others:,} more rows)"
+    return Problem(code, what, place + more, fix, severity, count)
+
+
+def refuse(code: str, what: str, where: str | Path, fix: str) -> DataError:
+    """The error with which reading stops."""
+    return DataError(Problem(code, what, str(where), fix))
+
+
+class ReadLog:
+    """What reading takes for granted (`notes`) and finds wrong (`problems`), in memory that rows do not grow.
+
+    `strict` stops at the first fault instead; `lenient` makes warnings of what can be replaced or left out.
+    """
+
+    def __init__(self, *, strict: bool = False, lenient: bool = False) -> None:
+        assert not (strict and lenient), "a reader is strict or lenient, not both"
+        self.notes: list[str] = []
+        self._strict = strict
+        self._lenient = lenient
+        self._first: dict[str, tuple[str, str, str, Severity]] = {}
+        self._counts: dict[str, int] = {}
+
+    def fault(self, code: str, what: str, where: str, fix: str, severity: Severity = "error") -> None:
+        """Note one row's fault; raise DataError where the log is strict."""
+        if self._lenient and code in _FORGIVABLE:
+            severity = "warning"
+        if self._strict and severity == "error":
+            raise refuse(code, what, where, fix)
+        self._first.setdefault(code, (what, where, fix, severity))
+        self._counts[code] = self._counts.get(code, 0) + 1
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every kind of fault with its first place and its count, the most frequent first."""
+        found = [
+            grouped(code, what, where, fix, severity=severity, count=self._counts[code])
+            for code, (what, where, fix, severity) in self._first.items()
+        ]
+        return tuple(sorted(found, key=lambda problem: -problem.count))

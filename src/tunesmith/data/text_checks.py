@@ -1,0 +1,115 @@
+"""What is wrong with the texts of a dataset, or looks as if it were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunesmith.data.dataset import Dataset
+from tunesmith.data.facts import Facts, Rows
+from tunesmith.data.problems import grouped, shown
+from tunesmith.data.texts import EMPTY_KEY, text_batches
+from tunesmith.errors import Problem, Severity
+
+__all__ = ["CountTokens", "TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths"]
+
+CountTokens = Callable[[Sequence[str]], Sequence[int]]
+_FEWEST_TOKENS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLengths:
+    """How long the texts are, in tokens; `truncated_share` of them are longer than the window."""
+
+    mean: float
+    median: float
+    p95: float
+    longest: int
+    truncated_share: float | None
+
+
+def _of_texts(
+    dataset: Dataset, code: str, what: str, rows: Rows, fix: str, severity: Severity = "error"
+) -> Iterator[Problem]:
+    if rows.size:
+        where, column = dataset.where(int(rows[0])), dataset.task.text_column
+        yield grouped(code, what, where, fix, column=column, severity=severity, count=rows.size)
+
+
+def empty_texts(facts: Facts) -> Iterator[Problem]:
+    """Rows without a text."""
+    fix = "fill it in, or let `tunesmith check FILE --fix NEW_FILE` drop the row"
+    yield from _of_texts(facts.dataset, "empty-text", "the text is empty", facts.empty, fix)
+
+
+def repeats(facts: Facts) -> Iterator[Problem]:
+    """Texts that stand more than once: all of them, some of them, or under several labels."""
+    texts = np.unique(facts.keys[facts.keys != EMPTY_KEY]).size
+    if texts == 1 and len(facts.dataset) > 1:
+        what = f"all {len(facts.dataset):,} rows hold the same text"
+        fix = "name the right column with --text-column"
+        yield from _of_texts(facts.dataset, "all-duplicates", what, np.arange(len(facts.dataset)), fix)
+        return
+    yield from _contradictions(facts)
+    fix = "nothing need be done: equal texts never part in a split; `--fix` keeps the first of each"
+    what = "the text of an earlier row stands here again"
+    yield from _of_texts(facts.dataset, "duplicates", what, facts.repeated, fix, "warning")
+
+
+def _contradictions(facts: Facts) -> Iterator[Problem]:
+    rows = facts.contradictory
+    if not rows.size:
+        return
+    first = rows[0]
+    same = rows[(facts.keys[rows] == facts.keys[first]) & (facts.codes[rows] != facts.codes[first])]
+    one, other = (facts.labels[facts.codes[row]] for row in (first, same[0]))
+    what = f"the same text is {shown(one)} here and {shown(other)} at {facts.where(same[0])}"
+    fix = "decide which label is right; `--fix` drops every such text"
+    yield from _of_texts(facts.dataset, "conflicting-labels", what, rows, fix, "warning")
+
+
+def leaked_rows(train: Facts, held_out: Facts) -> Rows:
+    """Rows of `train` whose text also stands in `held_out`."""
+    return np.flatnonzero(np.isin(train.keys, held_out.keys) & (train.keys != EMPTY_KEY))
+
+
+def leaks(train: Facts, name: str, rows: Rows) -> Iterator[Problem]:
+    """Rows of `train` whose text also stands in the held-out set `name`."""
+    what = f"a text of the {name} set also stands here, in the training data"
+    fix = "nothing need be done: it will be left out of training"
+    yield from _of_texts(train.dataset, "leak", what, rows, fix, "warning")
+
+
+def token_lengths(
+    dataset: Dataset, count_tokens: CountTokens, window: int | None
+) -> tuple[TokenLengths, list[Problem]]:
+    """Measure every text in tokens, and tell texts that will be cut or say next to nothing."""
+    texts = text_batches(dataset.table.column("text"))
+    tokens = np.concatenate([np.asarray(count_tokens(batch), np.int64) for batch in texts])
+    cut = np.flatnonzero(tokens > window) if window is not None else None
+    lengths = TokenLengths(
+        mean=float(tokens.mean()),
+        median=float(np.median(tokens)),
+        p95=float(np.percentile(tokens, 95)),
+        longest=int(tokens.max()),
+        truncated_share=None if cut is None else cut.size / tokens.size,
+    )
+    return lengths, [*_truncated(dataset, cut, window), *_short(dataset, lengths)]
+
+
+def _truncated(dataset: Dataset, cut: Rows | None, window: int | None) -> Iterator[Problem]:
+    if cut is None:
+        return
+    share = cut.size / len(dataset)
+    what = f"{share:.1%} of the texts are longer than the {window:,} tokens the model reads, and will be cut"
+    fix = "put what matters first, or choose a base with a longer window"
+    yield from _of_texts(dataset, "truncated", what, cut, fix, "warning")
+
+
+def _short(dataset: Dataset, lengths: TokenLengths) -> Iterator[Problem]:
+    if lengths.median < _FEWEST_TOKENS:
+        what = f"half of the texts have {lengths.median:g} tokens or fewer"
+        fix = "look whether --text-column names the right column"
+        yield from _of_texts(dataset, "short-texts", what, np.arange(1), fix, "warning")

@@ -1,0 +1,92 @@
+"""Tables -> files: CSV, TSV, JSON Lines or Parquet, streamed and atomic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from tunesmith.data.compression import COMPRESSIONS, compressed, format_and_compression
+from tunesmith.data.dataset import SCHEMA, Dataset
+from tunesmith.data.problems import refuse
+from tunesmith.data.tables import Write, delimited_table, json_lines_table, parquet_table
+from tunesmith.files import atomic_file
+
+__all__ = ["TableWriter", "open_table", "write_dataset"]
+
+_TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+_BATCH_ROWS = 4096
+
+
+class TableWriter:
+    """Takes the rows of a table that is being written."""
+
+    def __init__(self, columns: Sequence[str], write: Write) -> None:
+        self._columns = columns
+        self._write = write
+
+    def write(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Append rows; a column that a row lacks stays empty, and cells of other columns are not written."""
+        self._write([[row.get(column) for column in self._columns] for row in rows])
+
+
+@contextmanager
+def open_table(
+    path: Path | str, columns: Sequence[str], *, guard_formulas: bool = True
+) -> Iterator[TableWriter]:
+    """Write a table in constant memory that appears at `path` only when the block ends well.
+
+    The suffix tells format and compression. In CSV and TSV `guard_formulas` puts a ' before text that a
+    spreadsheet would run as a formula. Raises DataError for another suffix, or where a Parquet column
+    changes its type, and StorageError where the file cannot be written.
+    """
+    path = Path(path)
+    suffix, compression = format_and_compression(path)
+    _refuse_unknown(path, suffix, compression)
+    with (
+        atomic_file(path) as raw,
+        compressed(raw, compression) as stream,
+        _table(suffix, stream, columns, guard_formulas) as write,
+    ):
+        yield TableWriter(columns, write)
+
+
+def _refuse_unknown(path: Path, suffix: str, compression: str) -> None:
+    if suffix in _TEXT_SUFFIXES or (suffix == ".parquet" and not compression):
+        return
+    what = f'the suffix "{suffix}{compression}" tells no format that can be written'
+    fix = f"use {', '.join(_TEXT_SUFFIXES)} (each also with {', '.join(COMPRESSIONS)}) or .parquet"
+    raise refuse("unknown-format", what, path, fix)
+
+
+def _table(
+    suffix: str, stream: IO[bytes], columns: Sequence[str], guard_formulas: bool
+) -> AbstractContextManager[Write]:
+    match suffix:
+        case ".csv":
+            return delimited_table(stream, columns, ",", guard_formulas)
+        case ".tsv":
+            return delimited_table(stream, columns, "\t", guard_formulas)
+        case ".parquet":
+            return parquet_table(stream, columns)
+        case _:
+            return json_lines_table(stream, columns)
+
+
+def write_dataset(path: Path | str, dataset: Dataset) -> None:
+    """Write texts and labels in the task's columns, so that reading them gives the same dataset.
+
+    Formulas are not guarded: a text must stay the text it is.
+    """
+    columns = (dataset.task.text_column, dataset.task.target_column)
+    with open_table(path, columns, guard_formulas=False) as table:
+        for batch in dataset.table.to_batches(max_chunksize=_BATCH_ROWS):
+            table.write([dict(zip(columns, cells, strict=True)) for cells in _cells(batch)])
+
+
+def _cells(batch: pa.RecordBatch) -> Iterator[tuple[object, object]]:
+    text, target = (batch.column(SCHEMA.get_field_index(name)).to_pylist() for name in ("text", "target"))
+    yield from zip(text, target, strict=True)

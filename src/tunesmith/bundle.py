@@ -16,7 +16,7 @@ from tunesmith import __version__
 from tunesmith.config import read_config, write_config
 from tunesmith.errors import BundleError, ConfigError, Problem
 from tunesmith.files import read_json, sha256_file, staged_directory, write_json, write_text
-from tunesmith.model.load import Classifier, load_classifier
+from tunesmith.model.load import Classifier, load_classifier, quiet_transformers
 from tunesmith.predict import Predictor
 from tunesmith.recipe import Recipe
 from tunesmith.task import Task
@@ -73,8 +73,9 @@ def _save_model(directory: Path, classifier: Classifier, recipe: Recipe) -> None
     tokenizer = classifier.tokenizer
     # `pipeline(…)(text, truncation=True)` then cuts where tunesmith cuts
     tokenizer.model_max_length = recipe.max_tokens or classifier.window
-    classifier.model.save_pretrained(directory, safe_serialization=True)
-    tokenizer.save_pretrained(directory)
+    with quiet_transformers():
+        classifier.model.save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
 
 
 def _manifest(directory: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,9 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tunesmith.errors import ConfigError, Problem
-from tunesmith.files import YamlDocument, read_yaml, write_text
+from tunesmith.files import read_yaml, write_text
 
-__all__ = ["Config", "as_yaml", "parse_config", "read_config", "write_config"]
+__all__ = ["Config", "as_commented_yaml", "as_yaml", "parse_values", "read_config", "write_config"]
 
 
 class Config(BaseModel):
@@ -22,32 +23,37 @@ class Config(BaseModel):
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+Where = Callable[[tuple[str | int, ...]], str]
 
 
 def read_config(path: Path, kind: type[ConfigT]) -> ConfigT:
     """Read and validate a YAML file; raise ConfigError with all its faults and their lines."""
-    return parse_config(read_yaml(path), kind)
+    document = read_yaml(path)
+    return _validated(document.values, kind, document.where)
 
 
-def parse_config(document: YamlDocument, kind: type[ConfigT]) -> ConfigT:
-    """Validate an already read document; see `read_config`."""
+def parse_values(values: Mapping[str, Any], kind: type[ConfigT], where: str) -> ConfigT:
+    """Validate values that stand in no file; `where` says in errors what they came from."""
+    return _validated(values, kind, lambda _key: where)
+
+
+def _validated(values: Mapping[str, Any], kind: type[ConfigT], where: Where) -> ConfigT:
     try:
-        return kind.model_validate(document.values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        problems = [_as_problem(dict(fault), document, kind) for fault in error.errors()]
-        raise ConfigError(problems) from error
+        raise ConfigError([_as_problem(dict(fault), where, kind) for fault in error.errors()]) from error
 
 
-def _as_problem(fault: dict[str, Any], document: YamlDocument, kind: type[Config]) -> Problem:
+def _as_problem(fault: dict[str, Any], where: Where, kind: type[Config]) -> Problem:
     key = tuple(fault["loc"])
     name = ".".join(str(part) for part in key) or kind.__name__
     if fault["type"] == "extra_forbidden":
-        return _unknown_key(str(key[-1]), document.where(key), kind)
+        return _unknown_key(str(key[-1]), where(key), kind)
     what = f"`{name}`: {fault['msg'].removeprefix('Value error, ')}"
     if fault["type"] != "missing":
-        what += f", but the file says {fault['input']!r}"
+        what += f"; it is {fault['input']!r}"
     fix = f"see `tunesmith schema {kind.__name__.lower()}` for what `{name}` may be"
-    return Problem("bad-value", what, document.where(key), fix)
+    return Problem("bad-value", what, where(key), fix)
 
 
 def _unknown_key(key: str, where: str, kind: type[Config]) -> Problem:
@@ -61,6 +67,15 @@ def as_yaml(config: Config) -> str:
     """The config as plain YAML, in the order of its fields."""
     values = config.model_dump(mode="json")
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+
+
+def as_commented_yaml(config: Config) -> str:
+    """The config as YAML, every key under what it means."""
+    parts = []
+    for name, field in type(config).model_fields.items():
+        value = config.model_dump(mode="json", include={name})
+        parts.append(f"# {field.description}\n{yaml.safe_dump(value, allow_unicode=True, width=100)}")
+    return "\n".join(parts)
 
 
 def write_config(path: Path, config: Config) -> None:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import yaml
+from safetensors import SafetensorError
 
 from tunesmith.errors import ConfigError, Problem, StorageError
 
@@ -42,13 +44,22 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(_storage_problem(path, error)) from error
+    except SafetensorError as error:
+        raise StorageError(_storage_problem(path, _system_error(error))) from error
+
+
+def _system_error(error: SafetensorError) -> OSError:
+    """safetensors tells the system's answer only in words: `… (os error 28)`."""
+    found = re.search(r"os error (\d+)", str(error))
+    number = int(found.group(1)) if found else errno.EIO
+    return OSError(number, os.strerror(number) if found else str(error))
 
 
 def _storage_problem(path: Path, error: OSError) -> Problem:
     where = str(error.filename or path)
     reason = error.strerror or str(error)
     match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
             fix = "free some space, or name another place with --out; what was saved before is kept"
             return Problem("disk-full", "there is no space left to write", where, fix)
         case errno.EACCES | errno.EPERM | errno.EROFS:

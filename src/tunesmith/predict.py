@@ -69,9 +69,12 @@ class Predictor:
         rows = zip(self.probabilities(encoded), encoded.truncated, strict=True)
         return [self._prediction(row, bool(cut)) for row, cut in rows]
 
-    def stream(self, texts: Iterable[str]) -> Iterator[Prediction]:
-        """Predictions one by one, in order; memory does not grow with the number of texts."""
-        for chunk in in_chunks(texts, _CHUNK_TEXTS):
+    def stream(self, texts: Iterable[str], *, chunk_texts: int | None = None) -> Iterator[Prediction]:
+        """Predictions one by one, in order; memory does not grow with the number of texts.
+
+        Texts are read `chunk_texts` at a time, which changes the speed and never an answer.
+        """
+        for chunk in in_chunks(texts, chunk_texts or _CHUNK_TEXTS):
             yield from self.predict(chunk)
 
     def _prediction(self, probabilities: Floats, truncated: bool) -> Prediction:

@@ -22,7 +22,7 @@ class Recipe(Config):
     """How it is to be learned. `null`: chosen from the data and the base when training starts."""
 
     base: str = "embedded"
-    """Where to start: `embedded`, a local directory, or a hub name such as `openai-community/gpt2`."""
+    """Where to start: `embedded`, a directory, or a hub name such as `openai-community/gpt2`."""
 
     revision: str | None = None
     """The commit, tag or branch of a hub base."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from tunesmith.errors import BaseError, Problem
 from tunesmith.files import read_json
@@ -35,8 +37,17 @@ _DROPOUT_KEYS = (
     "resid_dropout",
     "resid_pdrop",
 )
+_HEADS = ("score.", "classifier.")
 # tokenizers without a limit of their own report an astronomic one
 _NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A base's tokenizer, and the most tokens the base can read."""
+
+    tokenizer: Any
+    window: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +107,7 @@ def quiet_transformers() -> Iterator[None]:
 
     bars = logging.is_progress_bar_enabled()
     verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
@@ -104,6 +115,15 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def load_reader(base: str, *, revision: str | None = None) -> Reader:
+    """Load only what counts tokens; raises BaseError as `load_classifier` does."""
+    location = base_location(base)
+    with quiet_transformers(), _base_errors(base):
+        tokenizer = _load_tokenizer(location, revision)
+        config = _load_config(location, revision)
+    return Reader(tokenizer, _window(config, tokenizer))
 
 
 def load_classifier(
@@ -127,8 +147,9 @@ def load_classifier(
     names = dict(enumerate(labels))
     with quiet_transformers(), _base_errors(base):
         tokenizer = _load_tokenizer(location, revision)
-        config = _load_config(location, revision, names, dropout)
-        model = AutoModelForSequenceClassification.from_pretrained(
+        config = _load_config(location, revision)
+        _prepare_config(config, names, dropout)
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
             location,
             config=config,
             revision=revision or "main",
@@ -136,9 +157,20 @@ def load_classifier(
             trust_remote_code=False,
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
+            output_loading_info=True,
         )
+    _refuse_missing(loading["missing_keys"], base)
     model.config.pad_token_id = tokenizer.pad_token_id
     return Classifier(model, tokenizer, tuple(labels), _window(model.config, tokenizer))
+
+
+def _refuse_missing(names: Iterable[str], base: str) -> None:
+    """Only the head may be new: any other weight that the base lacks would be noise."""
+    missing = sorted(name for name in names if not name.startswith(_HEADS))
+    if missing:
+        what = f"{len(missing)} weights of the architecture are not in the base, such as {missing[0]}"
+        fix = "check that config.json and the weights belong together, or use another base"
+        raise BaseError(Problem("weights-do-not-fit", what, base, fix))
 
 
 def _load_tokenizer(location: str, revision: str | None) -> Any:
@@ -161,10 +193,13 @@ def _load_tokenizer(location: str, revision: str | None) -> Any:
     return tokenizer
 
 
-def _load_config(location: str, revision: str | None, names: dict[int, str], dropout: float | None) -> Any:
+def _load_config(location: str, revision: str | None) -> Any:
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(location, revision=revision or "main", trust_remote_code=False)
+    return AutoConfig.from_pretrained(location, revision=revision or "main", trust_remote_code=False)
+
+
+def _prepare_config(config: Any, names: dict[int, str], dropout: float | None) -> None:
     config.num_labels = len(names)
     config.id2label = names
     config.label2id = {label: label_id for label_id, label in names.items()}
@@ -174,7 +209,6 @@ def _load_config(location: str, revision: str | None, names: dict[int, str], dro
         for key in _DROPOUT_KEYS:
             if hasattr(config, key):
                 setattr(config, key, dropout)
-    return config
 
 
 def _window(config: Any, tokenizer: Any) -> int:
@@ -188,7 +222,7 @@ def _window(config: Any, tokenizer: Any) -> int:
 def _base_errors(base: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise BaseError(_base_problem(base, error)) from error
 
 

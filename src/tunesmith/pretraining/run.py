@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.files import refuse_existing, staged_directory, write_json, write_text
-from tunesmith.pretrain.corpus import Blocks, Part, PartBlocks, documents, load_blocks, train_tokenizer
-from tunesmith.train.batches import Plan
-from tunesmith.train.checkpoint import Checkpoints
-from tunesmith.train.loop import Fitted, LoopSettings, Progress, fit
-from tunesmith.train.objective import LanguageModelling
+from tunesmith.pretraining.corpus import Blocks, Part, PartBlocks, documents, load_blocks, train_tokenizer
+from tunesmith.training.batches import Plan
+from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.loop import Fitted, LoopSettings, Progress, fit
+from tunesmith.training.objective import LanguageModelling
 
 __all__ = ["SIZES", "PretrainSettings", "Size", "bits_per_byte", "pretrain"]
 

@@ -87,7 +87,6 @@ class Checkpoints:
     def _write(self, name: str, checkpoint: Checkpoint) -> None:
         from safetensors.torch import save_file
 
-        self.directory.mkdir(parents=True, exist_ok=True)
         with staged_directory(self.directory / name, overwrite=True) as directory:
             save_file(dict(checkpoint.model), directory / "model.safetensors")
             if checkpoint.optimizer:

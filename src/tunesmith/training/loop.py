@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.errors import DataError, Problem
 from tunesmith.model.encode import micro_batches
-from tunesmith.train.batches import Plan, Rows
-from tunesmith.train.checkpoint import Checkpoint, Checkpoints
-from tunesmith.train.memory import keep_freed_memory
-from tunesmith.train.objective import Objective
+from tunesmith.training.batches import Plan, Rows
+from tunesmith.training.checkpoint import Checkpoint, Checkpoints
+from tunesmith.training.memory import keep_freed_memory
+from tunesmith.training.objective import Objective
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,80 @@
+"""The one place where faults become words and exit codes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from tunesmith.errors import Problem, UserError, problem_lines
+
+__all__ = ["INTERRUPTED", "error_console", "same_command", "show_problems", "verb"]
+
+INTERRUPTED = 130
+_MOST_SHOWN = 20
+_COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
+
+CommandT = TypeVar("CommandT", bound=Callable[..., None])
+
+error_console = Console(stderr=True, highlight=False, soft_wrap=True)
+"""People read standard error; standard output is for data."""
+
+
+def verb(name: str) -> Callable[[CommandT], CommandT]:
+    """Name a command and show its user's faults without a traceback."""
+
+    def decorate(command: CommandT) -> CommandT:
+        @functools.wraps(command)
+        def guarded(*args: object, **kwargs: object) -> None:
+            try:
+                command(*args, **kwargs)
+            except UserError as error:
+                show_problems(error.problems)
+                raise typer.Exit(error.exit_code) from None
+            except KeyboardInterrupt as stop:
+                _stopped(stop)
+            except BrokenPipeError:
+                _quiet_pipe()
+
+        guarded.__name__ = name
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def show_problems(problems: Iterable[Problem]) -> None:
+    """Print each problem in its three lines to standard error."""
+    shown = list(problems)
+    for problem in shown[:_MOST_SHOWN]:
+        first, *others = problem_lines(problem)
+        colour = _COLOURS[problem.severity]
+        error_console.print(f"[bold {colour}]{escape(first)}[/]")
+        for line in others:
+            error_console.print(escape(line))
+    if len(shown) > _MOST_SHOWN:
+        error_console.print(f"… and {len(shown) - _MOST_SHOWN} problems more")
+
+
+def _stopped(stop: KeyboardInterrupt) -> NoReturn:
+    said = str(stop) or "stopped; nothing that was finished is lost"
+    error_console.print(f"\n[bold]{escape(said)}[/]")
+    raise typer.Exit(INTERRUPTED) from None
+
+
+def _quiet_pipe() -> NoReturn:
+    # the reader went away (`| head`): that is no fault, but Python would complain when it flushes at exit
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(0)
+
+
+def same_command(*more: str) -> str:
+    """The command line that was typed, with `more` at its end."""
+    typed = [word for word in sys.argv[1:] if word not in more and word != "--overwrite"]
+    return shlex.join(["tunesmith", *typed, *more])

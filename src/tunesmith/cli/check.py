@@ -1,0 +1,87 @@
+"""`tunesmith check`: everything that is wrong with the data, before it costs training time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from tunesmith.cli.boundary import error_console, show_problems, verb
+from tunesmith.cli.options import AsJson, LabelColumn, Overwrite, TaskFile, TextColumn
+from tunesmith.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from tunesmith.data.check import DataReport
+
+__all__ = ["command"]
+
+_CHECK_FAILED = 3
+
+
+@verb("check")
+def command(
+    data: Annotated[Path, typer.Argument(help="The labelled text.")],
+    test: Annotated[
+        Path | None, typer.Option(help="A test set, to look for leaks.", show_default=False)
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="A validation set, to look for leaks.", show_default=False)
+    ] = None,
+    task: TaskFile = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    base: Annotated[str, typer.Option(help="The base whose tokens and window count.")] = "embedded",
+    fix: Annotated[
+        Path | None, typer.Option("--fix", help="Write the mended data to this file.", show_default=False)
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check labelled text: labels, duplicates, leaks, lengths. Exits 3 where training would be refused.
+
+    Example: [bold]tunesmith check news.csv --test test.csv --fix mended.parquet[/]
+    """
+    from tunesmith.pipeline import check_file, mend_file
+
+    held_out = {name: path for name, path in (("test", test), ("validation", validation)) if path}
+    if fix:
+        notes = mend_file(
+            data, fix, task=task, text_column=text_column, label_column=label_column, overwrite=overwrite
+        )
+        for note in notes:
+            error_console.print(f"  {note}", markup=False)
+        error_console.print(f"  mended data: {fix}", markup=False)
+        data, text_column, label_column = fix, None, None
+    dataset, report = check_file(
+        data,
+        held_out=held_out,
+        task=task,
+        base=base,
+        text_column=text_column,
+        label_column=label_column,
+    )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        for note in dataset.notes:
+            error_console.print(f"  {note}", markup=False)
+        show_problems(report.problems)
+        console.print(_summary(report))
+    if not report.ok:
+        raise typer.Exit(_CHECK_FAILED)
+
+
+def _summary(report: DataReport) -> Table:
+    table = Table("label", "rows", title=f"{report.rows:,} rows", title_justify="left", title_style="bold")
+    for label, count in report.label_counts.items():
+        table.add_row(label, f"{count:,}")
+    lengths = report.token_lengths
+    if lengths is not None:
+        table.caption = (
+            f"tokens a text: median {lengths.median:.0f}, 95 % under {lengths.p95:.0f}, "
+            f"longest {lengths.longest:,}; {report.duplicates:,} duplicates, {report.leaks:,} leaks"
+        )
+        table.caption_justify = "left"
+    return table

@@ -1,0 +1,105 @@
+"""`tunesmith doctor`: what this machine has for the work."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import urlsplit
+
+from rich.table import Table
+
+from tunesmith import __version__
+from tunesmith.cli.boundary import verb
+from tunesmith.cli.options import AsJson
+from tunesmith.cli.output import console, print_json
+
+__all__ = ["command"]
+
+_LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "scikit-learn", "pyarrow", "fastapi")
+_HUB_TIMEOUT_SECONDS = 3.0
+
+
+@verb("doctor")
+def command(as_json: AsJson = False) -> None:
+    """Show the device, memory, threads, whether the model hub is reachable, and library versions.
+
+    Example: [bold]tunesmith doctor --json[/]
+    """
+    facts = _facts()
+    if as_json:
+        print_json(facts)
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), str(value))
+    console.print(table)
+
+
+def _facts() -> dict[str, Any]:
+    import psutil
+    import torch
+
+    memory = psutil.virtual_memory()
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    return {
+        "tunesmith": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": _device(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(memory.total / 2**30, 1),
+        "memory_free_gib": round(memory.available / 2**30, 1),
+        "bf16_in_hardware": _has_bf16(),
+        "hub": hub,
+        "hub_reachable": _is_reachable(hub),
+        **{name: _version(name) for name in _LIBRARIES},
+    }
+
+
+def _device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return f"cuda: {torch.cuda.get_device_name()}"
+    if torch.backends.mps.is_available():
+        return "mps: Apple GPU"
+    return f"cpu: {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _has_bf16() -> bool:
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if sys.platform.startswith("linux"):
+        return "bf16" in _cpu_flags()
+    return False
+
+
+def _cpu_flags() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123 (a device of the kernel's)
+            return next((line for line in stream if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        return ""
+
+
+def _is_reachable(address: str) -> bool:
+    parts = urlsplit(address)
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=_HUB_TIMEOUT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,59 @@
+"""`tunesmith evaluate`: a model on a labelled file it has not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli.boundary import error_console, verb
+from tunesmith.cli.options import AsJson, LabelColumn, Overwrite, TextColumn
+from tunesmith.cli.output import print_json, show_report
+from tunesmith.cli.progress import RichListener
+
+__all__ = ["command"]
+
+
+@verb("evaluate")
+def command(
+    model: Annotated[Path, typer.Argument(help="A run, or its model directory.")],
+    data: Annotated[Path, typer.Argument(help="Labelled text that the model has not seen.")],
+    train_data: Annotated[
+        Path | None,
+        typer.Option(
+            "--train", help="Training data, for the cheap rivals to learn from.", show_default=False
+        ),
+    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a page.", show_default=False)] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a model on labelled text: accuracy, F1, intervals, confusion, calibration, mistakes.
+
+    Example: [bold]tunesmith evaluate runs/news fresh.csv --train news.csv --html fresh.html[/]
+    """
+    from tunesmith.files import refuse_existing, write_text
+    from tunesmith.pipeline import evaluate
+
+    if html:
+        refuse_existing(html, overwrite)
+    report = evaluate(
+        model,
+        data,
+        train_data=train_data,
+        text_column=text_column,
+        label_column=label_column,
+        listener=RichListener(),
+    )
+    if html:
+        from tunesmith.evaluate.html import as_html
+
+        write_text(html, as_html(report, title=f"{model} on {data.name}"))
+        error_console.print(f"  wrote {html}", markup=False)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        show_report(report)

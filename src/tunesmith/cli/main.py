@@ -1,0 +1,62 @@
+"""`tunesmith`: the verbs, in the order in which one uses them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tunesmith import __version__
+from tunesmith.cli import (
+    check,
+    doctor,
+    evaluate,
+    init,
+    predict,
+    pretrain,
+    quickstart,
+    report,
+    schema,
+    serve,
+    train,
+)
+
+__all__ = ["app", "main"]
+
+_HELP = """Your text in, your own GPT in production out, with proof that it works.
+
+Exit codes: 0 good, 1 something in your input is wrong, 2 the command line is wrong,
+3 the data check or the bar for quality failed, 130 stopped by Ctrl-C.
+"""
+
+app = typer.Typer(
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (quickstart, init, check, train, evaluate, report, predict, serve, pretrain, schema, doctor):
+    app.command()(verb.command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tunesmith {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave."),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+def main() -> None:
+    """The entry point of the `tunesmith` command."""
+    app()

@@ -1,0 +1,59 @@
+"""Options that several verbs share, and values from the command line -> Recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from tunesmith.recipe import Recipe
+
+__all__ = ["AsJson", "LabelColumn", "Overwrite", "TaskFile", "TextColumn", "recipe_from"]
+
+TextColumn = Annotated[
+    str | None, typer.Option("--text-column", help="The column that holds the text.", show_default="inferred")
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option("--label-column", help="The column that holds the label.", show_default="inferred"),
+]
+TaskFile = Annotated[
+    Path | None,
+    typer.Option("--task", help="A task.yaml, as `tunesmith init` writes it.", show_default=False),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+def recipe_from(file: Path | None, flags: dict[str, Any], settings: list[str]) -> Recipe:
+    """The recipe of `file`, then `flags` that were given, then `--set key=value`; all faults at once."""
+    from tunesmith.config import parse_values, read_config
+    from tunesmith.recipe import Recipe
+
+    recipe = read_config(file, Recipe) if file else Recipe()
+    given = {name: value for name, value in flags.items() if value is not None}
+    changes = {**given, **_parsed(settings)}
+    unset = recipe.model_dump(exclude_defaults=True)
+    return parse_values({**unset, **changes}, Recipe, where="--set" if settings else "the command line")
+
+
+def _parsed(settings: list[str]) -> dict[str, Any]:
+    import yaml
+
+    pairs = [setting.partition("=") for setting in settings]
+    faulty = [key for key, sign, _ in pairs if not sign]
+    if faulty:
+        raise typer.BadParameter(f"write --set key=value, not {', '.join(faulty)}")
+    return {key: yaml.safe_load(value) if _is_plain(value) else value for key, _, value in pairs}
+
+
+def _is_plain(value: str) -> bool:
+    import yaml
+
+    try:
+        yaml.safe_load(value)
+    except yaml.YAMLError:
+        return False
+    return True

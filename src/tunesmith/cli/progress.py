@@ -1,0 +1,144 @@
+"""What people see while a pipeline works: stages, notes, problems and a bar."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from tunesmith.cli.boundary import error_console, show_problems
+from tunesmith.listener import Listener
+
+if TYPE_CHECKING:
+    from tunesmith.data.check import DataReport
+    from tunesmith.training import loop
+
+__all__ = ["RichListener", "StopSignal", "stop_signal"]
+
+_STAGES = {
+    "read": "Reading the data",
+    "check": "Checking the data",
+    "train": "Fine-tuning",
+    "evaluate": "Evaluating on the untouched test split, beside cheap rivals",
+    "write": "Writing the model and the report",
+    "pretrain": "Pre-training",
+}
+
+
+class RichListener(Listener):
+    """Shows a pipeline's progress on standard error; a bar only where there is a terminal."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._begun = time.monotonic()
+
+    def stage(self, name: str) -> None:
+        """Show that a stage begins."""
+        self._end_bar()
+        if not self.quiet:
+            error_console.print(f"[bold cyan]▸[/] [bold]{_STAGES.get(name, name)}[/]")
+
+    def note(self, text: str) -> None:
+        """Show what was inferred or chosen."""
+        if not self.quiet:
+            error_console.print(f"  {escape(text)}")
+
+    def checked(self, report: DataReport) -> None:
+        """Show warnings, and what the data holds."""
+        show_problems(report.problems)
+        counts = ", ".join(f"{label} {count:,}" for label, count in list(report.label_counts.items())[:12])
+        self.note(f"{report.rows:,} rows: {counts}")
+
+    def training(self, progress: loop.Progress) -> None:
+        """Move the bar; after an evaluation, print its figures."""
+        if self.quiet:
+            return
+        if progress.validation is not None:
+            self._print_evaluation(progress)
+        if error_console.is_terminal:
+            self._move_bar(progress)
+
+    def _print_evaluation(self, progress: loop.Progress) -> None:
+        assert progress.validation is not None
+        figures = "  ".join(
+            f"{name.replace('_', ' ')} {value:.3f}"
+            for name, value in progress.validation.items()
+            if name != "score"
+        )
+        seconds = time.monotonic() - self._begun
+        where = f"epoch {progress.epoch}  step {progress.step}/{progress.total_steps}"
+        speed = f"{progress.tokens_per_second:,.0f} tokens/s"
+        error_console.print(f"  {where}  {figures}  [dim]{speed}  {seconds:.0f} s[/]")
+
+    def _move_bar(self, progress: loop.Progress) -> None:
+        if self._bar is None:
+            self._bar = _bar()
+            self._bar.start()
+            self._task = self._bar.add_task("training", total=progress.total_steps, loss=0.0, speed=0.0)
+        assert self._task is not None
+        self._bar.update(
+            self._task,
+            completed=progress.step,
+            loss=progress.train_loss,
+            speed=progress.tokens_per_second,
+        )
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        self._end_bar()
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("  step"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+        TextColumn("{task.fields[speed]:,.0f} tokens/s"),
+        TimeRemainingColumn(),
+        console=error_console,
+        transient=True,
+    )
+
+
+class StopSignal:
+    """Whether Ctrl-C was pressed (or SIGTERM came) while work that can be resumed was going on."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.asked
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        sys.stderr.write("\nstopping after this step; Ctrl-C again stops at once\n")
+
+
+@contextmanager
+def stop_signal() -> Iterator[StopSignal]:
+    """While the block runs, the first Ctrl-C or SIGTERM asks for a stop, the second stops at once."""
+    stop = StopSignal()
+    before = {number: signal.signal(number, stop._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,109 @@
+"""`tunesmith train`: a file of labelled text -> a proven model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli.boundary import INTERRUPTED, error_console, same_command, verb
+from tunesmith.cli.options import AsJson, LabelColumn, Overwrite, TaskFile, TextColumn, recipe_from
+from tunesmith.cli.output import print_json, show_run
+from tunesmith.cli.progress import RichListener, stop_signal
+
+__all__ = ["command"]
+
+
+@verb("train")
+def command(
+    data: Annotated[
+        Path, typer.Argument(help="CSV, TSV, JSONL, JSON, Parquet (.gz, .zst, .xz) or a folder per class.")
+    ],
+    test: Annotated[
+        Path | None, typer.Option(help="The test set; else split off DATA.", show_default=False)
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="The validation set; else split off DATA.", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the run goes.", show_default="runs/NAME")] = None,
+    task: TaskFile = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe.yaml.", show_default=False)] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Where to start: `embedded`, a directory, or a hub name such as `openai-community/gpt2`.",
+            show_default="embedded",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="How often each training example is seen.", show_default="auto")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The peak learning rate of AdamW.", show_default="auto")
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Longer texts are cut to this many tokens; at most the window of the base.",
+            show_default="window",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Decides the split, the batch order, the head's first weights and dropout.", show_default="0"
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other key of the recipe, as key=value; repeat.", show_default=False),
+    ] = None,
+    overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a classifier, prove it on an untouched test split, and write a model and a report.
+
+    Example: [bold]tunesmith train news.csv --out runs/news[/]
+    """
+    flags = {
+        "base": base,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "max_tokens": max_tokens,
+        "seed": seed,
+    }
+    chosen = recipe_from(recipe, flags, settings or [])
+    from tunesmith.pipeline import train
+    from tunesmith.training.loop import Interrupted
+
+    listener = RichListener()
+    try:
+        with stop_signal() as stop:
+            run = train(
+                data,
+                test=test,
+                validation=validation,
+                out=out,
+                task=task,
+                recipe=chosen,
+                text_column=text_column,
+                label_column=label_column,
+                overwrite=overwrite,
+                resume=resume,
+                listener=listener,
+                should_stop=stop,
+            )
+    except Interrupted as stopped:
+        listener.close()
+        error_console.print(f"[bold]{stopped}; go on with:[/]\n  {same_command('--resume')}")
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        listener.close()
+    if as_json:
+        print_json(run.report.to_dict())
+    else:
+        show_run(run)

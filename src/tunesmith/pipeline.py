@@ -1,0 +1,414 @@
+"""One function a stage: the public library, read top to bottom."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunesmith import __version__
+from tunesmith.bundle import Bundle, open_bundle, write_bundle
+from tunesmith.config import read_config
+from tunesmith.data.check import DataReport, check, measure_tokens
+from tunesmith.data.dataset import Dataset, Splits
+from tunesmith.data.mend import mend
+from tunesmith.data.read import read
+from tunesmith.data.split import split
+from tunesmith.data.write import write_dataset
+from tunesmith.evaluate.card import as_model_card
+from tunesmith.evaluate.html import as_html
+from tunesmith.evaluate.metrics import measure
+from tunesmith.evaluate.report import build_report
+from tunesmith.evaluate.rivals import Rival, run_rivals
+from tunesmith.evaluate.types import Cost, Report
+from tunesmith.files import refuse_existing
+from tunesmith.listener import Listener
+from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.load import Classifier, load_classifier, load_reader
+from tunesmith.predict import Predictor
+from tunesmith.recipe import DataFacts, Recipe, resolve
+from tunesmith.run import Run, RunDirectory
+from tunesmith.task import Task
+from tunesmith.training.batches import Plan
+from tunesmith.training.loop import Fitted, LoopSettings, fit
+from tunesmith.training.objective import Classification, label_weights
+
+__all__ = ["check_file", "evaluate", "find_bundle", "load", "mend_file", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns that the caller named."""
+
+    text: str | None
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What `train` reads before it begins."""
+
+    splits: Splits
+    data_report: DataReport
+    recipe: Recipe
+    classifier: Classifier
+    sources: dict[str, str]
+
+
+def train(
+    data: str | Path,
+    *,
+    test: str | Path | None = None,
+    validation: str | Path | None = None,
+    out: str | Path | None = None,
+    task: Task | str | Path | None = None,
+    recipe: Recipe | str | Path | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    listener: Listener | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Fine-tune a classifier on labelled text, prove it on the test split, and write a run directory.
+
+    `data`, `test` and `validation` are files or folders; what is not given is split off `data`.
+    `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
+    `out` defaults to `runs/` and the name of `data`. Raises UserError for whatever is wrong with these, and
+    Interrupted, with a checkpoint kept, once `should_stop` answers True.
+    """
+    listener = listener or Listener()
+    directory = RunDirectory(Path(out) if out else Path("runs") / Path(data).name.split(".")[0])
+    if not resume:
+        refuse_existing(directory.path, overwrite)
+    sources = {"train": data, "validation": validation, "test": test}
+    asked = _config(recipe, Recipe) or Recipe()
+    inputs = _prepare(
+        {name: str(path) for name, path in sources.items() if path},
+        _config(task, Task),
+        asked,
+        listener,
+        _Columns(text_column, label_column),
+    )
+    directory.begin(_about(inputs), overwrite=overwrite, resume=resume)
+    fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
+    report = _judge(inputs, fitted, predictor, listener)
+    listener.stage("write")
+    return _write(directory, inputs, report)
+
+
+def _config(value: Any, kind: Any) -> Any:
+    return read_config(Path(value), kind) if isinstance(value, (str, Path)) else value
+
+
+def _prepare(
+    sources: Mapping[str, str],
+    task: Task | None,
+    recipe: Recipe,
+    listener: Listener,
+    columns: _Columns,
+) -> _Inputs:
+    listener.stage("read")
+    dataset = read(sources["train"], task, text_column=columns.text, label_column=columns.label)
+    for note in dataset.notes:
+        listener.note(note)
+    held_out = {name: read(path, dataset.task) for name, path in sources.items() if name != "train"}
+    listener.stage("check")
+    labels_given = bool(task and task.labels)
+    report = check(dataset, held_out=held_out, labels_given=labels_given).raise_if_failed()
+    splits = split(
+        dataset,
+        seed=recipe.seed,
+        validation_fraction=recipe.validation_fraction,
+        test_fraction=recipe.test_fraction,
+        validation=held_out.get("validation"),
+        test=held_out.get("test"),
+    )
+    classifier, recipe, report = _load_base(recipe, splits, report)
+    listener.checked(report)
+    listener.note(splits.how)
+    return _Inputs(splits, report, recipe, classifier, dict(sources))
+
+
+def _load_base(recipe: Recipe, splits: Splits, report: DataReport) -> tuple[Classifier, Recipe, DataReport]:
+    labels = splits.train.task.labels
+    classifier = load_classifier(
+        recipe.base, labels, revision=recipe.revision, seed=recipe.seed, dropout=recipe.dropout
+    )
+    window = min(recipe.max_tokens or classifier.window, classifier.window)
+    report = measure_tokens(
+        report,
+        splits.train,
+        count_tokens=lambda texts: count_tokens(classifier.tokenizer, texts),
+        window=window,
+    )
+    assert report.token_lengths is not None, "a split without texts is refused"
+    facts = DataFacts(
+        examples=len(splits.train),
+        mean_tokens=report.token_lengths.mean,
+        longest_tokens=report.token_lengths.longest,
+        label_counts=tuple(splits.train.label_counts[label] for label in labels),
+        window=classifier.window,
+        parameters=classifier.parameters,
+    )
+    return classifier, resolve(recipe, facts), report
+
+
+def _about(inputs: _Inputs) -> dict[str, Any]:
+    splits = inputs.splits
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    return {
+        "sources": {name: str(Path(path).resolve()) for name, path in inputs.sources.items()},
+        "sha256": {name: part.sha256 for name, part in parts.items()},
+        "split": splits.how,
+        "task": splits.train.task.model_dump(mode="json"),
+        "recipe": inputs.recipe.model_dump(mode="json"),
+    }
+
+
+def _fine_tune(
+    inputs: _Inputs,
+    directory: RunDirectory,
+    resume: bool,
+    listener: Listener,
+    should_stop: Callable[[], bool],
+) -> tuple[Fitted, Predictor]:
+    listener.stage("train")
+    recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
+    assert recipe.max_tokens is not None
+    assert recipe.epochs is not None
+    assert recipe.batch_tokens is not None
+    predictor = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
+    encoded = predictor.encode(splits.train.texts)
+    label_ids = splits.train.label_ids
+    labels = len(predictor.labels)
+    weights = label_weights(label_ids, labels) if recipe.class_weights == "auto" else np.ones(labels)
+    fitted = fit(
+        classifier.model,
+        Classification(encoded, label_ids, classifier.tokenizer.pad_token_id, weights),
+        Plan(encoded.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
+        _loop_settings(recipe),
+        evaluate=_validation(predictor, predictor.encode(splits.validation.texts), splits.validation),
+        checkpoints=directory.checkpoints,
+        resume=resume,
+        on_progress=listener.training,
+        should_stop=should_stop,
+    )
+    directory.log(fitted.history)
+    return fitted, predictor
+
+
+def _loop_settings(recipe: Recipe) -> LoopSettings:
+    assert recipe.learning_rate is not None
+    return LoopSettings(
+        learning_rate=recipe.learning_rate,
+        head_learning_rate_factor=recipe.head_learning_rate_factor,
+        schedule=recipe.schedule,
+        warmup_fraction=recipe.warmup_fraction,
+        micro_batch_tokens=recipe.micro_batch_tokens,
+        weight_decay=recipe.weight_decay,
+        max_gradient_norm=recipe.max_gradient_norm,
+        precision=recipe.precision,
+        seed=recipe.seed,
+        early_stopping=recipe.early_stopping,
+    )
+
+
+def _validation(
+    predictor: Predictor, encoded: Encoded, dataset: Dataset
+) -> Callable[[Any], Mapping[str, float]]:
+    truth = np.asarray(dataset.label_ids)
+
+    def evaluate(_model: Any) -> dict[str, float]:
+        figures = measure(truth, predictor.probabilities(encoded))
+        # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
+        score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
+        chosen = {name: figures[name] for name in ("macro_f1", "accuracy")}
+        return {"score": score, "validation_loss": figures["log_loss"], **chosen}
+
+    return evaluate
+
+
+def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: Listener) -> Report:
+    listener.stage("evaluate")
+    splits = inputs.splits
+    rivals = run_rivals(splits.train, splits.test, inputs.recipe.seed)
+    return _report(
+        predictor,
+        splits.test,
+        rivals,
+        curves=[row for row in fitted.history if "macro_f1" in row],
+        train_seconds=fitted.seconds,
+        provenance=_provenance(inputs),
+        seed=inputs.recipe.seed,
+    )
+
+
+def _report(
+    predictor: Predictor,
+    test: Dataset,
+    rivals: Sequence[Rival],
+    *,
+    curves: Sequence[Mapping[str, float]],
+    train_seconds: float | None,
+    provenance: Mapping[str, str],
+    seed: int,
+) -> Report:
+    started = time.perf_counter()
+    probabilities = predictor.probabilities(predictor.encode(test.texts))
+    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
+    return build_report(
+        test=test,
+        probabilities=probabilities,
+        rivals=rivals,
+        curves=curves,
+        cost=Cost(train_seconds, milliseconds),
+        provenance=dict(provenance),
+        seed=seed,
+    )
+
+
+def _provenance(inputs: _Inputs) -> dict[str, str]:
+    splits = inputs.splits
+    return {
+        "base": inputs.recipe.base,
+        "parameters": f"{inputs.classifier.parameters:,}",
+        "data": ", ".join(f"{name}: {path}" for name, path in inputs.sources.items()),
+        "split": splits.how,
+        "train sha256": splits.train.sha256,
+        "test sha256": splits.test.sha256,
+        "seed": str(inputs.recipe.seed),
+        **_versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    import torch
+    import transformers
+
+    return {
+        "tunesmith": __version__,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _write(directory: RunDirectory, inputs: _Inputs, report: Report) -> Run:
+    task, recipe = inputs.splits.train.task, inputs.recipe
+    values = report.to_dict()
+    write_bundle(
+        directory.model,
+        inputs.classifier,
+        task=task,
+        recipe=recipe,
+        report=values,
+        data_report=inputs.data_report.to_dict(),
+        card=as_model_card(report, task=task, recipe=recipe),
+        overwrite=True,
+    )
+    directory.finish(values, as_html(report, title=directory.path.name))
+    return Run(directory.path, task, recipe, inputs.data_report, report)
+
+
+def load(path: str | Path) -> Predictor:
+    """Open a bundle, verify it and load its model; a run directory stands for its `model`."""
+    return find_bundle(path).predictor()
+
+
+def mend_file(
+    data: str | Path,
+    out: str | Path,
+    *,
+    task: Task | str | Path | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    overwrite: bool = False,
+) -> tuple[str, ...]:
+    """Mend what can be mended safely, write the rest to `out`, and say what was done."""
+    refuse_existing(Path(out), overwrite)
+    given: Task | None = _config(task, Task)
+    dataset = read(data, given, text_column=text_column, label_column=label_column, lenient=True)
+    mended, done = mend(dataset, labels_given=bool(given and given.labels))
+    write_dataset(out, mended)
+    return (*dataset.notes, *done)
+
+
+def find_bundle(path: str | Path) -> Bundle:
+    """Open the bundle at `path`, or the one of the run at `path`."""
+    place = Path(path)
+    return open_bundle(place / "model" if (place / "run.json").is_file() else place)
+
+
+def evaluate(
+    model: str | Path,
+    data: str | Path,
+    *,
+    train_data: str | Path | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    listener: Listener | None = None,
+) -> Report:
+    """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it."""
+    listener = listener or Listener()
+    bundle = find_bundle(model)
+    listener.stage("read")
+    columns = _Columns(text_column, label_column)
+    test = _read_for(bundle, data, columns, listener)
+    train_set = _read_for(bundle, train_data, columns, listener) if train_data else None
+    listener.stage("evaluate")
+    predictor = bundle.predictor()
+    return _report(
+        predictor,
+        test,
+        run_rivals(train_set, test, bundle.recipe.seed) if train_set else (),
+        curves=[],
+        train_seconds=None,
+        provenance={"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()},
+        seed=bundle.recipe.seed,
+    )
+
+
+def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Listener) -> Dataset:
+    """Read a file for a task whose labels are known; its columns may have other names and are inferred."""
+    dataset = read(path, text_column=columns.text, label_column=columns.label)
+    for note in dataset.notes:
+        listener.note(note)
+    found = {
+        "text_column": dataset.task.text_column,
+        "target_column": dataset.task.target_column,
+    }
+    dataset = replace(dataset, task=bundle.task.model_copy(update=found))
+    check(dataset, labels_given=True).raise_if_failed()
+    return dataset
+
+
+def check_file(
+    data: str | Path,
+    *,
+    held_out: Mapping[str, str | Path] | None = None,
+    task: Task | str | Path | None = None,
+    base: str = "embedded",
+    text_column: str | None = None,
+    label_column: str | None = None,
+    lenient: bool = False,
+) -> tuple[Dataset, DataReport]:
+    """Read and check labelled text, and say how much of it the base can read."""
+    given: Task | None = _config(task, Task)
+    dataset = read(data, given, text_column=text_column, label_column=label_column, lenient=lenient)
+    others = {name: read(path, dataset.task, lenient=lenient) for name, path in (held_out or {}).items()}
+    report = check(dataset, held_out=others, labels_given=bool(given and given.labels))
+    if not len(dataset):
+        return dataset, report
+    reader = load_reader(base)
+    return dataset, measure_tokens(
+        report,
+        dataset,
+        count_tokens=lambda texts: count_tokens(reader.tokenizer, texts),
+        window=reader.window,
+    )

@@ -1,0 +1,122 @@
+"""A run's directory: what was asked for, how training goes, and what came of it.
+
+run.json        the data and its hashes, task and recipe as resolved, and whether it is done
+metrics.jsonl   one line a measurement
+checkpoints/    while training
+model/          the bundle
+report.json, report.html
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith import __version__
+from tunesmith.errors import Problem, ResumeError
+from tunesmith.files import read_json, refuse_existing, write_json, write_text
+from tunesmith.training.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from tunesmith.data.check import DataReport
+    from tunesmith.evaluate.types import Report
+    from tunesmith.predict import Predictor
+    from tunesmith.recipe import Recipe
+    from tunesmith.task import Task
+
+__all__ = ["Run", "RunDirectory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run: what ran, on what, and how good it is."""
+
+    directory: Path
+    task: Task
+    recipe: Recipe
+    data_report: DataReport
+    report: Report
+
+    @property
+    def model_path(self) -> Path:
+        """The bundle: a Hugging Face model directory that `tunesmith.load` opens."""
+        return self.directory / "model"
+
+    def load(self) -> Predictor:
+        """The fine-tuned model, read back from its bundle."""
+        from tunesmith.bundle import open_bundle
+
+        return open_bundle(self.model_path).predictor()
+
+
+class RunDirectory:
+    """Where one run writes; see the module's text for what stands in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.model = path / "model"
+        self.checkpoints = Checkpoints(path / "checkpoints")
+        self._about = path / "run.json"
+
+    def begin(self, about: Mapping[str, Any], *, overwrite: bool, resume: bool) -> None:
+        """Claim the directory for a run described by `about`, or check that it is the same run.
+
+        Raises StorageError where it holds something already, ResumeError where nothing can be resumed
+        or what was asked for has changed.
+        """
+        if resume:
+            self._refuse_changes(about)
+            return
+        refuse_existing(self.path, overwrite)
+        # an earlier model stays until the new one stands; half a run of other data must not be resumed
+        shutil.rmtree(self.checkpoints.directory, ignore_errors=True)
+        write_json(self._about, {"tunesmith": __version__, "done": False, **about})
+
+    def _refuse_changes(self, about: Mapping[str, Any]) -> None:
+        if not self._about.is_file():
+            fix = "leave --resume out, or name with --out the directory of the run that was stopped"
+            raise ResumeError(Problem("nothing-to-resume", "no run was begun here", str(self.path), fix))
+        before = read_json(self._about)
+        if before.get("done"):
+            fix = f"use it: {self.model}; or train anew with --overwrite"
+            raise ResumeError(Problem("nothing-to-resume", "the run is finished", str(self.path), fix))
+        problems = [
+            _changed(key, old, new, self._about)
+            for key, old, new in _differences({key: before.get(key) for key in about}, about)
+        ]
+        if problems:
+            raise ResumeError(problems)
+
+    def log(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Write metrics.jsonl."""
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(dict(row)) + "\n" for row in history))
+
+    def finish(self, report: Mapping[str, Any], page: str) -> None:
+        """Write the reports, mark the run as done and drop its checkpoints."""
+        write_json(self.path / "report.json", dict(report))
+        write_text(self.path / "report.html", page)
+        write_json(self._about, read_json(self._about) | {"done": True})
+        self.checkpoints.clear()
+
+
+def _differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
+) -> list[tuple[str, Any, Any]]:
+    found: list[tuple[str, Any, Any]] = []
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append((prefix + key, old, new))
+    return found
+
+
+def _changed(key: str, old: Any, new: Any, where: Path) -> Problem:
+    what = f"`{key}` was {old!r} when the run began and is {new!r} now"
+    fix = "resume with the same data and options, or begin anew with another --out"
+    return Problem("resume-changed", what, str(where), fix)

@@ -1,0 +1,47 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+# no test may depend on a network; and on two cores, more threads only get in each other's way
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 of two layers, untrained, in a directory."""
+    from tests.models import save_tiny_base
+
+    return save_tiny_base(tmp_path_factory.mktemp("base") / "gpt2")
+
+
+@pytest.fixture(scope="session")
+def news(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty rows of two classes that even a tiny model can tell apart."""
+    from tests.models import POLITICS, SPORTS
+
+    path = tmp_path_factory.mktemp("data") / "news.jsonl"
+    rows = [
+        {"text": f"{text} in round {number}", "label": label}
+        for number in range(10)
+        for label, texts in (("sports", SPORTS), ("politics", POLITICS))
+        for text in texts
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The real data beside the project; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("needs ../shared, the real data, which is not distributed with the project")
+    return SHARED

@@ -1,0 +1,85 @@
+"""Tiny models made in-process, of the architectures that people fine-tune."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunesmith.model.load import quiet_transformers
+
+ARCHITECTURES = ("gpt2", "gpt_neo", "gpt_neox", "llama", "qwen2")
+
+SPORTS = ["the striker scored a late goal", "the coach praised the team", "fans sang as the match began"]
+POLITICS = ["the minister lost the vote", "parliament passed the budget", "the senate heard the bill"]
+
+
+@cache
+def _vocabulary() -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=384,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SPORTS + POLITICS, trainer)
+    return tokenizer
+
+
+def tiny_tokenizer() -> Any:
+    """A byte-level BPE with an end-of-text token and, like GPT-2's, no pad token."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_vocabulary(),
+        eos_token="<|endoftext|>",
+        bos_token="<|endoftext|>",
+    )
+
+
+def _config(architecture: str) -> Any:
+    from transformers import AutoConfig
+
+    tokens = {"vocab_size": len(tiny_tokenizer()), "bos_token_id": 0, "eos_token_id": 0}
+    modern = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 64,
+    }
+    match architecture:
+        case "gpt2":
+            shape: dict[str, Any] = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
+        case "gpt_neo":
+            shape = {
+                "hidden_size": 16,
+                "num_layers": 2,
+                "num_heads": 2,
+                "attention_types": [[["global", "local"], 1]],
+                "window_size": 8,
+                "max_position_embeddings": 64,
+            }
+        case "gpt_neox":
+            shape = modern
+        case _:
+            shape = {**modern, "num_key_value_heads": 1}
+    return AutoConfig.for_model(architecture, **shape, **tokens)
+
+
+def save_tiny_base(directory: Path, architecture: str = "gpt2", seed: int = 0) -> Path:
+    """Write a causal language model and its tokenizer, as a hub model would lie on disk."""
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    with quiet_transformers():
+        AutoModelForCausalLM.from_config(_config(architecture)).save_pretrained(directory)
+        tiny_tokenizer().save_pretrained(directory)
+    return directory

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import errno
+import math
+from pathlib import Path
+
+import pytest
+
+from tunesmith.errors import ConfigError, StorageError
+from tunesmith.files import (
+    atomic_file,
+    read_json,
+    read_yaml,
+    refuse_existing,
+    sha256_bytes,
+    sha256_file,
+    staged_directory,
+    storage_errors,
+    write_json,
+    write_text,
+)
+
+
+def test_an_atomic_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.txt"
+    write_text(path, "first")
+    with pytest.raises(RuntimeError), atomic_file(path) as stream:
+        stream.write(b"half")
+        raise RuntimeError
+    assert path.read_text() == "first"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_staged_directory_replaces_the_old_one_only_when_whole(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    with staged_directory(path) as directory:
+        (directory / "a").write_text("1")
+    with pytest.raises(KeyboardInterrupt), staged_directory(path, overwrite=True) as directory:
+        (directory / "a").write_text("2")
+        raise KeyboardInterrupt
+    assert (path / "a").read_text() == "1"
+    with staged_directory(path, overwrite=True) as directory:
+        (directory / "b").write_text("3")
+    assert [child.name for child in path.iterdir()] == ["b"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_exists_is_refused(tmp_path: Path) -> None:
+    refuse_existing(tmp_path / "absent", overwrite=False)
+    (tmp_path / "empty").mkdir()
+    refuse_existing(tmp_path / "empty", overwrite=False)
+    write_text(tmp_path / "full" / "a", "x")
+    refuse_existing(tmp_path / "full", overwrite=True)
+    with pytest.raises(StorageError, match="--overwrite"):
+        refuse_existing(tmp_path / "full", overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "disk-full"),
+        (errno.EACCES, "no-permission"),
+        (errno.ENOENT, "no-file"),
+        (errno.EIO, "storage"),
+    ],
+)
+def test_what_the_system_refuses_is_told(tmp_path: Path, number: int, code: str) -> None:
+    with pytest.raises(StorageError) as caught, storage_errors(tmp_path):
+        raise OSError(number, "reason")
+    assert [problem.code for problem in caught.value.problems] == [code]
+
+
+def test_json_round_trip_and_its_faults(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"ä": [1, None]})
+    assert read_json(path) == {"ä": [1, None]}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, math.nan)
+    assert read_json(path) == {"ä": [1, None]}
+    path.write_text('{\n"a": }')
+    with pytest.raises(ConfigError, match=r"a\.json:2"):
+        read_json(path)
+
+
+def test_hashes(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    assert sha256_file(path) == sha256_bytes(b"abc")
+    assert sha256_bytes(b"abc").startswith("ba7816bf")
+
+
+def test_yaml_knows_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "task.yaml"
+    path.write_text("# a comment\nkind: x\nlabels:\n  - a\n  - b\n")
+    document = read_yaml(path)
+    assert document.values == {"kind": "x", "labels": ["a", "b"]}
+    assert document.where(("labels", 1)) == f"{path}:5"
+    assert document.where(("labels", 1, "deeper")) == f"{path}:5"
+    assert document.where(("absent",)) == f"{path}:1"
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a\n- b\n", "", "a: !!python/object:os.system x"])
+def test_what_is_no_yaml_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "task.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"task\.yaml:\d"):
+        read_yaml(path)

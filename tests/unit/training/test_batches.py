@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.model.encode import micro_batches
+from tunesmith.training.batches import Plan
+
+LENGTHS = st.lists(st.integers(1, 900), min_size=1, max_size=60)
+
+
+@given(LENGTHS, st.integers(1, 2000), st.integers(0, 9), st.integers(1, 3))
+def test_every_epoch_sees_every_row_once(lengths: list[int], tokens: int, seed: int, epochs: int) -> None:
+    plan = Plan(np.asarray(lengths), epochs, tokens, seed)
+    for epoch in range(epochs):
+        steps = plan.epoch(epoch)
+        assert len(steps) == plan.steps_per_epoch
+        assert all(len(rows) for rows in steps)
+        assert sorted(np.concatenate(steps).tolist()) == list(range(len(lengths)))
+
+
+@given(LENGTHS, st.integers(1, 500), st.data())
+def test_a_run_that_starts_at_any_step_goes_on_as_the_whole_one(
+    lengths: list[int], tokens: int, data: st.DataObject
+) -> None:
+    plan = Plan(np.asarray(lengths), 2, tokens, seed=3)
+    start = data.draw(st.integers(0, plan.total_steps))
+    whole = [(step, epoch, rows.tolist()) for step, epoch, rows in plan.steps_from(0)]
+    rest = [(step, epoch, rows.tolist()) for step, epoch, rows in plan.steps_from(start)]
+    assert len(whole) == plan.total_steps
+    assert rest == whole[start:]
+
+
+def test_epochs_and_seeds_shuffle_differently() -> None:
+    lengths = np.full(50, 10)
+    orders = [
+        np.concatenate(Plan(lengths, 2, 100, seed).epoch(epoch)).tolist()
+        for seed in (0, 1)
+        for epoch in (0, 1)
+    ]
+    assert len({tuple(order) for order in orders}) == 4
+
+
+def test_steps_hold_about_the_tokens_asked_for() -> None:
+    lengths = np.random.default_rng(0).integers(5, 100, 500)
+    plan = Plan(lengths, 1, 1000, 0)
+    tokens = [int(lengths[rows].sum()) for rows in plan.epoch(0)]
+    assert all(850 < count < 1150 for count in tokens)
+
+
+@given(LENGTHS, st.integers(1, 2000))
+def test_micro_batches_stay_within_the_budget(lengths: list[int], budget: int) -> None:
+    groups = micro_batches(lengths, budget)
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    for group in groups:
+        longest = max(lengths[index] for index in group)
+        assert len(group) == 1 or len(group) * longest <= budget

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from tunesmith.errors import DataError
+from tunesmith.training.batches import Plan
+from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.loop import Fitted, Interrupted, LoopSettings, Progress, fit, learning_rate_at
+from tunesmith.training.objective import label_weights
+
+SETTINGS = LoopSettings(
+    learning_rate=0.05,
+    schedule="linear",
+    warmup_fraction=0.1,
+    micro_batch_tokens=10_000,
+    weight_decay=0.01,
+    max_gradient_norm=1.0,
+    precision="fp32",
+    seed=1,
+    early_stopping=0,
+)
+ROWS = 24
+
+
+class _Regression:
+    """y = x @ w with noise; rows of several lengths, and dropout, so that randomness matters."""
+
+    def __init__(self, bad_row: int | None = None) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.x = torch.randn(ROWS, 4, generator=generator)
+        self.y = self.x @ torch.tensor([1.0, -2.0, 0.5, 3.0])
+        if bad_row is not None:
+            self.y[bad_row] = math.inf
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        return np.arange(1, ROWS + 1, dtype=np.int64)
+
+    def weight(self, rows: Sequence[int]) -> float:
+        return float(len(rows))
+
+    def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
+        picked = torch.tensor(list(rows))
+        return ((model(self.x[picked]).squeeze(-1) - self.y[picked]) ** 2).sum()
+
+
+def _model(dropout: float = 0.2) -> torch.nn.Module:
+    torch.manual_seed(7)
+    return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(dropout), torch.nn.Linear(8, 1))
+
+
+def _fit(model: torch.nn.Module, directory: Path, *, bad_row: int | None = None, **options: Any) -> Fitted:
+    objective = _Regression(bad_row)
+    settings = options.pop("settings", SETTINGS)
+    options.setdefault("evaluate", lambda trained: _figures(trained, objective))
+    plan = Plan(objective.lengths, 4, 60, settings.seed)
+    return fit(model, objective, plan, settings, checkpoints=Checkpoints(directory), **options)
+
+
+def _figures(model: Any, objective: _Regression) -> dict[str, float]:
+    with torch.no_grad():
+        loss = float(objective.loss(model, range(ROWS)))
+    return {"score": -loss, "validation_loss": loss}
+
+
+def _weights(model: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def test_training_lowers_the_loss_and_leaves_the_best_weights(tmp_path: Path) -> None:
+    model = _model()
+    before = _figures(model.eval(), _Regression())["validation_loss"]
+    fitted = _fit(model, tmp_path)
+    losses = [row["validation_loss"] for row in fitted.history if "validation_loss" in row]
+    assert min(losses) < before / 2
+    assert _figures(model, _Regression())["validation_loss"] == pytest.approx(min(losses), rel=1e-5)
+    assert not model.training
+
+
+def test_accumulation_changes_nothing(tmp_path: Path) -> None:
+    whole, pieces = _model(dropout=0.0), _model(dropout=0.0)
+    _fit(whole, tmp_path / "a")
+    _fit(pieces, tmp_path / "b", settings=replace(SETTINGS, micro_batch_tokens=25))
+    assert torch.allclose(_weights(whole), _weights(pieces), atol=1e-5)
+
+
+@pytest.mark.parametrize("stop_after", [1, 5, 6, 11, 19])
+def test_stopped_and_resumed_equals_uninterrupted(tmp_path: Path, stop_after: int) -> None:
+    whole, stopped = _model(), _model()
+    fitted = _fit(whole, tmp_path / "a")
+    seen: list[int] = []
+    with pytest.raises(Interrupted, match=f"after step {stop_after} of"):
+        _fit(
+            stopped,
+            tmp_path / "b",
+            on_progress=lambda progress: seen.append(progress.step),
+            should_stop=lambda: len(seen) == stop_after,
+        )
+    resumed = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.2), torch.nn.Linear(8, 1))
+    again = _fit(resumed, tmp_path / "b", resume=True)
+    assert torch.equal(_weights(whole), _weights(resumed))
+    assert again.history == fitted.history
+
+
+def test_early_stopping(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, early_stopping=1)
+    scores = iter([1.0, 0.5, 0.4, 0.3])
+    fitted = _fit(_model(), tmp_path, settings=settings, evaluate=lambda _: {"score": next(scores)})
+    assert fitted.stopped_early
+    assert fitted.step == 2 * fitted.best_step
+
+
+def test_an_infinite_loss_stops_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="bad-loss"):
+        _fit(_model(), tmp_path, bad_row=3)
+
+
+def test_progress_is_told_each_step(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    _fit(_model(), tmp_path, on_progress=told.append)
+    assert [progress.step for progress in told] == list(range(1, told[-1].total_steps + 1))
+    assert sum(progress.validation is not None for progress in told) == 4
+
+
+def test_a_shared_tensor_is_saved_once_and_restored(tmp_path: Path) -> None:
+    def tied() -> torch.nn.Module:
+        torch.manual_seed(0)
+        first, second = torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)
+        second.weight = first.weight
+        return torch.nn.Sequential(first, second, torch.nn.Linear(4, 1))
+
+    model = tied()
+    _fit(model, tmp_path)
+    resumed = tied()
+    _fit(resumed, tmp_path, resume=True)
+    assert torch.equal(_weights(model), _weights(resumed))
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_the_learning_rate_rises_then_falls_to_zero(schedule: Any) -> None:
+    settings = replace(SETTINGS, schedule=schedule)
+    rates = [learning_rate_at(step, 100, settings) for step in range(101)]
+    assert rates[9] == max(rates) == pytest.approx(0.05)
+    assert rates[0] == pytest.approx(0.005)
+    assert rates[100] == pytest.approx(0.0, abs=1e-9)
+    assert sorted(rates[10:], reverse=True) == rates[10:]
+
+
+def test_label_weights_even_out_the_labels() -> None:
+    ids = [0] * 6 + [1] * 2
+    weights = label_weights(ids, 3)
+    assert weights[2] == 0
+    assert weights[0] * 6 == pytest.approx(weights[1] * 2)
+    assert np.mean(weights[ids]) == pytest.approx(1.0)

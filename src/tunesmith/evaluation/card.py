@@ -1,0 +1,190 @@
+"""Report -> model card: a README.md with Hugging Face front matter that stands beside the weights."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tunesmith.evaluation.types import Interval, LabelScore, Report, RivalScore
+from tunesmith.evaluation.wording import (
+    clip,
+    duration,
+    listed,
+    milliseconds,
+    plain,
+    score,
+    signed,
+    span,
+    weakest,
+)
+from tunesmith.recipe import Recipe
+from tunesmith.task import Task
+
+__all__ = ["as_model_card"]
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
+_MOST_LABELS = 100
+_WEAK = 3
+_WEAK_F1 = 0.7
+_EXPLAINED = (
+    "In brackets: 95 % percentile bootstrap intervals over the test rows. Macro-F1 is the mean over all"
+    " labels of the task; the gain is in macro-F1, paired. All methods had the same rows."
+)
+_METRICS = (
+    ("accuracy", "accuracy", "Accuracy"),
+    ("f1", "macro_f1", "Macro F1"),
+    ("f1", "weighted_f1", "Weighted F1"),
+    ("precision", "macro_precision", "Macro precision"),
+    ("recall", "macro_recall", "Macro recall"),
+)
+
+
+def as_model_card(report: Report, *, task: Task, recipe: Recipe, name: str = "text classifier") -> str:
+    """The README.md of a model; every text from the user is safe as YAML and as Markdown."""
+    sections = (
+        f"# {_markdown(name)}",
+        _what_it_does(report, task),
+        _labels(report),
+        _how_it_did(report),
+        _table("## Data", ("What", "Value"), _facts(report)),
+        _table("## Training recipe", ("Setting", "Value"), _settings(recipe)),
+        _limits(report, recipe),
+        _how_to_use(recipe),
+    )
+    return f"---\n{_front_matter(report, recipe, name)}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _front_matter(report: Report, recipe: Recipe, name: str) -> str:
+    values: dict[str, Any] = {
+        "pipeline_tag": "text-classification",
+        "library_name": "transformers",
+        "tags": ["text-classification", "tunesmith"],
+    }
+    if _is_hub_name(recipe.base):
+        values["base_model"] = recipe.base
+    values["model-index"] = [{"name": plain(name), "results": [_result(report)]}]
+    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000))
+
+
+def _is_hub_name(base: str) -> bool:
+    # a hub name and a relative directory look alike; only the disk can tell them apart
+    return base != "embedded" and bool(_HUB_NAME.fullmatch(base)) and not Path(base).exists()
+
+
+def _result(report: Report) -> dict[str, Any]:
+    metrics = [
+        {"type": kind, "value": round(report.metrics[key], 4), "name": shown} for kind, key, shown in _METRICS
+    ]
+    return {
+        "task": {"type": "text-classification", "name": "Text classification"},
+        "dataset": {"type": "custom", "name": f"{report.rows} held-out test rows", "split": "test"},
+        "metrics": metrics,
+    }
+
+
+def _markdown(text: str) -> str:
+    """`text` on one line, with nothing left in it that Markdown or HTML would act on."""
+    shown = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\1", shown)
+
+
+def _table(heading: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
+    return f"{heading}\n\n" + "\n".join(lines)
+
+
+def _what_it_does(report: Report, task: Task) -> str:
+    sentences = [f"- {_markdown(sentence)}" for sentence in report.verdict.sentences]
+    what = f"It gives a text one of {len(task.labels)} labels, with a probability for each."
+    return "\n".join(
+        ["## What it does", "", what, "", f"**{_markdown(report.verdict.headline)}.**", "", *sentences]
+    )
+
+
+def _labels(report: Report) -> str:
+    head = ("Label", "Test rows", "Precision", "Recall", "F1", "95 % interval")
+    shown = report.per_label[:_MOST_LABELS]
+    table = _table("## Labels", head, [_label_row(found) for found in shown])
+    more = len(report.labels) - len(shown)
+    return table + (f"\n\n{more} more labels are in `report.json`." if more else "")
+
+
+def _label_row(found: LabelScore) -> tuple[str, ...]:
+    name, rows = _markdown(found.label), f"{found.rows:,}"
+    if not found.rows:
+        return name, rows, "–", "–", "–", "–"
+    scores = (score(found.precision), score(found.recall), score(found.f1))
+    return name, rows, *scores, span(found.f1_interval)
+
+
+def _how_it_did(report: Report) -> str:
+    head = ("Method", "Accuracy", "Macro-F1", "Log-loss", "This model's gain", "Training", "ms per text")
+    rows = [_rival_row(rival) for rival in report.rivals]
+    cost = report.cost
+    own = (duration(cost.train_seconds), milliseconds(cost.milliseconds_per_text))
+    rows.append(("**this model**", *_scores(report.metrics, report.intervals), "–", *own))
+    table = _table(f"## How it did on {report.rows:,} test rows", head, rows)
+    return f"{table}\n\n{_EXPLAINED}"
+
+
+def _rival_row(rival: RivalScore) -> tuple[str, ...]:
+    gain = rival.differences["macro_f1"]
+    gained = f"{signed(gain.value)} ({span(gain, sign=True)})"
+    cost = (duration(rival.train_seconds), milliseconds(rival.milliseconds_per_text))
+    return (_markdown(rival.name), *_scores(rival.metrics, rival.intervals), gained, *cost)
+
+
+def _scores(metrics: dict[str, float], intervals: dict[str, Interval]) -> tuple[str, ...]:
+    shown = ("accuracy", "macro_f1", "log_loss")
+    return tuple(f"{score(metrics[name])} ({span(intervals[name])})" for name in shown)
+
+
+def _facts(report: Report) -> list[tuple[str, ...]]:
+    return [
+        (_markdown(name.replace("_", " ")), _markdown(value)) for name, value in report.provenance.items()
+    ]
+
+
+def _settings(recipe: Recipe) -> list[tuple[str, ...]]:
+    values = recipe.model_dump(mode="json")
+    return [(f"`{key}`", "–" if value is None else _markdown(str(value))) for key, value in values.items()]
+
+
+def _limits(report: Report, recipe: Recipe) -> str:
+    limits = [
+        "It always answers with one of its labels, also for texts that fit none of them.",
+        "Its scores hold for texts like the test rows; on texts of another kind it may do worse.",
+        f"Its probabilities are off by {score(report.calibration.ece)} on average (calibration error).",
+    ]
+    if recipe.max_tokens:
+        limits.append(f"It reads the first {recipe.max_tokens:,} tokens of a text.")
+    weak = [found for found in weakest(report.per_label)[:_WEAK] if found.rows and found.f1 < _WEAK_F1]
+    if weak:
+        named = listed([f"{_markdown(clip(found.label, 60))} (F1 {score(found.f1)})" for found in weak])
+        limits.append(f"It is weakest on {named}.")
+    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
+
+
+def _how_to_use(recipe: Recipe) -> str:
+    cut = f", truncation=True, max_length={recipe.max_tokens}" if recipe.max_tokens else ", truncation=True"
+    return f"""## How to use
+
+With transformers:
+
+```python
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="path/to/this/directory")
+classify("your text"{cut})
+```
+
+With tunesmith:
+
+```sh
+tunesmith predict path/to/this/directory "your text"
+tunesmith serve path/to/this/directory
+```"""

@@ -1,0 +1,142 @@
+"""Report: test rows, the model's probabilities and its rivals -> one object that holds all the proof."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tunesmith.data.dataset import Dataset
+from tunesmith.errors import DataError, Problem
+from tunesmith.evaluation.intervals import (
+    RESAMPLES,
+    Resampled,
+    difference,
+    intervals,
+    label_intervals,
+    resample,
+)
+from tunesmith.evaluation.metrics import calibration, confusion, count, label_scores, measure
+from tunesmith.evaluation.rivals import Rival
+from tunesmith.evaluation.types import (
+    Cost,
+    Difference,
+    Floats,
+    Ints,
+    LabelScore,
+    Mistake,
+    Report,
+    RivalScore,
+)
+from tunesmith.evaluation.verdict import judge
+
+__all__ = ["COMPARED", "build_report"]
+
+COMPARED = ("macro_f1", "accuracy")
+
+
+def build_report(
+    *,
+    test: Dataset,
+    probabilities: Floats,
+    rivals: Sequence[Rival],
+    curves: Sequence[Mapping[str, int | float | None]],
+    cost: Cost,
+    provenance: Mapping[str, str],
+    seed: int,
+    worst: int = 50,
+) -> Report:
+    """Measure the model's probabilities (rows, labels) and its rivals' on the checked `test`.
+
+    A curve value that is not a finite number becomes None. Raises DataError where `test` has no row.
+    """
+    truth = _truth(test)
+    metrics, resampled = measure(truth, probabilities), resample(truth, probabilities, seed=seed)
+    per_label = _per_label(test.task.labels, truth, probabilities, resampled)
+    scored = tuple(_score(rival, truth, metrics, resampled, seed) for rival in rivals)
+    table = confusion(truth, probabilities.argmax(axis=1), len(test.task.labels))
+    return Report(
+        labels=test.task.labels,
+        rows=len(test),
+        metrics=metrics,
+        intervals=intervals(resampled),
+        per_label=per_label,
+        confusion=tuple(tuple(row) for row in table.tolist()),
+        calibration=calibration(truth, probabilities),
+        rivals=scored,
+        mistakes=_mistakes(test, truth, probabilities, worst),
+        verdict=judge(scored, per_label, len(test)),
+        cost=cost,
+        provenance=dict(provenance) | {"intervals": _how_intervals(seed)},
+        curves=tuple(_finite(point) for point in curves),
+    )
+
+
+def _truth(test: Dataset) -> Ints:
+    if not len(test):
+        fix = "give a test file with rows, or a larger `test_fraction`"
+        raise DataError(Problem("no-test-rows", "there is no row to test on", "the test set", fix))
+    truth = np.asarray(test.label_ids, dtype=np.int64)
+    assert len(truth) == len(test), "the check lets no unlabelled row through"
+    return truth
+
+
+def _how_intervals(seed: int) -> str:
+    return f"95 %, percentile bootstrap over the test rows, {RESAMPLES:,} resamples, seed {seed}"
+
+
+def _per_label(
+    labels: tuple[str, ...], truth: Ints, probabilities: Floats, resampled: Resampled
+) -> tuple[LabelScore, ...]:
+    counts = count(truth, probabilities.argmax(axis=1), len(labels))
+    columns = (counts.truth, counts.predicted, *label_scores(counts))
+    rows = zip(labels, *(column.tolist() for column in columns), label_intervals(resampled), strict=True)
+    return tuple(LabelScore(*row) for row in rows)
+
+
+def _score(
+    rival: Rival, truth: Ints, model_metrics: dict[str, float], model: Resampled, seed: int
+) -> RivalScore:
+    metrics = measure(truth, rival.probabilities)
+    resampled = resample(truth, rival.probabilities, seed=seed)
+    differences: dict[str, Difference] = {
+        metric: difference(metric, model_metrics[metric] - metrics[metric], model, resampled)
+        for metric in COMPARED
+    }
+    return RivalScore(
+        name=rival.name,
+        how=rival.how,
+        metrics=metrics,
+        intervals=intervals(resampled),
+        differences=differences,
+        train_seconds=rival.train_seconds,
+        milliseconds_per_text=rival.milliseconds_per_text,
+    )
+
+
+def _mistakes(test: Dataset, truth: Ints, probabilities: Floats, worst: int) -> tuple[Mistake, ...]:
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != truth)
+    # stable: equally sure mistakes stay in the order of the file
+    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:worst].tolist()
+    return tuple(
+        Mistake(
+            text=example.text,
+            where=example.where,
+            truth=test.task.labels[truth[row]],
+            predicted=test.task.labels[predicted[row]],
+            probability=float(confidence[row]),
+        )
+        for row, example in zip(surest, test.take(surest), strict=True)
+    )
+
+
+def _finite(point: Mapping[str, int | float | None]) -> dict[str, int | float | None]:
+    return {name: _or_none(value) for name, value in point.items()}
+
+
+def _or_none(value: int | float | None) -> int | float | None:
+    if value is None or isinstance(value, int):
+        return value
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,169 @@
+"""Report and what it is made of: plain frozen values that travel to terminal, JSON, HTML and card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
+
+from tunesmith.errors import BundleError, Problem
+
+__all__ = [
+    "Bin",
+    "Calibration",
+    "Cost",
+    "Difference",
+    "Floats",
+    "Interval",
+    "Ints",
+    "LabelScore",
+    "Mistake",
+    "Report",
+    "RivalScore",
+    "Verdict",
+]
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """This model's score minus a rival's on the same rows, with its paired 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """How one label did; `rows` have it in truth, `predicted` rows were given it."""
+
+    label: str
+    rows: int
+    predicted: int
+    precision: float
+    recall: float
+    f1: float
+    f1_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The rows whose highest probability lies in (low, high]; means are 0 where there are no rows."""
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Whether probabilities mean what they say: reliability bins, and two numbers that sum them up."""
+
+    bins: tuple[Bin, ...]
+    ece: float
+    brier: float
+
+
+@dataclass(frozen=True, slots=True)
+class RivalScore:
+    """A cheap method on the same test rows; `differences` (metric -> model minus rival) are paired."""
+
+    name: str
+    how: str
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    differences: dict[str, Difference]
+    train_seconds: float
+    milliseconds_per_text: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A test row answered wrongly; `probability` is what the wrong label was given."""
+
+    text: str
+    where: str
+    truth: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the paired intervals say in plain words; `beats` names the rivals that are beaten."""
+
+    headline: str
+    sentences: tuple[str, ...]
+    beats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the model costs; `train_seconds` is None where it was not trained here."""
+
+    train_seconds: float | None
+    milliseconds_per_text: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The proof: how a model did on test rows it has never seen, and against what.
+
+    `confusion` is (labels, labels) with truth in rows; `mistakes` are the most confident first;
+    `curves` hold step, epoch, train_loss, validation_loss, macro_f1 where they were measured.
+    """
+
+    labels: tuple[str, ...]
+    rows: int
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    per_label: tuple[LabelScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    calibration: Calibration
+    rivals: tuple[RivalScore, ...]
+    mistakes: tuple[Mistake, ...]
+    verdict: Verdict
+    cost: Cost
+    provenance: dict[str, str]
+    curves: tuple[dict[str, int | float | None], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON values; `from_dict` gives back an equal report."""
+        values: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        json.dumps(values, allow_nan=False)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: object, where: str = "report.json") -> Report:
+        """The report that `to_dict` wrote; raise BundleError naming `where` if it is none."""
+        try:
+            return _adapter().validate_python(values)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            key = ".".join(str(part) for part in fault["loc"]) or "the whole"
+            what = f"this is not an evaluation report: {key}: {fault['msg']}"
+            fix = "evaluate the model again to write a new report"
+            raise BundleError(Problem("bad-report", what, where, fix)) from error
+
+
+@cache
+def _adapter() -> TypeAdapter[Report]:
+    return TypeAdapter(Report)

@@ -1,0 +1,110 @@
+"""Numbers and texts as people read them, the same in terminal, HTML and model card."""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from itertools import accumulate
+
+from tunesmith.evaluation.types import Difference, Interval, LabelScore
+
+__all__ = [
+    "clip",
+    "columns",
+    "duration",
+    "listed",
+    "milliseconds",
+    "plain",
+    "score",
+    "signed",
+    "span",
+    "weakest",
+]
+
+# these turn the reading direction of what follows, so that a text could pass for another
+_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def score(value: float) -> str:
+    """A score or probability with three decimals."""
+    return f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and three decimals; what rounds to zero has no sign."""
+    rounded = f"{abs(value):.3f}"
+    if rounded == "0.000":
+        return rounded
+    return ("+" if value > 0 else "−") + rounded
+
+
+def span(found: Interval | Difference, *, sign: bool = False) -> str:
+    """`low to high`."""
+    show = signed if sign else score
+    return f"{show(found.low)} to {show(found.high)}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them; a dash where nothing was measured."""
+    match seconds:
+        case None:
+            return "–"
+        case short if short < 9.95:
+            return f"{short:.1f} s"
+        case short if short < 59.5:
+            return f"{short:.0f} s"
+        case middling if middling < 3599.5:
+            minutes, rest = divmod(round(middling), 60)
+            return f"{minutes} min {rest:02d} s"
+        case long:
+            hours, rest = divmod(round(long / 60), 60)
+            return f"{hours} h {rest:02d} min"
+
+
+def milliseconds(value: float) -> str:
+    """Milliseconds with about two significant figures."""
+    if value < 0.005:
+        return "< 0.01"
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def listed(names: tuple[str, ...] | list[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    return f" {last} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def plain(text: str) -> str:
+    """`text` on one line, without what could steer a terminal or turn the reading direction."""
+    seen = (" " if _steers(character) else character for character in text)
+    return " ".join("".join(seen).split())
+
+
+def _steers(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs") or character in _DIRECTION_MARKS
+
+
+def columns(text: str) -> int:
+    """How many columns `text` takes in type of one width; wide characters take two."""
+    return sum(_width(character) for character in text)
+
+
+def _width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def clip(text: str, width: int) -> str:
+    """`plain(text)` cut to `width` columns, with an ellipsis where something is missing."""
+    # texts may be books: no more characters than this can be shown
+    enough = 8 * width + 64
+    shown = plain(text[:enough])
+    ends = list(accumulate(map(_width, shown)))
+    if len(text) <= enough and (not ends or ends[-1] <= width):
+        return shown
+    return shown[: bisect_right(ends, width - 1)].rstrip() + "…"
+
+
+def weakest(scores: tuple[LabelScore, ...]) -> tuple[LabelScore, ...]:
+    """Labels by rising F1, of equals the more frequent first, those without a test row last."""
+    return tuple(sorted(scores, key=lambda found: (found.rows == 0, found.f1, -found.rows)))

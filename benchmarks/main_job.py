@@ -1,0 +1,96 @@
+"""The main job on the demo set, BBC News and AG News with nothing but two paths: quality beside the rivals.
+
+    python -m benchmarks.main_job [demo bbc_news ag_news]
+
+Writes benchmarks/results/main_job.json and, between its markers, the table in README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import tunesmith as ts
+from benchmarks.machine import machine
+from tunesmith.cli.progress import RichListener
+
+__all__ = ["main"]
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
+SHARED = ROOT.parent / "shared" / "data"
+DEMO = ROOT / "src" / "tunesmith" / "demo"
+NAMES = {"demo": "demo (in the package)", "bbc_news": "BBC News", "ag_news": "AG News (10,000 rows)"}
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+
+
+def _sources(name: str) -> dict[str, Path]:
+    if name == "demo":
+        return {part: DEMO / f"{part}.jsonl" for part in ("train", "validation", "test")}
+    return {part: SHARED / name / f"{part}.parquet" for part in ("train", "test")}
+
+
+def _measure(name: str) -> dict[str, Any]:
+    sources = _sources(name)
+    with tempfile.TemporaryDirectory() as directory:
+        run = ts.train(
+            sources["train"],
+            validation=sources.get("validation"),
+            test=sources["test"],
+            out=Path(directory) / name,
+            listener=RichListener(),
+        )
+    report = run.report.to_dict()
+    kept = ("rows", "labels", "metrics", "intervals", "cost", "verdict", "provenance")
+    return {key: report[key] for key in (*kept, "rivals")} | {"recipe": run.recipe.model_dump()}
+
+
+def _table(results: dict[str, Any]) -> str:
+    lines = [
+        "| data | test rows | majority | TF-IDF + LR | tunesmith, embedded base | training |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, result in results["data"].items():
+        rivals = " | ".join(_score(rival["metrics"], rival["intervals"]) for rival in result["rivals"])
+        ours = _score(result["metrics"], result["intervals"])
+        minutes = result["cost"]["train_seconds"] / 60
+        lines.append(f"| {NAMES[name]} | {result['rows']:,} | {rivals} | {ours} | {minutes:.1f} min |")
+    at = results["machine"]
+    lines += [
+        "",
+        f"Macro-F1 on the test split with its 95 % interval; {at['cores']} cores ({at['processor']}), "
+        f"{at['date']}; `python -m benchmarks.main_job`.",
+    ]
+    return "\n".join(lines)
+
+
+def _score(metrics: dict[str, float], intervals: dict[str, Any]) -> str:
+    interval = intervals["macro_f1"]
+    return f"{metrics['macro_f1']:.3f} ({interval['low']:.3f}–{interval['high']:.3f})"
+
+
+def _write_readme(table: str) -> None:
+    path = ROOT / "README.md"
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+
+
+def main(names: list[str]) -> None:
+    """Measure each data set and save what was found."""
+    saved = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"data": {}}
+    saved["machine"] = machine()
+    for name in names or list(NAMES):
+        saved["data"][name] = _measure(name)
+        saved["data"] = {key: saved["data"][key] for key in NAMES if key in saved["data"]}
+        RESULTS.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    table = _table(saved)
+    _write_readme(table)
+    print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -80,6 +80,7 @@ def save_tiny_base(directory: Path, architecture: str = "gpt2", seed: int = 0) -
 
     torch.manual_seed(seed)
     with quiet_transformers():
-        AutoModelForCausalLM.from_config(_config(architecture)).save_pretrained(directory)
+        model = AutoModelForCausalLM.from_config(_config(architecture))  # type: ignore[no-untyped-call]
+        model.save_pretrained(directory)
         tiny_tokenizer().save_pretrained(directory)
     return directory

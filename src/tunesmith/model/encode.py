@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tunesmith.data.formats.encoding import without_bad_chars
+
 if TYPE_CHECKING:
     import torch
 
@@ -47,7 +49,7 @@ def encode(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Encoded:
     rows: list[Ids] = []
     cut: list[bool] = []
     for start in range(0, len(texts), _CHUNK_TEXTS):
-        chunk = list(texts[start : start + _CHUNK_TEXTS])
+        chunk = _readable(texts[start : start + _CHUNK_TEXTS])
         batch = tokenizer(chunk, truncation=True, max_length=max_tokens, verbose=False)
         cut += [bool(encoding.overflowing) for encoding in batch.encodings]
         rows += [np.asarray(ids or [tokenizer.pad_token_id], np.int32) for ids in batch["input_ids"]]
@@ -57,11 +59,16 @@ def encode(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Encoded:
     return Encoded(flat, starts, np.asarray(cut, np.bool_))
 
 
+def _readable(texts: Sequence[str]) -> list[str]:
+    """The texts with U+FFFD for what is no character, as in data that was read from a file."""
+    return [without_bad_chars(text)[0] for text in texts]
+
+
 def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
     """Tokens of each text, uncut."""
     counts: list[int] = []
     for start in range(0, len(texts), _CHUNK_TEXTS):
-        batch = tokenizer(list(texts[start : start + _CHUNK_TEXTS]), truncation=False, verbose=False)
+        batch = tokenizer(_readable(texts[start : start + _CHUNK_TEXTS]), truncation=False, verbose=False)
         counts += [len(ids) for ids in batch["input_ids"]]
     return counts
 

@@ -1,17 +1,32 @@
-"""Encoded texts -> logits, in batches that never pad beyond their own longest."""
+"""Encoded texts -> logits: packed where the architecture is known, else padded to the batch's longest."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tunesmith.model.encode import Encoded, micro_batches, pad
+from tunesmith.model.encode import Encoded, Ids, micro_batches, pad
+from tunesmith.model.packed import can_pack, packed_logits
 
-__all__ = ["logits_of", "softmax"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["batch_logits", "logits_of", "softmax"]
 
 Floats = npt.NDArray[np.float64]
+
+
+def batch_logits(model: Any, rows: Sequence[Ids], pad_token_id: int) -> torch.Tensor:
+    """Logits of one micro-batch, (texts, labels); gradients flow."""
+    if can_pack(model):
+        return packed_logits(model, rows)
+    ids, mask = pad(rows, pad_token_id)
+    device = next(model.parameters()).device
+    logits: torch.Tensor = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
+    return logits
 
 
 def logits_of(
@@ -21,12 +36,10 @@ def logits_of(
     import torch
 
     model.eval()
-    device = next(model.parameters()).device
     logits = np.zeros((len(encoded), labels), np.float64)
     with torch.inference_mode():
         for group in micro_batches(encoded.lengths.tolist(), micro_batch_tokens):
-            ids, mask = pad([encoded[row] for row in group], pad_token_id)
-            answer = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
+            answer = batch_logits(model, [encoded[row] for row in group], pad_token_id)
             logits[group] = answer.float().cpu().numpy()
     return logits
 

@@ -18,9 +18,11 @@ from tunesmith.files import read_json
 __all__ = [
     "EMBEDDED",
     "Classifier",
+    "Reader",
     "base_location",
     "embedded_base",
     "load_classifier",
+    "load_reader",
     "quiet_transformers",
 ]
 
@@ -133,10 +135,12 @@ def load_classifier(
     revision: str | None = None,
     seed: int = 0,
     dropout: float | None = None,
+    new_head: bool = True,
 ) -> Classifier:
     """Load `base` with a head for `labels`, a pad token and right padding.
 
-    A head that the base lacks, or that has other labels, is drawn anew from `seed`.
+    A head that the base lacks, or that has other labels, is drawn anew from `seed`; without `new_head`
+    it is refused instead.
     Raises BaseError: not found, no classification head in transformers, unsafe weights.
     """
     import torch
@@ -159,16 +163,17 @@ def load_classifier(
             dtype=torch.float32,
             output_loading_info=True,
         )
-    _refuse_missing(loading["missing_keys"], base)
+    mismatched = (name for name, *_shapes in loading["mismatched_keys"])
+    _refuse_missing([*loading["missing_keys"], *mismatched], base, new_head)
     model.config.pad_token_id = tokenizer.pad_token_id
     return Classifier(model, tokenizer, tuple(labels), _window(model.config, tokenizer))
 
 
-def _refuse_missing(names: Iterable[str], base: str) -> None:
-    """Only the head may be new: any other weight that the base lacks would be noise."""
-    missing = sorted(name for name in names if not name.startswith(_HEADS))
+def _refuse_missing(names: Iterable[str], base: str, new_head: bool) -> None:
+    """Only the head may be new: any other weight that the base lacks, or has in another shape, is noise."""
+    missing = sorted(name for name in names if not (new_head and name.startswith(_HEADS)))
     if missing:
-        what = f"{len(missing)} weights of the architecture are not in the base, such as {missing[0]}"
+        what = f"{len(missing)} weights do not fit the architecture or are missing, such as {missing[0]}"
         fix = "check that config.json and the weights belong together, or use another base"
         raise BaseError(Problem("weights-do-not-fit", what, base, fix))
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "Rows"]
 
 Rows = npt.NDArray[np.int64]
 

@@ -152,6 +152,8 @@ class _Loop:
                 break
             loss, learning_rate = self._timed_step(step, rows)
             validation = self._evaluate(evaluate, epoch) if self._is_evaluation(step + 1) else None
+            if validation is None and self._is_logged():
+                self._log(epoch, {})
             on_progress(self._progress(epoch, loss, learning_rate, validation))
             self._save_when_due(validation is not None, should_stop())
         return self._finish()
@@ -166,7 +168,6 @@ class _Loop:
         state.tokens += int(self.objective.lengths[rows].sum())
         state.loss_sum += loss
         state.loss_steps += 1
-        self._log_step(learning_rate)
         return loss, learning_rate
 
     def _step(self, step: int, rows: Rows, learning_rate: float) -> float:
@@ -211,18 +212,19 @@ class _Loop:
         if state.best_score is None or figures["score"] > state.best_score:
             state.best_score, state.best_step, state.evaluations_since_best = figures["score"], state.step, 0
             self.checkpoints.save_best(state.step, self._weights())
-        row = {"step": state.step, "epoch": epoch + 1, "train_loss": state.loss_sum / state.loss_steps}
-        state.history.append({**row, **{k: v for k, v in figures.items() if k != "score"}})
-        state.loss_sum, state.loss_steps = 0.0, 0
+        self._log(epoch, {name: value for name, value in figures.items() if name != "score"})
         return figures
 
-    def _log_step(self, learning_rate: float) -> None:
-        every = max(1, self.plan.total_steps // _LOGGED_STEPS)
-        if self.state.step % every == 0:
-            mean = self.state.loss_sum / self.state.loss_steps
-            self.state.history.append(
-                {"step": self.state.step, "running_train_loss": mean, "learning_rate": learning_rate}
-            )
+    def _log(self, epoch: int, figures: Mapping[str, float]) -> None:
+        """Add a row to the history; its training loss is the mean since the row before."""
+        state = self.state
+        rate = learning_rate_at(state.step - 1, self.plan.total_steps, self.settings)
+        row = {"step": state.step, "epoch": epoch + 1, "learning_rate": rate}
+        state.history.append({**row, "train_loss": state.loss_sum / state.loss_steps, **figures})
+        state.loss_sum, state.loss_steps = 0.0, 0
+
+    def _is_logged(self) -> bool:
+        return self.state.step % max(1, self.plan.total_steps // _LOGGED_STEPS) == 0
 
     def _is_over(self) -> bool:
         patience = self.settings.early_stopping
@@ -238,7 +240,7 @@ class _Loop:
     def _save_when_due(self, evaluated: bool, stop: bool) -> None:
         if evaluated or stop or time.monotonic() - self._saved_at > _CHECKPOINT_SECONDS:
             self._save()
-        if stop and self.state.step < self.plan.total_steps:
+        if stop:
             raise Interrupted(self.state.step, self.plan.total_steps)
 
     def _save(self) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tunesmith.model.encode import Encoded, pad
+from tunesmith.model.encode import Encoded
+from tunesmith.model.forward import batch_logits
 
 if TYPE_CHECKING:
     import torch
@@ -69,11 +70,11 @@ class Classification:
         import torch
         from torch.nn.functional import cross_entropy
 
-        ids, mask = pad([self._encoded[row] for row in rows], self._pad_token_id)
-        device = next(model.parameters()).device
-        logits = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits  # (rows, labels)
-        target = torch.from_numpy(self._label_ids[np.asarray(rows)]).to(device)  # (rows,)
-        weight = torch.from_numpy(self._row_weights[np.asarray(rows)]).to(device, torch.float32)
+        logits = batch_logits(
+            model, [self._encoded[row] for row in rows], self._pad_token_id
+        )  # (rows, labels)
+        target = torch.from_numpy(self._label_ids[np.asarray(rows)]).to(logits.device)  # (rows,)
+        weight = torch.from_numpy(self._row_weights[np.asarray(rows)]).to(logits.device, torch.float32)
         return (cross_entropy(logits.float(), target, reduction="none") * weight).sum()
 
 

@@ -1,0 +1,237 @@
+"""Texts one after the other, without padding, and in the last block only what a classifier reads: exact.
+
+A classifier's logits depend on the last token of each text alone. So linear layers see the tokens of all
+texts as one matrix, attention is computed text by text, and the last block's queries, projection and MLP
+are computed for the last tokens only. Modules are called, not copied: adapters put in their place work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesmith.model.encode import Ids
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["PACKED_TYPES", "can_pack", "packed_logits"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    """Where each text lies in the packed tokens."""
+
+    lengths: list[int]
+    last: torch.Tensor
+    """(texts,) the index of each text's last token"""
+    rotary: tuple[torch.Tensor, torch.Tensor] | None
+    """cos and sin, each (tokens, rotary dims)"""
+
+
+Block = Callable[[Any, "torch.Tensor", _Pack, bool], "torch.Tensor"]
+
+
+def can_pack(model: Any) -> bool:
+    """Whether `packed_logits` knows the model's blocks; other architectures are padded."""
+    config = model.config
+    if config.model_type not in PACKED_TYPES:
+        return False
+    return not (
+        getattr(config, "sliding_window", None)
+        or getattr(config, "add_cross_attention", False)
+        or getattr(config, "scale_attn_by_inverse_layer_idx", False)
+        or getattr(config, "reorder_and_upcast_attn", False)
+    )
+
+
+def packed_logits(model: Any, rows: Sequence[Ids]) -> torch.Tensor:
+    """Logits of each text, (texts, labels); the same numbers as the model's own padded forward."""
+    import torch
+
+    body, head = model.base_model, model.score
+    device = head.weight.device
+    lengths = [len(row) for row in rows]
+    ids = torch.from_numpy(np.concatenate(rows).astype(np.int64)).to(device)  # (tokens,)
+    positions = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths])).to(device)
+    last = torch.from_numpy(np.cumsum(lengths) - 1).to(device)
+    hidden, blocks, norm = _begin(body, ids, positions)  # (tokens, width)
+    pack = _Pack(lengths, last, _rotary(body, hidden, positions))
+    block = PACKED_TYPES[model.config.model_type]
+    for layer in blocks[:-1]:
+        hidden = block(layer, hidden, pack, False)
+    hidden = block(blocks[-1], hidden, pack, True)  # (texts, width)
+    logits: torch.Tensor = head(norm(hidden))
+    return logits
+
+
+def _begin(body: Any, ids: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, Any, Any]:
+    """Embedded tokens, the blocks and the final norm."""
+    match body.config.model_type:
+        case "gpt2" | "gpt_neo":
+            return body.drop(body.wte(ids) + body.wpe(positions)), body.h, body.ln_f
+        case "gpt_neox":
+            return body.emb_dropout(body.embed_in(ids)), body.layers, body.final_layer_norm
+        case _:
+            return body.embed_tokens(ids), body.layers, body.norm
+
+
+def _rotary(body: Any, hidden: torch.Tensor, positions: torch.Tensor) -> Any:
+    if not hasattr(body, "rotary_emb"):
+        return None
+    cos, sin = body.rotary_emb(hidden[None], position_ids=positions[None])
+    return cos[0], sin[0]
+
+
+def _gpt2(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> torch.Tensor:
+    attention = block.attn
+    query, key, value = attention.c_attn(block.ln_1(hidden)).split(hidden.shape[-1], dim=-1)
+    if only_last:
+        query, hidden = query[pack.last], hidden[pack.last]
+    query, key, value = (_heads(part, attention.num_heads) for part in (query, key, value))
+    mixed = _attend(query, key, value, pack, _rate(attention, attention.attn_dropout.p), attention.scaling)
+    hidden = attention.resid_dropout(attention.c_proj(mixed)) + hidden
+    return hidden + block.mlp(block.ln_2(hidden))  # type: ignore[no-any-return]
+
+
+def _gpt_neo(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> torch.Tensor:
+    attention = block.attn.attention
+    normed = block.ln_1(hidden)
+    key, value = attention.k_proj(normed), attention.v_proj(normed)
+    if only_last:
+        normed, hidden = normed[pack.last], hidden[pack.last]
+    query, key, value = (_heads(part, attention.num_heads) for part in (attention.q_proj(normed), key, value))
+    window = attention.config.window_size if attention.attention_type == "local" else None
+    mixed = _attend(query, key, value, pack, _rate(attention, attention.attn_dropout.p), 1.0, window)
+    hidden = attention.resid_dropout(attention.out_proj(mixed)) + hidden
+    return hidden + block.mlp(block.ln_2(hidden))  # type: ignore[no-any-return]
+
+
+def _gpt_neox(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> torch.Tensor:
+    attention = block.attention
+    fused = attention.query_key_value(block.input_layernorm(hidden))
+    query, key, value = _heads(fused, attention.config.num_attention_heads).chunk(3, dim=-1)
+    query, key = _rotate(query, key, pack)
+    if only_last:
+        query, hidden = query[pack.last], hidden[pack.last]
+    mixed = _attend(query, key, value, pack, _rate(attention, attention.attention_dropout), attention.scaling)
+    mixed = block.post_attention_dropout(attention.dense(mixed))
+    beside = hidden if block.use_parallel_residual else mixed + hidden
+    answer = block.post_mlp_dropout(block.mlp(block.post_attention_layernorm(beside)))
+    return answer + mixed + hidden if block.use_parallel_residual else answer + beside  # type: ignore[no-any-return]
+
+
+def _llama(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> torch.Tensor:
+    attention = block.self_attn
+    normed = block.input_layernorm(hidden)
+    query, key, value = (
+        _heads_of(part(normed), attention.head_dim)
+        for part in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )
+    if hasattr(attention, "q_norm"):
+        query, key = attention.q_norm(query), attention.k_norm(key)
+    query, key = _rotate(query, key, pack)
+    if only_last:
+        query, hidden = query[pack.last], hidden[pack.last]
+    mixed = _attend(query, key, value, pack, _rate(attention, attention.attention_dropout), attention.scaling)
+    hidden = hidden + attention.o_proj(mixed)
+    return hidden + block.mlp(block.post_attention_layernorm(hidden))  # type: ignore[no-any-return]
+
+
+PACKED_TYPES: dict[str, Block] = {
+    "gpt2": _gpt2,
+    "gpt_neo": _gpt_neo,
+    "gpt_neox": _gpt_neox,
+    "llama": _llama,
+    "mistral": _llama,
+    "qwen2": _llama,
+    "qwen3": _llama,
+}
+"""model_type -> its block, (tokens, width) -> (tokens, width), or (texts, width) for the last tokens only."""
+
+
+def _rate(module: Any, dropout: float) -> float:
+    """Attention dropout, which is a number and no module in some architectures."""
+    return dropout if module.training else 0.0
+
+
+def _heads(states: torch.Tensor, heads: int) -> torch.Tensor:
+    """(tokens, width) -> (tokens, heads, width / heads)."""
+    return states.view(states.shape[0], heads, -1)
+
+
+def _heads_of(states: torch.Tensor, head_width: int) -> torch.Tensor:
+    """(tokens, width) -> (tokens, width / head_width, head_width)."""
+    return states.view(states.shape[0], -1, head_width)
+
+
+def _rotate(query: torch.Tensor, key: torch.Tensor, pack: _Pack) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rotary positions on the first dims of each head."""
+    assert pack.rotary is not None
+    cos, sin = (part[:, None] for part in pack.rotary)  # (tokens, 1, rotary dims)
+    return _rotated(query, cos, sin), _rotated(key, cos, sin)
+
+
+def _rotated(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    turned, kept = states[..., : cos.shape[-1]], states[..., cos.shape[-1] :]
+    first, second = turned.chunk(2, dim=-1)
+    turned = turned * cos + torch.cat([-second, first], dim=-1) * sin
+    return torch.cat([turned, kept], dim=-1) if kept.shape[-1] else turned
+
+
+def _attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    pack: _Pack,
+    dropout: float,
+    scaling: float,
+    window: int | None = None,
+) -> torch.Tensor:
+    """Causal attention text by text, (query tokens, heads × head width).
+
+    `query` holds every token, or one a text: the last. With `window`, a token sees the last `window` tokens.
+    """
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    lengths = pack.lengths
+    one_each = query.shape[0] != key.shape[0] or len(lengths) == key.shape[0]
+    # one split for all texts: its gradient is one concatenation, where slices would each fill a zero tensor
+    queries = torch.split(query, [1] * len(lengths) if one_each else lengths)
+    keys_and_values = zip(torch.split(key, lengths), torch.split(value, lengths), strict=True)
+    mixed = [
+        scaled_dot_product_attention(
+            _heads_first(of_text),
+            _heads_first(keys),
+            _heads_first(values),
+            attn_mask=_local_mask(of_text.shape[0], keys.shape[0], window, query.device),
+            dropout_p=dropout,
+            is_causal=window is None and not one_each,
+            scale=scaling,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )[0].transpose(0, 1)
+        for of_text, (keys, values) in zip(queries, keys_and_values, strict=True)
+    ]
+    return torch.cat(mixed).flatten(1)
+
+
+def _heads_first(states: torch.Tensor) -> torch.Tensor:
+    """(tokens, heads, head width) -> (1, heads, tokens, head width)."""
+    return states.transpose(0, 1)[None]
+
+
+def _local_mask(queries: int, keys: int, window: int | None, device: Any) -> torch.Tensor | None:
+    """(queries, keys) what the last `queries` tokens may see; None where causality is all there is."""
+    import torch
+
+    if window is None:
+        return None
+    at = torch.arange(keys - queries, keys, device=device)[:, None]
+    seen = torch.arange(keys, device=device)[None]
+    return (seen <= at) & (seen > at - window)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.models import ARCHITECTURES, save_tiny_base
+from tunesmith.model.encode import Ids, pad
+from tunesmith.model.load import load_classifier
+from tunesmith.model.packed import can_pack, packed_logits
+
+LENGTHS = [1, 2, 3, 7, 9, 20, 63]
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    name: str = request.param
+    base = save_tiny_base(tmp_path_factory.mktemp("base") / name, name)
+    model = load_classifier(str(base), ("a", "b", "c"), dropout=0.0).model
+    return model.double().eval()
+
+
+def _rows(count: int, seed: int) -> list[Ids]:
+    random = np.random.default_rng(seed)
+    lengths = random.permutation(LENGTHS)[:count]
+    return [random.integers(1, 300, length).astype(np.int32) for length in lengths]
+
+
+def _own(model: Any, rows: list[Ids]) -> torch.Tensor:
+    ids, mask = pad(rows, model.config.pad_token_id)
+    logits: torch.Tensor = model(input_ids=ids, attention_mask=mask).logits
+    return logits
+
+
+def _gradients(model: Any, logits: torch.Tensor) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    (logits * torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).view_as(logits)).sum().backward()
+    return {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_packed_equals_the_models_own_forward_and_backward(model: Any, count: int) -> None:
+    assert can_pack(model)
+    # GPT-Neo computes its attention weights in fp32 whatever its weights are
+    exact = 1e-5 if model.config.model_type == "gpt_neo" else 1e-9
+    rows = _rows(count, seed=count)
+    own, packed = _own(model, rows), packed_logits(model, rows)
+    assert (own - packed).abs().max() < exact
+    expected, found = _gradients(model, _own(model, rows)), _gradients(model, packed_logits(model, rows))
+    assert expected.keys() == found.keys()
+    for name, gradient in expected.items():
+        assert (gradient - found[name]).abs().max() < exact, name

@@ -37,7 +37,7 @@ def tiny_tokenizer() -> Any:
     """A byte-level BPE with an end-of-text token and, like GPT-2's, no pad token."""
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=_vocabulary(),
         eos_token="<|endoftext|>",
         bos_token="<|endoftext|>",

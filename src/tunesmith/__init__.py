@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tunesmith.data.read import read
     from tunesmith.data.split import split
     from tunesmith.errors import Problem, UserError
-    from tunesmith.evaluate.types import Report
+    from tunesmith.evaluation.types import Report
     from tunesmith.listener import Listener
     from tunesmith.pipeline import evaluate, load, train
     from tunesmith.predict import Prediction, Predictor
@@ -45,7 +45,7 @@ _HOMES = {
     "Problem": "errors",
     "Progress": "training.loop",
     "Recipe": "recipe",
-    "Report": "evaluate.types",
+    "Report": "evaluation.types",
     "Run": "run",
     "Splits": "data.dataset",
     "Task": "task",

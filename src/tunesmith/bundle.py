@@ -38,7 +38,8 @@ class Bundle:
 
     def predictor(self) -> Predictor:
         """Load the model; texts are cut where they were cut in training."""
-        classifier = load_classifier(str(self.path), self.task.labels)
+        # absolute: `embedded` would name another model
+        classifier = load_classifier(str(self.path.absolute()), self.task.labels, new_head=False)
         max_tokens = min(self.recipe.max_tokens or classifier.window, classifier.window)
         return Predictor(classifier, max_tokens, self.recipe.micro_batch_tokens)
 
@@ -109,8 +110,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     fix = "copy the directory again from where it was made, or train again"
     try:
         manifest = read_json(path / _MANIFEST)
-        version, files = int(manifest["format"]), dict(manifest["files"])
-    except (ConfigError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        version, files = int(manifest["format"]), {str(k): str(v) for k, v in manifest["files"].items()}
+    except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(Problem("bundle-damaged", "the manifest cannot be read", where, fix)) from error
     if version > FORMAT:
         what = f"the bundle has format {version}, and this tunesmith ({__version__}) reads up to {FORMAT}"

@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tunesmith.errors import ConfigError, Problem
-from tunesmith.files import read_yaml, write_text
+from tunesmith.files import write_text
+from tunesmith.yaml_file import read_yaml
 
 __all__ = ["Config", "as_commented_yaml", "as_yaml", "parse_values", "read_config", "write_config"]
 

@@ -1,4 +1,4 @@
-"""What lasts on disk: atomic writes, SHA-256, YAML and JSON that know their line numbers."""
+"""What lasts on disk: atomic writes, SHA-256, and JSON whose errors know their line."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import yaml
 from safetensors import SafetensorError
 
 from tunesmith.errors import ConfigError, Problem, StorageError
 
 __all__ = [
-    "YamlDocument",
     "atomic_file",
     "read_json",
-    "read_yaml",
     "refuse_existing",
     "sha256_bytes",
     "sha256_file",
@@ -42,6 +38,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turn what the operating system refuses about `path` into a StorageError."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # the reader of a pipe went away: no fault of any path
     except OSError as error:
         raise StorageError(_storage_problem(path, error)) from error
     except SafetensorError as error:
@@ -73,8 +71,9 @@ def _storage_problem(path: Path, error: OSError) -> Problem:
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Raise StorageError where `path` exists, holds something and may not be replaced."""
-    if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
+    with storage_errors(path):
+        if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return
     fix = "name another place, or add --overwrite to replace it"
     raise StorageError(Problem("exists", "this already exists and would be lost", str(path), fix))
 
@@ -129,10 +128,13 @@ def _swap(new: Path, path: Path) -> None:
 
 
 def _sync_tree(directory: Path) -> None:
+    mode = directory.stat().st_mode & 0o666
     for child in sorted(directory.rglob("*")):
         if child.is_dir():
             _sync_directory(child)
         else:
+            # safetensors makes files that only their owner can read
+            child.chmod(mode)
             with child.open("rb") as stream:
                 os.fsync(stream.fileno())
     _sync_directory(directory)
@@ -160,12 +162,13 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read one JSON file; a syntax error names its line."""
     with storage_errors(path):
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"{path}:{error.lineno}"
-        raise ConfigError(Problem("bad-json", error.msg, where, "mend the JSON there")) from error
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        where = f"{path}:{getattr(error, 'lineno', 1)}"
+        what = getattr(error, "msg", str(error))
+        raise ConfigError(Problem("bad-json", what, where, "mend the JSON there")) from error
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -180,53 +183,3 @@ def sha256_file(path: Path) -> str:
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class YamlDocument:
-    """What a YAML file says, and the line of every key and list item (1-based)."""
-
-    path: Path
-    values: dict[str, Any]
-    lines: dict[tuple[str | int, ...], int]
-
-    def where(self, key: tuple[str | int, ...]) -> str:
-        """`path:line` of the deepest part of `key` that the file holds."""
-        for length in range(len(key), 0, -1):
-            if key[:length] in self.lines:
-                return f"{self.path}:{self.lines[key[:length]]}"
-        return f"{self.path}:1"
-
-
-def read_yaml(path: Path) -> YamlDocument:
-    """Read a YAML mapping with safe types only; raise ConfigError with the line otherwise."""
-    with storage_errors(path):
-        text = path.read_text(encoding="utf-8-sig")
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1 if mark else 1}"
-        what = str(getattr(error, "problem", None) or "this is not YAML")
-        raise ConfigError(Problem("bad-yaml", what, where, "mend the YAML there")) from error
-    if not isinstance(values, dict):
-        fix = "write `key: value` lines, as `tunesmith init` does"
-        raise ConfigError(Problem("bad-yaml", "the file is not a mapping", f"{path}:1", fix))
-    lines: dict[tuple[str | int, ...], int] = {}
-    _note_lines(node, (), lines)
-    return YamlDocument(path, values, lines)
-
-
-def _note_lines(
-    node: yaml.Node | None, key: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]
-) -> None:
-    match node:
-        case yaml.MappingNode():
-            for name, child in node.value:
-                lines[(*key, name.value)] = name.start_mark.line + 1
-                _note_lines(child, (*key, name.value), lines)
-        case yaml.SequenceNode():
-            for index, child in enumerate(node.value):
-                lines[(*key, index)] = child.start_mark.line + 1
-                _note_lines(child, (*key, index), lines)

@@ -16,20 +16,21 @@ from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.config import read_config
 from tunesmith.data.check import DataReport, check, measure_tokens
 from tunesmith.data.dataset import Dataset, Splits
+from tunesmith.data.formats.rows import Row
 from tunesmith.data.mend import mend
-from tunesmith.data.read import read
+from tunesmith.data.read import read, sampled, stream
 from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset
-from tunesmith.evaluate.card import as_model_card
-from tunesmith.evaluate.html import as_html
-from tunesmith.evaluate.metrics import measure
-from tunesmith.evaluate.report import build_report
-from tunesmith.evaluate.rivals import Rival, run_rivals
-from tunesmith.evaluate.types import Cost, Report
+from tunesmith.evaluation.card import as_model_card
+from tunesmith.evaluation.html import as_html
+from tunesmith.evaluation.metrics import measure
+from tunesmith.evaluation.report import build_report
+from tunesmith.evaluation.rivals import Rival, run_rivals
+from tunesmith.evaluation.types import Cost, Report
 from tunesmith.files import refuse_existing
 from tunesmith.listener import Listener
 from tunesmith.model.encode import Encoded, count_tokens
-from tunesmith.model.load import Classifier, load_classifier, load_reader
+from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
 from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, resolve
 from tunesmith.run import Run, RunDirectory
@@ -38,7 +39,9 @@ from tunesmith.training.batches import Plan
 from tunesmith.training.loop import Fitted, LoopSettings, fit
 from tunesmith.training.objective import Classification, label_weights
 
-__all__ = ["check_file", "evaluate", "find_bundle", "load", "mend_file", "train"]
+__all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
+
+_NO_FAULTS_OF_A_TEST = frozenset({"all-duplicates", "one-class"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,8 @@ def train(
     Interrupted, with a checkpoint kept, once `should_stop` answers True.
     """
     listener = listener or Listener()
-    directory = RunDirectory(Path(out) if out else Path("runs") / Path(data).name.split(".")[0])
-    if not resume:
-        refuse_existing(directory.path, overwrite)
+    directory = RunDirectory(Path(out) if out else Path("runs") / _name_of(data))
+    directory.refuse(overwrite=overwrite, resume=resume)
     sources = {"train": data, "validation": validation, "test": test}
     asked = _config(recipe, Recipe) or Recipe()
     inputs = _prepare(
@@ -95,11 +97,16 @@ def train(
         listener,
         _Columns(text_column, label_column),
     )
-    directory.begin(_about(inputs), overwrite=overwrite, resume=resume)
+    directory.begin(_about(inputs), resume=resume)
     fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
     report = _judge(inputs, fitted, predictor, listener)
     listener.stage("write")
     return _write(directory, inputs, report)
+
+
+def _name_of(data: str | Path) -> str:
+    # resolved: "." has no name of its own
+    return Path(data).resolve().name.lstrip(".").split(".")[0] or "run"
 
 
 def _config(value: Any, kind: Any) -> Any:
@@ -113,6 +120,7 @@ def _prepare(
     listener: Listener,
     columns: _Columns,
 ) -> _Inputs:
+    base_location(recipe.base)  # told before large data is read
     listener.stage("read")
     dataset = read(sources["train"], task, text_column=columns.text, label_column=columns.label)
     for note in dataset.notes:
@@ -242,7 +250,7 @@ def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: List
         predictor,
         splits.test,
         rivals,
-        curves=[row for row in fitted.history if "macro_f1" in row],
+        curves=fitted.history,
         train_seconds=fitted.seconds,
         provenance=_provenance(inputs),
         seed=inputs.recipe.seed,
@@ -278,7 +286,8 @@ def _provenance(inputs: _Inputs) -> dict[str, str]:
     return {
         "base": inputs.recipe.base,
         "parameters": f"{inputs.classifier.parameters:,}",
-        "data": ", ".join(f"{name}: {path}" for name, path in inputs.sources.items()),
+        # names without directories: the report and the card get published
+        "data": ", ".join(f"{name}: {Path(path).name}" for name, path in inputs.sources.items()),
         "split": splits.how,
         "train sha256": splits.train.sha256,
         "test sha256": splits.test.sha256,
@@ -309,7 +318,7 @@ def _write(directory: RunDirectory, inputs: _Inputs, report: Report) -> Run:
         recipe=recipe,
         report=values,
         data_report=inputs.data_report.to_dict(),
-        card=as_model_card(report, task=task, recipe=recipe),
+        card=as_model_card(report, task=task, recipe=recipe, name=directory.path.name),
         overwrite=True,
     )
     directory.finish(values, as_html(report, title=directory.path.name))
@@ -375,17 +384,34 @@ def evaluate(
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Listener) -> Dataset:
-    """Read a file for a task whose labels are known; its columns may have other names and are inferred."""
-    dataset = read(path, text_column=columns.text, label_column=columns.label)
+    """Read a file for a task whose labels are known; columns of other names than the task's are inferred."""
+    task = bundle.task
+    sample, _ = sampled(stream(path, lenient=True))
+    dataset = read(
+        path,
+        text_column=columns.text or known_column(task.text_column, sample),
+        label_column=columns.label or known_column(task.target_column, sample),
+    )
     for note in dataset.notes:
         listener.note(note)
     found = {
         "text_column": dataset.task.text_column,
         "target_column": dataset.task.target_column,
     }
-    dataset = replace(dataset, task=bundle.task.model_copy(update=found))
-    check(dataset, labels_given=True).raise_if_failed()
+    dataset = replace(dataset, task=task.model_copy(update=found))
+    _refuse_unfit(check(dataset, labels_given=True))
     return dataset
+
+
+def known_column(name: str, sample: Sequence[Row]) -> str | None:
+    """The column that a task names, where the rows have it."""
+    return name if any(name in row.values for row in sample) else None
+
+
+def _refuse_unfit(report: DataReport) -> None:
+    """Raise DataError with the errors, but those of data that is only too uniform to learn from."""
+    problems = [problem for problem in report.problems if problem.code not in _NO_FAULTS_OF_A_TEST]
+    replace(report, problems=tuple(problems)).raise_if_failed()
 
 
 def check_file(

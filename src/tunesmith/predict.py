@@ -27,6 +27,8 @@ class Prediction:
     scores: dict[str, float]
     truncated: bool = False
     """Whether the text was longer than the model reads."""
+    tokens: int = 0
+    """How many tokens of the text were read."""
 
     @property
     def score(self) -> float:
@@ -66,8 +68,8 @@ class Predictor:
         if not texts:
             return []
         encoded = self.encode(texts)
-        rows = zip(self.probabilities(encoded), encoded.truncated, strict=True)
-        return [self._prediction(row, bool(cut)) for row, cut in rows]
+        rows = zip(self.probabilities(encoded), encoded.truncated, encoded.lengths, strict=True)
+        return [self._prediction(row, bool(cut), int(tokens)) for row, cut, tokens in rows]
 
     def stream(self, texts: Iterable[str], *, chunk_texts: int | None = None) -> Iterator[Prediction]:
         """Predictions one by one, in order; memory does not grow with the number of texts.
@@ -77,9 +79,9 @@ class Predictor:
         for chunk in in_chunks(texts, chunk_texts or _CHUNK_TEXTS):
             yield from self.predict(chunk)
 
-    def _prediction(self, probabilities: Floats, truncated: bool) -> Prediction:
+    def _prediction(self, probabilities: Floats, truncated: bool, tokens: int) -> Prediction:
         scores = dict(zip(self.labels, probabilities.tolist(), strict=True))
-        return Prediction(self.labels[int(np.argmax(probabilities))], scores, truncated)
+        return Prediction(self.labels[int(np.argmax(probabilities))], scores, truncated, tokens)
 
 
 def in_chunks(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:

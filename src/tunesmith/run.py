@@ -20,10 +20,11 @@ from tunesmith import __version__
 from tunesmith.errors import Problem, ResumeError
 from tunesmith.files import read_json, refuse_existing, write_json, write_text
 from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.resume import begun, refuse_changes
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
-    from tunesmith.evaluate.types import Report
+    from tunesmith.evaluation.types import Report
     from tunesmith.predict import Predictor
     from tunesmith.recipe import Recipe
     from tunesmith.task import Task
@@ -62,34 +63,22 @@ class RunDirectory:
         self.checkpoints = Checkpoints(path / "checkpoints")
         self._about = path / "run.json"
 
-    def begin(self, about: Mapping[str, Any], *, overwrite: bool, resume: bool) -> None:
-        """Claim the directory for a run described by `about`, or check that it is the same run.
+    def refuse(self, *, overwrite: bool, resume: bool) -> None:
+        """Raise StorageError where something stands here, or ResumeError where nothing can be resumed."""
+        if not resume:
+            refuse_existing(self.path, overwrite)
+        elif begun(self._about).get("done"):
+            fix = f"use it: {self.model}; or train anew with --overwrite"
+            raise ResumeError(Problem("nothing-to-resume", "the run is finished", str(self.path), fix))
 
-        Raises StorageError where it holds something already, ResumeError where nothing can be resumed
-        or what was asked for has changed.
-        """
+    def begin(self, about: Mapping[str, Any], *, resume: bool) -> None:
+        """Claim the directory for a run described by `about`, or raise ResumeError where it is another."""
         if resume:
-            self._refuse_changes(about)
+            refuse_changes(begun(self._about), about, self._about)
             return
-        refuse_existing(self.path, overwrite)
         # an earlier model stays until the new one stands; half a run of other data must not be resumed
         shutil.rmtree(self.checkpoints.directory, ignore_errors=True)
         write_json(self._about, {"tunesmith": __version__, "done": False, **about})
-
-    def _refuse_changes(self, about: Mapping[str, Any]) -> None:
-        if not self._about.is_file():
-            fix = "leave --resume out, or name with --out the directory of the run that was stopped"
-            raise ResumeError(Problem("nothing-to-resume", "no run was begun here", str(self.path), fix))
-        before = read_json(self._about)
-        if before.get("done"):
-            fix = f"use it: {self.model}; or train anew with --overwrite"
-            raise ResumeError(Problem("nothing-to-resume", "the run is finished", str(self.path), fix))
-        problems = [
-            _changed(key, old, new, self._about)
-            for key, old, new in _differences({key: before.get(key) for key in about}, about)
-        ]
-        if problems:
-            raise ResumeError(problems)
 
     def log(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write metrics.jsonl."""
@@ -101,22 +90,3 @@ class RunDirectory:
         write_text(self.path / "report.html", page)
         write_json(self._about, read_json(self._about) | {"done": True})
         self.checkpoints.clear()
-
-
-def _differences(
-    before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
-) -> list[tuple[str, Any, Any]]:
-    found: list[tuple[str, Any, Any]] = []
-    for key in sorted({*before, *now}):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            found.append((prefix + key, old, new))
-    return found
-
-
-def _changed(key: str, old: Any, new: Any, where: Path) -> Problem:
-    what = f"`{key}` was {old!r} when the run began and is {new!r} now"
-    fix = "resume with the same data and options, or begin anew with another --out"
-    return Problem("resume-changed", what, str(where), fix)

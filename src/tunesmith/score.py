@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tunesmith.data.cells import text_of
+from tunesmith.data.cells import CellError, text_of
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.infer import infer_text_column
 from tunesmith.data.read import sampled, stream
 from tunesmith.data.write import open_table
 from tunesmith.errors import DataError, Problem
 from tunesmith.files import refuse_existing
-from tunesmith.pipeline import find_bundle
-from tunesmith.predict import Predictor, in_chunks
+from tunesmith.pipeline import find_bundle, known_column
+from tunesmith.predict import Prediction, Predictor, in_chunks
 
-__all__ = ["LABEL", "PROBABILITY", "Scored", "score_file"]
+__all__ = ["LABEL", "PROBABILITY", "TRUNCATED", "Scored", "score_file"]
 
 LABEL, PROBABILITY, TRUNCATED = "predicted_label", "probability", "truncated"
 _CHUNK_ROWS = 512
+_MOST_LATE_COLUMNS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +44,24 @@ def score_file(
 ) -> Scored:
     """Write `source` to `out` with three columns more: predicted_label, probability, truncated.
 
-    A row without text keeps its place and gets no label. The formats are those that data is read from;
-    `out` appears only when it is whole. `on_rows` hears rows done and rows a second.
+    The text stands in `text_column`, else in the column that the model was trained on, else in one that is
+    inferred. A row without text keeps its place and gets no label. The formats are those that data is read
+    from; in CSV and TSV a cell that a spreadsheet would run as a formula gets a ' before it. `out` appears
+    only when it is whole. `on_rows` hears rows done and rows a second.
     """
     refuse_existing(Path(out), overwrite)
     sample, rows = sampled(stream(source))
-    column = infer_text_column(str(source), sample, text_column)
-    predictor = find_bundle(model).predictor()
-    names = _columns(sample, source)
-    empty = 0
-    started = time.perf_counter()
-    with open_table(out, names) as table:
-        done = 0
+    bundle = find_bundle(model)
+    known = text_column or known_column(bundle.task.text_column, sample)
+    column = infer_text_column(str(source), sample, known)
+    columns = _columns(sample, source)
+    scoring = _Scoring(bundle.predictor(), column, columns)
+    with open_table(out, [*columns, LABEL, PROBABILITY, TRUNCATED]) as table:
         for chunk in in_chunks(rows, _CHUNK_ROWS):
-            answers = _answers(predictor, [text_of(row.values.get(column)) or "" for row in chunk])
-            table.write([{**row.values, **answer} for row, answer in zip(chunk, answers, strict=True)])
-            done += len(chunk)
-            empty += sum(answer[LABEL] is None for answer in answers)
-            on_rows(done, done / (time.perf_counter() - started))
+            table.write(scoring.score(chunk))
+            on_rows(scoring.done, scoring.rows_per_second)
     notes = [f'text is read from column "{column}"'] if text_column is None else []
-    if empty:
-        notes.append(f"{empty:,} rows have no text and got no label")
-    return Scored(done, done / max(1e-9, time.perf_counter() - started), tuple(notes))
+    return Scored(scoring.done, scoring.rows_per_second, (*notes, *scoring.notes()))
 
 
 def _columns(sample: Sequence[Row], source: str | Path) -> list[str]:
@@ -74,18 +70,59 @@ def _columns(sample: Sequence[Row], source: str | Path) -> list[str]:
     if taken:
         what = f"the table already has a column named {taken[0]!r}"
         raise DataError(Problem("column-taken", what, str(source), "rename or drop that column"))
-    return [*names, LABEL, PROBABILITY, TRUNCATED]
+    return names
 
 
-def _answers(predictor: Predictor, texts: Sequence[str]) -> list[dict[str, Any]]:
-    filled = [text for text in texts if text.strip()]
-    predictions = iter(predictor.predict(filled))
-    return [
-        _answer(predictions) if text.strip() else dict.fromkeys((LABEL, PROBABILITY, TRUNCATED))
-        for text in texts
-    ]
+class _Scoring:
+    """Adds answers to rows, and counts what is worth a note."""
+
+    def __init__(self, predictor: Predictor, column: str, columns: Sequence[str]) -> None:
+        self.done = 0
+        self._empty = 0
+        self._late: dict[str, str] = {}
+        self._predictor = predictor
+        self._column = column
+        self._columns = frozenset(columns)
+        self._started = time.perf_counter()
+
+    def score(self, rows: Sequence[Row]) -> list[dict[str, object]]:
+        texts = [_text(row, self._column) for row in rows]
+        answers = iter(self._predictor.predict([text for text in texts if text.strip()]))
+        scored = [
+            row.values | _answer(next(answers) if text.strip() else None)
+            for row, text in zip(rows, texts, strict=True)
+        ]
+        self.done += len(rows)
+        self._empty += sum(not text.strip() for text in texts)
+        self._note_late_columns(rows)
+        return scored
+
+    def _note_late_columns(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            for name in row.values:
+                if name not in self._columns and len(self._late) < _MOST_LATE_COLUMNS:
+                    self._late.setdefault(name, row.where)
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.done / max(1e-9, time.perf_counter() - self._started)
+
+    def notes(self) -> list[str]:
+        late = [
+            f'column "{name}" is left out: it first appears at {where}, after the header was written'
+            for name, where in self._late.items()
+        ]
+        return [f"rows without text, which got no label: {self._empty:,}", *late] if self._empty else late
 
 
-def _answer(predictions: Iterator[Any]) -> dict[str, Any]:
-    prediction = next(predictions)
+def _text(row: Row, column: str) -> str:
+    try:
+        return text_of(row.values.get(column)) or ""
+    except CellError as fault:
+        raise DataError(Problem(fault.code, fault.what, row.where, fault.fix)) from fault
+
+
+def _answer(prediction: Prediction | None) -> dict[str, object]:
+    if prediction is None:
+        return dict.fromkeys((LABEL, PROBABILITY, TRUNCATED))
     return {LABEL: prediction.target, PROBABILITY: prediction.score, TRUNCATED: prediction.truncated}

@@ -36,7 +36,8 @@ def _own(model: Any, rows: list[Ids]) -> torch.Tensor:
 
 def _gradients(model: Any, logits: torch.Tensor) -> dict[str, torch.Tensor]:
     model.zero_grad()
-    (logits * torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).view_as(logits)).sum().backward()
+    weights = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).view_as(logits)
+    torch.autograd.backward((logits * weights).sum())
     return {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
 
 

@@ -10,7 +10,6 @@ from tunesmith.errors import ConfigError, StorageError
 from tunesmith.files import (
     atomic_file,
     read_json,
-    read_yaml,
     refuse_existing,
     sha256_bytes,
     sha256_file,
@@ -45,6 +44,19 @@ def test_a_staged_directory_replaces_the_old_one_only_when_whole(tmp_path: Path)
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_whoever_may_read_the_directory_may_read_its_files(tmp_path: Path) -> None:
+    with staged_directory(tmp_path / "model") as directory:
+        (directory / "a").write_text("1")
+        (directory / "a").chmod(0o600)
+    mode = (tmp_path / "model").stat().st_mode
+    assert (tmp_path / "model" / "a").stat().st_mode & 0o777 == mode & 0o666
+
+
+def test_a_name_that_no_system_takes_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="storage"):
+        refuse_existing(tmp_path / ("x" * 300), overwrite=False)
+
+
 def test_what_exists_is_refused(tmp_path: Path) -> None:
     refuse_existing(tmp_path / "absent", overwrite=False)
     (tmp_path / "empty").mkdir()
@@ -70,6 +82,11 @@ def test_what_the_system_refuses_is_told(tmp_path: Path, number: int, code: str)
     assert [problem.code for problem in caught.value.problems] == [code]
 
 
+def test_a_broken_pipe_is_no_fault_of_a_path(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPipeError), storage_errors(tmp_path):
+        raise BrokenPipeError
+
+
 def test_json_round_trip_and_its_faults(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"ä": [1, None]})
@@ -77,8 +94,16 @@ def test_json_round_trip_and_its_faults(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(path, math.nan)
     assert read_json(path) == {"ä": [1, None]}
-    path.write_text('{\n"a": }')
-    with pytest.raises(ConfigError, match=r"a\.json:2"):
+
+
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [(b'{\n"a": }', "2"), (b"", "1"), (b"\xff", "1"), (b"[" * 100_000, "1"), (b"9" * 5000, "1")],
+)
+def test_what_is_no_json_is_refused_with_its_line(tmp_path: Path, data: bytes, where: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=rf"a\.json:{where}"):
         read_json(path)
 
 
@@ -87,21 +112,3 @@ def test_hashes(tmp_path: Path) -> None:
     path.write_bytes(b"abc")
     assert sha256_file(path) == sha256_bytes(b"abc")
     assert sha256_bytes(b"abc").startswith("ba7816bf")
-
-
-def test_yaml_knows_its_lines(tmp_path: Path) -> None:
-    path = tmp_path / "task.yaml"
-    path.write_text("# a comment\nkind: x\nlabels:\n  - a\n  - b\n")
-    document = read_yaml(path)
-    assert document.values == {"kind": "x", "labels": ["a", "b"]}
-    assert document.where(("labels", 1)) == f"{path}:5"
-    assert document.where(("labels", 1, "deeper")) == f"{path}:5"
-    assert document.where(("absent",)) == f"{path}:1"
-
-
-@pytest.mark.parametrize("text", ["a: [", "- a\n- b\n", "", "a: !!python/object:os.system x"])
-def test_what_is_no_yaml_mapping_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "task.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=r"task\.yaml:\d"):
-        read_yaml(path)

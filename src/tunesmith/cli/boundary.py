@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import typer
@@ -15,7 +16,7 @@ from rich.markup import escape
 
 from tunesmith.errors import Problem, UserError, problem_lines
 
-__all__ = ["INTERRUPTED", "error_console", "same_command", "show_problems", "verb"]
+__all__ = ["INTERRUPTED", "error_console", "show_problems", "show_resume", "verb"]
 
 INTERRUPTED = 130
 _MOST_SHOWN = 20
@@ -33,8 +34,13 @@ def verb(name: str) -> Callable[[CommandT], CommandT]:
     def decorate(command: CommandT) -> CommandT:
         @functools.wraps(command)
         def guarded(*args: object, **kwargs: object) -> None:
+            from tunesmith.files import storage_errors
+
             try:
-                command(*args, **kwargs)
+                # what the system refuses anywhere else is told by those who asked it, with the path
+                with storage_errors(Path("standard output")):
+                    command(*args, **kwargs)
+                    sys.stdout.flush()
             except UserError as error:
                 show_problems(error.problems)
                 raise typer.Exit(error.exit_code) from None
@@ -74,7 +80,10 @@ def _quiet_pipe() -> NoReturn:
     raise typer.Exit(0)
 
 
-def same_command(*more: str) -> str:
-    """The command line that was typed, with `more` at its end."""
-    typed = [word for word in sys.argv[1:] if word not in more and word != "--overwrite"]
-    return shlex.join(["tunesmith", *typed, *more])
+def show_resume(said: str) -> None:
+    """Print how to go on: the command line that was typed, with --resume."""
+    verb, *typed = sys.argv[1:]
+    words = [word for word in typed if word not in ("--resume", "--overwrite")]
+    # before the others: what follows a `--` is no option
+    command = shlex.join(["tunesmith", verb, "--resume", *words])
+    error_console.print(f"[bold]{escape(said)}; go on with:[/]\n  {escape(command)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from tunesmith.cli.boundary import error_console, show_problems, verb
@@ -53,7 +54,7 @@ def command(
         for note in notes:
             error_console.print(f"  {note}", markup=False)
         error_console.print(f"  mended data: {fix}", markup=False)
-        data, text_column, label_column = fix, None, None
+        data = fix
     dataset, report = check_file(
         data,
         held_out=held_out,
@@ -68,20 +69,23 @@ def command(
         for note in dataset.notes:
             error_console.print(f"  {note}", markup=False)
         show_problems(report.problems)
-        console.print(_summary(report))
+        console.print(_counts(report))
+        _show_lengths(report)
     if not report.ok:
         raise typer.Exit(_CHECK_FAILED)
 
 
-def _summary(report: DataReport) -> Table:
+def _counts(report: DataReport) -> Table:
     table = Table("label", "rows", title=f"{report.rows:,} rows", title_justify="left", title_style="bold")
     for label, count in report.label_counts.items():
-        table.add_row(label, f"{count:,}")
+        table.add_row(escape(label), f"{count:,}")
+    return table
+
+
+def _show_lengths(report: DataReport) -> None:
     lengths = report.token_lengths
     if lengths is not None:
-        table.caption = (
+        console.print(
             f"tokens a text: median {lengths.median:.0f}, 95 % under {lengths.p95:.0f}, "
             f"longest {lengths.longest:,}; {report.duplicates:,} duplicates, {report.leaks:,} leaks"
         )
-        table.caption_justify = "left"
-    return table

@@ -89,12 +89,12 @@ def _cpu_flags() -> str:
 
 
 def _is_reachable(address: str) -> bool:
-    parts = urlsplit(address)
-    port = parts.port or (80 if parts.scheme == "http" else 443)
     try:
+        parts = urlsplit(address)
+        port = parts.port or (80 if parts.scheme == "http" else 443)
         with socket.create_connection((parts.hostname or "", port), timeout=_HUB_TIMEOUT_SECONDS):
             return True
-    except OSError:
+    except (OSError, ValueError):  # ValueError: what HF_ENDPOINT says is no address
         return False
 
 

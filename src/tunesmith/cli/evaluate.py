@@ -49,7 +49,7 @@ def command(
         listener=RichListener(),
     )
     if html:
-        from tunesmith.evaluate.html import as_html
+        from tunesmith.evaluation.html import as_html
 
         write_text(html, as_html(report, title=f"{model} on {data.name}"))
         error_console.print(f"  wrote {html}", markup=False)

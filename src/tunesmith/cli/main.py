@@ -59,4 +59,4 @@ def _options(
 
 def main() -> None:
     """The entry point of the `tunesmith` command."""
-    app()
+    app(prog_name="tunesmith")

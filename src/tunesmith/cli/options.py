@@ -40,20 +40,10 @@ def recipe_from(file: Path | None, flags: dict[str, Any], settings: list[str]) -
 
 
 def _parsed(settings: list[str]) -> dict[str, Any]:
-    import yaml
+    from tunesmith.yaml_file import yaml_value
 
     pairs = [setting.partition("=") for setting in settings]
-    faulty = [key for key, sign, _ in pairs if not sign]
+    faulty = [key + sign for key, sign, _ in pairs if not (key and sign)]
     if faulty:
         raise typer.BadParameter(f"write --set key=value, not {', '.join(faulty)}")
-    return {key: yaml.safe_load(value) if _is_plain(value) else value for key, _, value in pairs}
-
-
-def _is_plain(value: str) -> bool:
-    import yaml
-
-    try:
-        yaml.safe_load(value)
-    except yaml.YAMLError:
-        return False
-    return True
+    return {key: yaml_value(value) for key, _, value in pairs}

@@ -11,12 +11,20 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from tunesmith.evaluate.types import Report
+    from tunesmith.evaluation.types import Report
     from tunesmith.run import Run
 
 __all__ = ["console", "print_json", "show_report", "show_run"]
 
-console = Console(highlight=False)
+
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the boundary, which ends every verb in the same way."""
+        raise BrokenPipeError
+
+
+console = _Output(highlight=False)
+"""Standard output, for what was asked for."""
 
 
 def print_json(value: Any) -> None:
@@ -26,7 +34,7 @@ def print_json(value: Any) -> None:
 
 def show_report(report: Report) -> None:
     """The report as tables."""
-    from tunesmith.evaluate.terminal import as_terminal
+    from tunesmith.evaluation.terminal import as_terminal
 
     console.print(as_terminal(report))
 

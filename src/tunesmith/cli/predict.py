@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -57,7 +58,8 @@ def command(
 def _lines() -> Iterator[str]:
     if sys.stdin.isatty():
         error_console.print("[dim]one text a line; Ctrl-D ends[/]")
-    for line in sys.stdin:
+    # bytes that are no UTF-8 become U+FFFD, as they do in files
+    for line in io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace"):
         if line.strip():
             yield line.rstrip("\n")
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.cli.boundary import INTERRUPTED, error_console, same_command, verb
+from tunesmith.cli.boundary import error_console, verb
 from tunesmith.cli.options import AsJson, Overwrite
 from tunesmith.cli.output import print_json
-from tunesmith.cli.progress import RichListener, stop_signal
+from tunesmith.cli.progress import RichListener, resumable
 
 if TYPE_CHECKING:
     from tunesmith.pretraining.corpus import Part
 
-__all__ = ["command"]
+__all__ = ["SizeName", "command"]
 
 
 class SizeName(StrEnum):
@@ -42,14 +43,20 @@ def command(
     size: Annotated[
         SizeName, typer.Option(help="nano 4x192, micro 4x256, mini 6x384, small 12x768.")
     ] = SizeName.MICRO,
-    tokens: Annotated[int, typer.Option(min=1, help="How many tokens to train on.")] = 10_000_000,
-    window: Annotated[int, typer.Option(min=16, help="The most tokens the base can read.")] = 512,
+    tokens: Annotated[int, typer.Option(min=1, max=10**11, help="How many tokens to train on.")] = 10_000_000,
+    window: Annotated[
+        int, typer.Option(min=16, max=1 << 17, help="The most tokens the base can read.")
+    ] = 512,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens a step.")] = 8192,
-    learning_rate: Annotated[float, typer.Option(help="The peak learning rate of AdamW.")] = 2e-3,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-9, max=1.0, help="The peak learning rate of AdamW.")
+    ] = 2e-3,
     precision: Annotated[
         str, typer.Option(help="fp32, or bf16 where `tunesmith doctor` says the hardware has it.")
     ] = "fp32",
-    seed: Annotated[int, typer.Option(help="Decides the first weights and the batch order.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Decides the first weights and the batch order.")
+    ] = 0,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     as_json: AsJson = False,
@@ -59,30 +66,22 @@ def command(
     Example: [bold]tunesmith pretrain ours.txt.gz=2 general.txt.zst --out bases/ours[/]
     """
     from tunesmith.pretraining.run import SIZES, PretrainSettings, pretrain
-    from tunesmith.training.loop import Interrupted
 
     if precision not in ("fp32", "bf16"):
         raise typer.BadParameter("--precision is fp32 or bf16")
     settings = PretrainSettings(SIZES[size], window, tokens, batch_tokens, learning_rate, precision, seed)
     listener = RichListener()
-    listener.stage("pretrain")
-    try:
-        with stop_signal() as stop:
-            facts = pretrain(
-                [_part(corpus) for corpus in corpora],
-                out,
-                settings,
-                overwrite=overwrite,
-                resume=resume,
-                on_progress=listener.training,
-                should_stop=stop,
-            )
-    except Interrupted as stopped:
-        listener.close()
-        error_console.print(f"[bold]{stopped}; go on with:[/]\n  {same_command('--resume')}")
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        listener.close()
+    with resumable(listener) as stop:
+        facts = pretrain(
+            [_part(corpus) for corpus in corpora],
+            out,
+            settings,
+            overwrite=overwrite,
+            resume=resume,
+            on_stage=listener.stage,
+            on_progress=listener.training,
+            should_stop=stop,
+        )
     if as_json:
         print_json(facts)
     error_console.print(f"  wrote {out}: use it with --base {out}", markup=False)
@@ -98,6 +97,6 @@ def _part(corpus: str) -> Part:
         weight = float(share)
     except ValueError:
         weight = 0.0
-    if weight <= 0:
+    if not 0 < weight < math.inf:
         raise typer.BadParameter(f"the share in {corpus!r} is to be a number over 0")
     return Part(Path(path), weight)

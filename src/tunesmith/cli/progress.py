@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tunesmith.cli.boundary import error_console, show_problems
+from tunesmith.cli.boundary import INTERRUPTED, error_console, show_problems, show_resume
 from tunesmith.listener import Listener
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
     from tunesmith.training import loop
 
-__all__ = ["RichListener", "StopSignal", "stop_signal"]
+__all__ = ["RichListener", "StopSignal", "resumable", "stop_signal"]
+
+# in these stages a run has begun: it can be stopped and go on
+_STEPS = ("train", "pretrain")
+_AFTER_STEPS = ("evaluate", "write")
 
 _STAGES = {
     "read": "Reading the data",
@@ -37,12 +42,14 @@ class RichListener(Listener):
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
+        self.current = ""
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._begun = time.monotonic()
 
     def stage(self, name: str) -> None:
         """Show that a stage begins."""
+        self.current = name
         self._end_bar()
         if not self.quiet:
             error_console.print(f"[bold cyan]▸[/] [bold]{_STAGES.get(name, name)}[/]")
@@ -116,29 +123,51 @@ def _bar() -> Progress:
 
 
 class StopSignal:
-    """Whether Ctrl-C was pressed (or SIGTERM came) while work that can be resumed was going on."""
+    """Whether Ctrl-C (or SIGTERM) came while steps were taken; at other times it stops at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: RichListener) -> None:
         self.asked = False
+        self._listener = listener
 
     def __call__(self) -> bool:
-        """Whether to stop."""
+        """Whether to stop after this step."""
         return self.asked
 
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        if self.asked:
+    def ask(self, _number: int, _frame: FrameType | None) -> None:
+        """The signal's handler."""
+        if self.asked or self._listener.current not in _STEPS:
             raise KeyboardInterrupt
         self.asked = True
-        sys.stderr.write("\nstopping after this step; Ctrl-C again stops at once\n")
+        # not through sys.stderr, in the midst of whose own write the signal may have come
+        os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
 
 
 @contextmanager
-def stop_signal() -> Iterator[StopSignal]:
+def stop_signal(listener: RichListener) -> Iterator[StopSignal]:
     """While the block runs, the first Ctrl-C or SIGTERM asks for a stop, the second stops at once."""
-    stop = StopSignal()
-    before = {number: signal.signal(number, stop._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = StopSignal(listener)
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        listener.close()
+
+
+@contextmanager
+def resumable(listener: RichListener) -> Iterator[StopSignal]:
+    """As `stop_signal`; where the block was stopped and can go on, say how and exit."""
+    from tunesmith.training.loop import Interrupted
+
+    try:
+        with stop_signal(listener) as stop:
+            yield stop
+    except Interrupted as stopped:
+        show_resume(str(stopped))
+        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt:
+        if listener.current not in (*_STEPS, *_AFTER_STEPS):
+            raise
+        show_resume("stopped at once")
+        raise typer.Exit(INTERRUPTED) from None

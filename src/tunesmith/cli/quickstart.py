@@ -46,8 +46,6 @@ def command(
     except Interrupted:
         error_console.print("[bold]stopped; start again with:[/]\n  tunesmith quickstart")
         raise typer.Exit(INTERRUPTED) from None
-    finally:
-        listener.close()
     show_run(run)
     _classify(run)
 
@@ -56,7 +54,7 @@ def _train(out: Path, listener: RichListener) -> Run:
     from tunesmith.pipeline import train
 
     demo = Path(str(files("tunesmith") / "demo"))
-    with stop_signal() as stop:
+    with stop_signal(listener) as stop:
         return train(
             demo / "train.jsonl",
             validation=demo / "validation.jsonl",

@@ -25,8 +25,8 @@ def command(
 
     Example: [bold]tunesmith report runs/news --html news.html[/]
     """
-    from tunesmith.evaluate.html import as_html
-    from tunesmith.evaluate.types import Report
+    from tunesmith.evaluation.html import as_html
+    from tunesmith.evaluation.types import Report
     from tunesmith.files import refuse_existing, write_text
     from tunesmith.pipeline import find_bundle
 

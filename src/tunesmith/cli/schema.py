@@ -10,7 +10,7 @@ import typer
 from tunesmith.cli.boundary import verb
 from tunesmith.cli.output import print_json
 
-__all__ = ["command"]
+__all__ = ["Kind", "command"]
 
 
 class Kind(StrEnum):

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.boundary import INTERRUPTED, error_console, same_command, verb
+from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import AsJson, LabelColumn, Overwrite, TaskFile, TextColumn, recipe_from
 from tunesmith.cli.output import print_json, show_run
-from tunesmith.cli.progress import RichListener, stop_signal
+from tunesmith.cli.progress import RichListener, resumable
 
 __all__ = ["command"]
 
@@ -78,31 +78,23 @@ def command(
     }
     chosen = recipe_from(recipe, flags, settings or [])
     from tunesmith.pipeline import train
-    from tunesmith.training.loop import Interrupted
 
     listener = RichListener()
-    try:
-        with stop_signal() as stop:
-            run = train(
-                data,
-                test=test,
-                validation=validation,
-                out=out,
-                task=task,
-                recipe=chosen,
-                text_column=text_column,
-                label_column=label_column,
-                overwrite=overwrite,
-                resume=resume,
-                listener=listener,
-                should_stop=stop,
-            )
-    except Interrupted as stopped:
-        listener.close()
-        error_console.print(f"[bold]{stopped}; go on with:[/]\n  {same_command('--resume')}")
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        listener.close()
+    with resumable(listener) as stop:
+        run = train(
+            data,
+            test=test,
+            validation=validation,
+            out=out,
+            task=task,
+            recipe=chosen,
+            text_column=text_column,
+            label_column=label_column,
+            overwrite=overwrite,
+            resume=resume,
+            listener=listener,
+            should_stop=stop,
+        )
     if as_json:
         print_json(run.report.to_dict())
     else:

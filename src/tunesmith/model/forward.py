@@ -14,7 +14,7 @@ from tunesmith.model.packed import can_pack, packed_logits
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["batch_logits", "logits_of", "softmax"]
+__all__ = ["Floats", "batch_logits", "logits_of", "softmax"]
 
 Floats = npt.NDArray[np.float64]
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import lzma
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tunesmith.data.formats.lines import Sample, opened, read_sample
+from tunesmith.data.problems import ReadLog
 from tunesmith.errors import DataError, Problem
 from tunesmith.files import sha256_file, storage_errors
 
@@ -32,6 +31,7 @@ PAD = "<|pad|>"
 # longer documents are handed to the tokenizer in pieces, so that one book is not one string
 _PIECE_CHARACTERS = 100_000
 _PIECES_AT_ONCE = 64
+_MOST_CONTROL_CHARACTERS = 0.02  # of the beginning; more is no text
 # one document in this many is held out, and of those at most so many blocks are measured
 _HELD_OUT_EVERY = 50
 _HELD_OUT_BLOCKS = 64
@@ -70,31 +70,18 @@ class Blocks:
     parts: tuple[PartBlocks, ...]
 
 
-def _open(path: Path) -> IO[bytes]:
-    match path.suffix:
-        case ".gz":
-            return io.BufferedReader(gzip.open(path))
-        case ".xz":
-            return lzma.open(path)
-        case ".zst":
-            import zstandard
-
-            reader = zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(path.open("rb"))
-            return io.BufferedReader(reader)
-        case _:
-            return path.open("rb")
-
-
 def documents(path: Path) -> Iterator[str]:
     """The documents of a text file: a paragraph a line, an empty line between documents.
 
     Long documents come in pieces. Plain, .gz, .xz or .zst; read as a stream.
+    Raises StorageError, and DataError where the file is empty or no text.
     """
     lines: list[str] = []
     size = 0
-    with storage_errors(path), _open(path) as stream:
-        for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace"):
-            text = line.rstrip("\n")
+    with storage_errors(path):
+        sample = _sample(path)
+        for line in _lines(path, sample):
+            text = line.rstrip("\r\n")
             if (not text.strip() or size > _PIECE_CHARACTERS) and lines:
                 yield "\n".join(lines)
                 lines, size = [], 0
@@ -103,6 +90,24 @@ def documents(path: Path) -> Iterator[str]:
                 size += len(text)
     if lines:
         yield "\n".join(lines)
+
+
+def _sample(path: Path) -> Sample:
+    if not path.is_file() and path.exists():
+        fix = "name a file of text, plain or compressed"
+        raise DataError(Problem("not-text", "this is no file", str(path), fix))
+    sample = read_sample(path, ReadLog())
+    control = sum(not (char.isprintable() or char.isspace()) for char in sample.text)
+    if control > _MOST_CONTROL_CHARACTERS * len(sample.text):
+        fix = "save it as plain text in UTF-8; a compressed file needs its suffix, .gz, .xz or .zst"
+        raise DataError(Problem("not-text", "the file is not text", str(path), fix))
+    return sample
+
+
+def _lines(path: Path, sample: Sample) -> Iterator[str]:
+    with opened(path, sample) as stream:
+        while line := stream.readline(_PIECE_CHARACTERS):
+            yield sample.encoding.mended(line)[0]
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, window: int) -> Any:
@@ -143,6 +148,9 @@ def load_blocks(parts: Sequence[Part], tokenizer: Any, window: int, tokens: int)
 def _load_part(
     part: Part, tokenizer: Any, window: int, tokens: int
 ) -> tuple[npt.NDArray[np.uint16], PartBlocks]:
+    if tokens <= window:
+        what = f"its share of --tokens, {tokens:,}, does not fill one window of {window} tokens"
+        raise DataError(Problem("few-tokens", what, str(part.path), "raise --tokens, or lower --window"))
     train_ids, held_out_ids = _tokenise(part.path, tokenizer, tokens)
     train, held_out = _cut(train_ids, window), _cut(held_out_ids, window)[:_HELD_OUT_BLOCKS]
     if not len(train) or not len(held_out):

@@ -10,12 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tunesmith.errors import Problem, StorageError
 from tunesmith.files import refuse_existing, staged_directory, write_json, write_text
+from tunesmith.model.load import quiet_transformers
 from tunesmith.pretraining.corpus import Blocks, Part, PartBlocks, documents, load_blocks, train_tokenizer
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.loop import Fitted, LoopSettings, Progress, fit
 from tunesmith.training.objective import LanguageModelling
+from tunesmith.training.resume import begun, refuse_changes
 
 __all__ = ["SIZES", "PretrainSettings", "Size", "bits_per_byte", "pretrain"]
 
@@ -60,18 +63,32 @@ def pretrain(
     *,
     overwrite: bool = False,
     resume: bool = False,
+    on_stage: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Make a base at `out` from `parts`; returns what `pretrain.json` there says.
 
-    Raises DataError (a corpus too small), StorageError, and Interrupted with a checkpoint kept.
+    Checkpoints stand beside `out` until it is done. Raises DataError (no text, or too little), StorageError,
+    ResumeError, and Interrupted with a checkpoint kept.
     """
     refuse_existing(out, overwrite)
+    checkpoints = Checkpoints(out.with_name(f"{out.name}.checkpoints"))
+    about_file = checkpoints.directory / "run.json"
+    before = begun(about_file) if resume else None
+    if not resume:
+        _refuse_stopped(checkpoints, overwrite)
+    on_stage("read")
     tokenizer = train_tokenizer(_sample(parts), settings.size.vocabulary, settings.window)
     blocks = load_blocks(parts, tokenizer, settings.window, settings.tokens)
+    about = _about(settings, blocks)
+    if before is None:
+        checkpoints.clear()
+        write_json(about_file, about)
+    else:
+        refuse_changes(before, about, about_file)
+    on_stage("pretrain")
     model = _new_model(tokenizer, settings)
-    checkpoints = Checkpoints(out.with_name(f"{out.name}.checkpoints"))
     objective = LanguageModelling(blocks.train)
     fitted = fit(
         model,
@@ -88,6 +105,22 @@ def pretrain(
     _write(out, model, tokenizer, facts, overwrite)
     checkpoints.clear()
     return facts
+
+
+def _refuse_stopped(checkpoints: Checkpoints, overwrite: bool) -> None:
+    """Hours of a run that was stopped must not be lost to a forgotten --resume."""
+    if checkpoints.newest() is not None and not overwrite:
+        what = "the checkpoints of a run that was stopped would be lost"
+        fix = "add --resume to go on with it, or --overwrite to begin anew"
+        raise StorageError(Problem("exists", what, str(checkpoints.directory), fix))
+
+
+def _about(settings: PretrainSettings, blocks: Blocks) -> dict[str, Any]:
+    corpora = {
+        str(number): {"name": part.name, "sha256": part.sha256, "share": part.share}
+        for number, part in enumerate(blocks.parts, 1)
+    }
+    return {"settings": asdict(settings), "corpora": corpora}
 
 
 def _loop_settings(settings: PretrainSettings) -> LoopSettings:
@@ -142,9 +175,9 @@ def _new_model(tokenizer: Any, settings: PretrainSettings) -> Any:
 
 
 def _held_out(model: Any, blocks: Blocks) -> dict[str, float]:
-    figures = {part.name: bits_per_byte(model, part) for part in blocks.parts}
-    mean = sum(figures.values()) / len(figures)
-    return {"score": -mean, "bits_per_byte": mean} | {f"bits_per_byte {k}": v for k, v in figures.items()}
+    figures = [(part.name, bits_per_byte(model, part)) for part in blocks.parts]
+    mean = sum(figure for _, figure in figures) / len(figures)
+    return {"score": -mean, "bits_per_byte": mean} | {f"bits_per_byte {name}": f for name, f in figures}
 
 
 def bits_per_byte(model: Any, part: PartBlocks) -> float:
@@ -190,7 +223,7 @@ def _threads() -> int:
 
 def _write(out: Path, model: Any, tokenizer: Any, facts: Mapping[str, Any], overwrite: bool) -> None:
     """fp16 halves the size, and fine-tuning starts from fp32 copies all the same."""
-    with staged_directory(out, overwrite=overwrite) as directory:
+    with staged_directory(out, overwrite=overwrite) as directory, quiet_transformers():
         model.half().save_pretrained(directory)
         model.float()
         tokenizer.save_pretrained(directory)

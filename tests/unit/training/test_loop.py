@@ -50,7 +50,8 @@ class _Regression:
 
     def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
         picked = torch.tensor(list(rows))
-        return ((model(self.x[picked]).squeeze(-1) - self.y[picked]) ** 2).sum()
+        errors: torch.Tensor = model(self.x[picked]).squeeze(-1) - self.y[picked]
+        return (errors**2).sum()
 
 
 def _model(dropout: float = 0.2) -> torch.nn.Module:

@@ -1,0 +1,48 @@
+"""Bundle -> what /v1/model says of it beside what the predictor knows."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tunesmith.bundle import Bundle
+
+__all__ = ["about_bundle"]
+
+
+def about_bundle(bundle: Bundle) -> dict[str, Any]:
+    """Name, base, scores on the test rows, and the versions that serve it; no path and no text."""
+    report = bundle.read("report.json")
+    return {
+        "model": _name(bundle.path),
+        "base": _base(bundle.recipe.base),
+        "macro_f1": _measured(report, "macro_f1"),
+        "accuracy": _measured(report, "accuracy"),
+        "test_rows": report["rows"],
+        "versions": {
+            "tunesmith": version("tunesmith"),
+            "torch": version("torch"),
+            "transformers": version("transformers"),
+            "python": python_version(),
+        },
+    }
+
+
+def _name(path: Path) -> str:
+    """A run's name for its `model` directory."""
+    path = path.resolve()
+    return path.parent.name if path.name == "model" else path.name
+
+
+def _base(base: str) -> str:
+    """A hub name as it is; of a place on the disk only its last part."""
+    return Path(base).name if base.startswith(("/", "~", ".")) else base
+
+
+def _measured(report: Mapping[str, Any], metric: str) -> dict[str, float]:
+    return {"value": report["metrics"][metric], **report["intervals"][metric]}

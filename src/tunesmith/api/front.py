@@ -1,0 +1,89 @@
+"""Front: what every request passes first and every answer last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tunesmith.api.context import Context
+from tunesmith.api.exchange import Exchange, log_exchange, log_fault
+from tunesmith.api.guard import admit
+from tunesmith.api.refusal import Refusal, refusal_response
+
+__all__ = ["Front"]
+
+_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_CLIENT_GONE = 499  # nobody reads this status; it marks the log and the metrics
+
+
+class Front:
+    """ASGI middleware: admits or refuses, gives an id, sets the headers, logs, counts, hides our bugs."""
+
+    def __init__(self, app: ASGIApp, context: Context) -> None:
+        self._app = app
+        self._context = context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope["method"])
+        scope.setdefault("state", {})["exchange"] = exchange
+        with self._context.metrics.in_flight.track_inprogress():
+            await self._answer(scope, receive, _marked(send, exchange), exchange)
+        if route := scope.get("route"):
+            exchange.route = route.path
+        self._context.metrics.note(exchange)
+        log_exchange(exchange)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        try:
+            admit(scope["method"], scope["path"], Headers(scope=scope), self._context.settings)
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            exchange.status = _CLIENT_GONE
+        except Refusal as refusal:
+            await self._refuse(refusal, scope, receive, send)
+        except asyncio.CancelledError:
+            # the server is past its deadline for ending
+            late = Refusal("draining", "the server shut down before the request was answered")
+            await self._refuse(late, scope, receive, send)
+        except Exception as error:  # noqa: BLE001 -- the last place where our own bug can be told
+            log_fault(exchange.request_id, error)
+            message = f"the server has a fault; its log has more under {exchange.request_id}"
+            await self._refuse(Refusal("server-fault", message), scope, receive, send)
+
+    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["state"]["exchange"]
+        exchange.code = refusal.code
+        if not exchange.status:
+            await refusal_response(refusal)(scope, receive, send)
+
+
+def _marked(send: Send, exchange: Exchange) -> Send:
+    async def send_marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = exchange.request_id
+            for name, value in _HEADERS.items():
+                headers[name] = value
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return send_marked

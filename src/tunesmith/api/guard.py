@@ -1,0 +1,80 @@
+"""Who may call, by which name, and from which page."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+
+from tunesmith.api.refusal import Refusal
+from tunesmith.api.settings import Settings
+
+__all__ = ["admit", "is_loopback"]
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE)
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PROBES = frozenset({"/healthz", "/readyz"})
+# these tell nothing about the model; whatever is not named here needs the key
+_WITHOUT_KEY = _PROBES | {"/", "/docs", "/openapi.json"}
+_STATIC = "/static/"
+
+
+def admit(method: str, path: str, headers: Headers, settings: Settings) -> None:
+    """Raise Refusal for a foreign name, a foreign page or a wrong key."""
+    # a probe calls by address, and learns nothing
+    if path not in _PROBES:
+        _check_host(headers, settings)
+    if method not in _SAFE_METHODS:
+        _check_origin(headers)
+    if path not in _WITHOUT_KEY and not path.startswith(_STATIC):
+        _check_key(headers, settings)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address means this machine itself."""
+    name = host.lower().strip("[]")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_host(headers: Headers, settings: Settings) -> None:
+    """Keep out web pages whose own name was made to point here (DNS rebinding)."""
+    found = _HOST.fullmatch(headers.get("host", ""))
+    if found is None or not _is_allowed(found["name"].lower(), settings):
+        message = "the server is not called by this name; its operator can add it to TUNESMITH_ALLOWED_HOSTS"
+        raise Refusal("unknown-host", message)
+
+
+def _is_allowed(name: str, settings: Settings) -> bool:
+    if settings.allowed_hosts:
+        return name in (host.lower() for host in settings.allowed_hosts)
+    # a page that was lured here does not know the key
+    return settings.api_key is not None or is_loopback(name)
+
+
+def _check_origin(headers: Headers) -> None:
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        raise Refusal("foreign-origin", "pages of other sites may not send requests here")
+
+
+def _check_key(headers: Headers, settings: Settings) -> None:
+    if settings.api_key is None:
+        return
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    right = hmac.compare_digest(_sha256(given.strip()), _sha256(settings.api_key.get_secret_value()))
+    if scheme.lower() != "bearer" or not right:
+        message = "the API key is missing or wrong; send it as `Authorization: Bearer …`"
+        raise Refusal("wrong-key", message, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _sha256(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,138 @@
+"""/v1/classify and its friends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from tunesmith.api.context import Context, context_of, exchange_of
+from tunesmith.api.limits import read_object
+from tunesmith.api.refusal import STATUS
+from tunesmith.api.request import DEFAULT_TOP_K, read_request
+from tunesmith.api.schemas import (
+    ClassifyResponse,
+    ErrorEnvelope,
+    Health,
+    LabelScore,
+    ModelFacts,
+    Result,
+    Usage,
+)
+from tunesmith.predict import Prediction
+
+__all__ = ["add_native_routes", "alive", "classify", "metrics", "model", "ready"]
+
+AnswerT = TypeVar("AnswerT")
+
+_EVERYWHERE = ("unknown-host", "wrong-key", "server-fault")
+_FROM_THE_FRAMEWORK = ("no-such-path", "wrong-method", "bad-request")
+_CLASSIFY = tuple(code for code in STATUS if code not in _FROM_THE_FRAMEWORK)
+
+
+def add_native_routes(app: FastAPI, context: Context) -> None:
+    """Add the routes that programs call."""
+    schema = context.request_model.model_json_schema()
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    app.add_api_route(
+        "/v1/classify",
+        classify,
+        methods=["POST"],
+        response_model=ClassifyResponse,
+        responses=_errors(_CLASSIFY),
+        openapi_extra={"requestBody": body},
+    )
+    app.add_api_route("/v1/model", model, response_model=ModelFacts, responses=_errors(_EVERYWHERE))
+    app.add_api_route("/healthz", alive, response_model=Health)
+    app.add_api_route(
+        "/readyz",
+        ready,
+        response_model=Health,
+        responses={503: {"model": Health, "description": "Not ready"}},
+    )
+    app.add_api_route("/metrics", metrics, response_class=Response, responses=_errors(_EVERYWHERE))
+
+
+def _errors(codes: Sequence[str]) -> dict[int | str, dict[str, Any]]:
+    """status -> the codes that it may carry."""
+    return {
+        status: {
+            "model": ErrorEnvelope,
+            "description": ", ".join(code for code in codes if STATUS[code] == status),
+        }
+        for status in sorted({STATUS[code] for code in codes})
+    }
+
+
+async def classify(request: Request) -> Response:
+    """Classify a text, or many in one request."""
+    context, exchange = context_of(request), exchange_of(request)
+    context.check_open()
+    asked = read_request(await read_object(request, context.settings, context.uploads), context.request_model)
+    exchange.texts = len(asked.texts)
+    exchange.characters = sum(len(text) for text in asked.texts)
+    predictions = await _while_connected(request, context.batcher.predict(asked.texts))
+    exchange.tokens = sum(prediction.tokens for prediction in predictions)
+    top_k = asked.top_k or min(DEFAULT_TOP_K, context.settings.max_top_k)
+    return JSONResponse(_response(context.facts.model, predictions, top_k).model_dump())
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, AnswerT]) -> AnswerT:
+    """The answer of `work`; where the caller goes away first, it is cancelled at once."""
+    answer, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientDisconnect
+        return answer.result()
+    finally:
+        answer.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _response(model_name: str, predictions: Sequence[Prediction], top_k: int) -> ClassifyResponse:
+    return ClassifyResponse(
+        model=model_name,
+        results=[_result(prediction, top_k) for prediction in predictions],
+        usage=Usage(texts=len(predictions), tokens=sum(prediction.tokens for prediction in predictions)),
+    )
+
+
+def _result(prediction: Prediction, top_k: int) -> Result:
+    return Result(
+        label=prediction.target,
+        score=prediction.score,
+        truncated=prediction.truncated,
+        scores=[LabelScore(label=label, score=score) for label, score in prediction.top(top_k)],
+    )
+
+
+async def model(request: Request) -> ModelFacts:
+    """Say what is served: its labels, and how good it was when it was evaluated."""
+    return context_of(request).facts
+
+
+async def alive(request: Request) -> Health:  # noqa: ARG001 -- answers as long as the event loop turns
+    """Say that the server lives."""
+    return Health(status="alive")
+
+
+async def ready(request: Request) -> Response:
+    """Say whether new requests are welcome: not while loading, and not while shutting down."""
+    context = context_of(request)
+    status = "ready" if context.ready else "draining" if context.draining else "loading"
+    return JSONResponse({"status": status}, status_code=200 if context.ready else 503)
+
+
+async def metrics(request: Request) -> Response:
+    """Give the metrics in Prometheus' text format."""
+    return Response(context_of(request).metrics.exposition(), media_type="text/plain; version=0.0.4")

@@ -1,0 +1,92 @@
+"""Refusal: a request that is not served, told in one shape whatever the reason.
+
+Every answer that is no success is `{"error": {"message", "type", "param", "code"}}`; each code has a
+heading in docs/errors.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+__all__ = ["STATUS", "Refusal", "from_http", "refusal_response"]
+
+STATUS: Mapping[str, int] = {
+    "bad-body": 400,
+    "missing-field": 400,
+    "unknown-field": 400,
+    "bad-field": 400,
+    "empty-input": 400,
+    "text-too-long": 400,
+    "too-many-texts": 400,
+    "bad-top-k": 400,
+    "bad-request": 400,
+    "unknown-host": 400,
+    "wrong-key": 401,
+    "foreign-origin": 403,
+    "no-such-path": 404,
+    "wrong-method": 405,
+    "slow-body": 408,
+    "body-too-large": 413,
+    "encoded-body": 415,
+    "not-json": 415,
+    "busy": 429,
+    "server-fault": 500,
+    "draining": 503,
+}
+"""code -> HTTP status."""
+
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+class Refusal(Exception):  # noqa: N818 (the server does as it should)
+    """Why a request is not served: a code of `STATUS`, words, and the field they are about."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+        self.headers = dict(headers or {})
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return STATUS[self.code]
+
+    @property
+    def type(self) -> str:
+        """The kind of fault, coarser than the code."""
+        return "server_error" if self.status >= 500 else _TYPES.get(self.status, "invalid_request_error")
+
+    def envelope(self) -> dict[str, Any]:
+        """The body of the answer."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+def refusal_response(refusal: Refusal) -> JSONResponse:
+    """The refusal as an HTTP response."""
+    return JSONResponse(refusal.envelope(), status_code=refusal.status, headers=refusal.headers)
+
+
+def from_http(error: HTTPException) -> Refusal:
+    """What the framework itself refuses, in our shape."""
+    match error.status_code:
+        case 404:
+            return Refusal("no-such-path", "there is nothing at this path; /docs lists what there is")
+        case 405:
+            allowed = (error.headers or {}).get("Allow", "")
+            message = f"this path answers {allowed or 'other methods'} only"
+            return Refusal("wrong-method", message, headers=error.headers)
+        case _:
+            return Refusal("bad-request", "the request cannot be understood; /docs says how to send one")

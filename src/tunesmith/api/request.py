@@ -1,0 +1,110 @@
+"""A request's values -> ClassifyRequest, within the caps of this server and this model."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
+
+from tunesmith.api.limits import shown_name
+from tunesmith.api.refusal import Refusal
+from tunesmith.api.schemas import ClassifyRequest
+from tunesmith.api.settings import Settings
+
+__all__ = ["DEFAULT_TOP_K", "read_request", "request_model"]
+
+DEFAULT_TOP_K = 5
+
+
+def request_model(labels: int, settings: Settings) -> type[ClassifyRequest]:
+    """ClassifyRequest with the caps of this server and this model."""
+    text: Any = Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=settings.max_characters),
+        AfterValidator(_readable),
+    ]
+    texts: Any = Annotated[list[text], Field(min_length=1, max_length=settings.max_texts, fail_fast=True)]
+    either: Any = Annotated[text, Tag("text")] | Annotated[texts, Tag("texts")]
+    most = min(labels, settings.max_top_k)
+    top_k: Any = Annotated[int, Field(ge=1, le=most)] | None
+    fields = ClassifyRequest.model_fields
+    how_many = f"{fields['top_k'].description} Left out: {min(most, DEFAULT_TOP_K)}."
+    return create_model(
+        "ClassifyRequest",
+        __base__=ClassifyRequest,
+        __doc__=ClassifyRequest.__doc__,
+        input=(Annotated[either, Discriminator(_kind)], Field(description=fields["input"].description)),
+        top_k=(top_k, Field(default=None, description=how_many)),
+    )
+
+
+def _kind(value: object) -> str:
+    return "texts" if isinstance(value, list) else "text"
+
+
+def _readable(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("empty_text", "the text is empty")
+    return text
+
+
+def read_request(values: Mapping[str, object], model: type[ClassifyRequest]) -> ClassifyRequest:
+    """Validate a request's values; raise Refusal in words, without repeating any text."""
+    unknown = [name for name in values if name not in model.model_fields]
+    if unknown:
+        raise _unknown_field(unknown[0], model)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _refusal(dict(error.errors(include_url=False)[0])) from None
+
+
+def _unknown_field(name: str, model: type[ClassifyRequest]) -> Refusal:
+    near = difflib.get_close_matches(shown_name(name), model.model_fields, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"the fields are: {', '.join(model.model_fields)}"
+    message = f"`{shown_name(name)}` is not a field of the request; {hint}"
+    return Refusal("unknown-field", message, param=shown_name(name))
+
+
+def _refusal(fault: Mapping[str, Any]) -> Refusal:
+    param = _param(fault["loc"])
+    limits = fault.get("ctx", {})
+    match fault["type"]:
+        case "missing":
+            code, what = "missing-field", "is missing; it is a text, or a list of texts"
+        case "string_too_short" | "empty_text":
+            code, what = "empty-input", "is empty; a text needs something to read"
+        case "too_short":
+            code, what = "empty-input", "is a list without any text"
+        case "too_long":
+            most = f"{limits['max_length']:,}"
+            code, what = "too-many-texts", f"has more than {most} texts; send them in several requests"
+        case "string_too_long":
+            code, what = "text-too-long", f"has more than {limits['max_length']:,} characters"
+        case "greater_than_equal" | "less_than_equal":
+            code, what = "bad-top-k", f"must be {_bound(limits)}"
+        case "string_unicode":
+            code, what = "bad-body", "holds half a character (a lone surrogate)"
+        case _:
+            code, what = "bad-field", f"cannot be used: {fault['msg']}"
+    return Refusal(code, f"`{param}` {what}", param=param)
+
+
+def _bound(limits: Mapping[str, Any]) -> str:
+    return f"{limits['le']} or less" if "le" in limits else f"{limits['ge']} or more"
+
+
+def _param(loc: Sequence[str | int]) -> str:
+    """`input[3]`; what pydantic calls the branch of a union is left out."""
+    return str(loc[0]) + "".join(f"[{part}]" for part in loc[1:] if isinstance(part, int))

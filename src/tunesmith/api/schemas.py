@@ -1,0 +1,159 @@
+"""What travels over HTTP; the OpenAPI schema and its reference page are made from these."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+__all__ = [
+    "ClassifyRequest",
+    "ClassifyResponse",
+    "ErrorEnvelope",
+    "Health",
+    "LabelScore",
+    "Measured",
+    "ModelFacts",
+    "Result",
+    "Usage",
+]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ClassifyRequest(_Wire):
+    """Texts to classify."""
+
+    model_config = ConfigDict(strict=True)
+
+    input: str | list[str]
+    """One text, or a list of texts."""
+
+    top_k: int | None = None
+    """How many labels each text is answered with, the likeliest first."""
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts, one or many."""
+        return [self.input] if isinstance(self.input, str) else self.input
+
+
+class LabelScore(_Wire):
+    """A label and its probability."""
+
+    label: str
+    """The label's name."""
+
+    score: FiniteFloat
+    """From 0 to 1; over all labels the scores of a text sum to 1."""
+
+
+class Result(_Wire):
+    """The answer to one text."""
+
+    label: str
+    """The likeliest label."""
+
+    score: FiniteFloat
+    """Its probability."""
+
+    truncated: bool
+    """Whether the text is longer than the model reads, so that its end was left out."""
+
+    scores: list[LabelScore]
+    """The `top_k` likeliest labels, the likeliest first."""
+
+
+class Usage(_Wire):
+    """What a request came to."""
+
+    texts: int
+    """Texts that were classified."""
+
+    tokens: int
+    """Tokens that the model read."""
+
+
+class ClassifyResponse(_Wire):
+    """One result a text, in the order of the request."""
+
+    model: str
+    """The model's name."""
+
+    results: list[Result]
+    """The answers."""
+
+    usage: Usage
+    """What the request came to."""
+
+
+class Measured(_Wire):
+    """A score on the test rows, with its 95 % interval."""
+
+    value: float
+    """The score, from 0 to 1."""
+
+    low: float
+    """Where the interval begins."""
+
+    high: float
+    """Where it ends."""
+
+
+class ModelFacts(_Wire):
+    """What is served, and how good it was when it was evaluated."""
+
+    model: str
+    """The model's name."""
+
+    labels: list[str]
+    """The labels, in label order."""
+
+    max_tokens: int
+    """How many tokens of a text the model reads."""
+
+    base: str | None = None
+    """What it was fine-tuned from."""
+
+    parameters: int | None = None
+    """How many numbers it holds."""
+
+    macro_f1: Measured | None = None
+    """The mean F1 over all labels, on the test rows."""
+
+    accuracy: Measured | None = None
+    """The share of test rows answered rightly."""
+
+    test_rows: int | None = None
+    """Rows of the test set that the scores come from."""
+
+    versions: dict[str, str] = Field(default_factory=dict)
+    """The software that serves it."""
+
+
+class Health(_Wire):
+    """Whether the server lives, or is ready."""
+
+    status: str
+    """`alive`, or `ready`, `loading`, `draining`."""
+
+
+class _Fault(_Wire):
+    message: str
+    """What is wrong, for people."""
+
+    type: str
+    """The kind of fault, coarser than the code."""
+
+    param: str | None
+    """The field that the message is about."""
+
+    code: str
+    """A heading of the error reference."""
+
+
+class ErrorEnvelope(_Wire):
+    """Every answer that is no success."""
+
+    error: _Fault
+    """What is wrong."""

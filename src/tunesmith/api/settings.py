@@ -1,0 +1,92 @@
+"""What an operator may set; every field may stand in the environment as TUNESMITH_ and its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+
+from tunesmith.config import Config
+from tunesmith.errors import Problem, ServiceError
+
+__all__ = ["Settings", "read_settings"]
+
+_PREFIX = "TUNESMITH_"
+# 128 bits take 22 characters of base64 and 32 of hexadecimal
+_KEY = re.compile(r"[!-~]{22,}")
+
+
+class Settings(Config):
+    """How the server guards itself and what it takes."""
+
+    api_key: SecretStr | None = None
+    """What callers must send as `Authorization: Bearer …`; needed beyond loopback."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which the server may be called. Empty: loopback names, or with a key any name."""
+
+    max_body_bytes: int = Field(default=2 << 20, ge=1)
+    """The largest request body."""
+
+    max_texts: int = Field(default=256, ge=1)
+    """The most texts in one request."""
+
+    max_characters: int = Field(default=100_000, ge=1)
+    """The longest text."""
+
+    max_top_k: int = Field(default=100, ge=1)
+    """The most labels a text may be answered with."""
+
+    max_waiting: int = Field(default=32, ge=1)
+    """Requests that may be at the model or wait for it; those beyond are refused at once."""
+
+    max_uploads: int = Field(default=64, ge=1)
+    """Request bodies that are read at the same time."""
+
+    body_timeout_seconds: float = Field(default=30.0, gt=0)
+    """How long a request body may take to arrive."""
+
+    drain_seconds: float = Field(default=0.0, ge=0)
+    """How long to go on answering as not ready before the port closes, for a load balancer to see it."""
+
+    shutdown_seconds: int = Field(default=30, ge=1)
+    """How long requests that have begun may take to end once the port is closed."""
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_strong(cls, key: SecretStr | None) -> SecretStr | None:
+        # not a ValueError: pydantic would repeat the key in its message
+        if key is not None and not _KEY.fullmatch(key.get_secret_value()):
+            what = "the API key is too easy to guess, or no header can carry it"
+            fix = (
+                "use 22 or more printable ASCII characters without spaces, made by chance: "
+                'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+            )
+            raise ServiceError(Problem("bad-key", what, _variable("api_key"), fix))
+        return key
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`; raise ServiceError with every one that cannot be used."""
+    found: dict[str, Any] = {
+        name: environ[_variable(name)] for name in Settings.model_fields if environ.get(_variable(name))
+    }
+    if hosts := found.get("allowed_hosts"):
+        found["allowed_hosts"] = tuple(host.strip() for host in hosts.split(",") if host.strip())
+    try:
+        return Settings.model_validate(found)
+    except ValidationError as error:
+        raise ServiceError([_problem(dict(fault)) for fault in error.errors()]) from error
+
+
+def _problem(fault: dict[str, Any]) -> Problem:
+    name = str(fault["loc"][0])
+    what = f"`{name}`: {fault['msg']}; it is {fault['input']!r}"
+    description = Settings.model_fields[name].description
+    return Problem("bad-setting", what, f"the environment variable {_variable(name)}", f"set: {description}")
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper()

@@ -1,0 +1,183 @@
+"""The command line as people meet it: a process of its own, on a tiny base."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.models import POLITICS, SPORTS
+
+LABELS = ("⚖️ politics, law", "sports")
+TUNESMITH = [sys.executable, "-m", "tunesmith"]
+TIMEOUT_SECONDS = 240.0
+# eighteen steps an epoch and no early stop: long enough to be stopped, the same with every run
+LONG = ("--epochs", "12", "--set", "batch_tokens=45", "--set", "early_stopping=0")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    def refused(self, *codes: str, exit_code: int = 1) -> Finished:
+        """Assert that it told exactly these problems, each with a place and a remedy, and no traceback."""
+        assert self.code == exit_code, self
+        assert "Traceback" not in self.out + self.err, self.err
+        assert tuple(re.findall(r"^error\[([\w-]+)\]", self.err, re.MULTILINE)) == codes, self.err
+        for line in ("  where: ", "  fix:   "):
+            assert self.err.count(f"\n{line}") >= len(codes), self.err
+        return self
+
+    def good(self) -> Finished:
+        """Assert that all went well."""
+        assert self.code == 0, self
+        assert "Traceback" not in self.err, self.err
+        return self
+
+    @property
+    def resume_command(self) -> list[str]:
+        """The command that it says to go on with, without the name of the program."""
+        found = re.search(r"go on with:\n  tunesmith (.*)\n", self.err)
+        assert found, self.err
+        return shlex.split(found[1])
+
+
+@dataclass
+class Running:
+    """A command under way whose standard error is read line by line."""
+
+    process: subprocess.Popen[str]
+    errors: IO[str]
+    lines: list[str] = field(default_factory=list)
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Wait until standard error has said `text` so many times."""
+        for line in iter(self.errors.readline, ""):
+            self.lines.append(line)
+            times -= text in line
+            if not times:
+                return
+        raise AssertionError(f"{text!r} did not come: {self.lines}")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def finish(self) -> Finished:
+        """Wait for its end."""
+        out, err = self.process.communicate(timeout=TIMEOUT_SECONDS)
+        return Finished(self.process.returncode, out, "".join(self.lines) + err)
+
+
+class Cli:
+    """Runs the command in one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def __call__(self, *words: str | Path, stdin: str | bytes = "", **env: str) -> Finished:
+        """Run to the end."""
+        done = subprocess.run(
+            [*TUNESMITH, *map(str, words)],
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            cwd=self.directory,
+            env=environment(**env),
+            timeout=TIMEOUT_SECONDS,
+        )
+        return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *words: str | Path) -> Running:
+        """Begin, and leave it running."""
+        process = subprocess.Popen(
+            [*TUNESMITH, *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            cwd=self.directory,
+            env=environment(),
+        )
+        assert process.stderr is not None
+        return Running(process, process.stderr)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What the command sees: one thread, a plain terminal of 80 columns, and no network."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
+    fixed = {
+        "COLUMNS": "80",
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HUB_OFFLINE": "1",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "OMP_NUM_THREADS": "1",
+        "TERM": "dumb",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    return {**kept, **fixed, **more}
+
+
+def write_table(path: Path, rows: int = 60, label: Callable[[int], str] = lambda i: LABELS[i % 2]) -> Path:
+    """A CSV of short texts of two kinds."""
+    texts = (POLITICS, SPORTS)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["text", "label"])
+        for i in range(rows):
+            writer.writerow([f"{texts[i % 2][i // 2 % 3]} in round {i // 6}", label(i)])
+    return path
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for what happens in another process."""
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until, f"{what} did not come"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command in a directory of its own."""
+    return Cli(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
+    """A directory with `news.csv`, whose labels have a comma and an emoji, and `base`."""
+    directory = tmp_path_factory.mktemp("workshop")
+    write_table(directory / "news.csv")
+    (directory / "base").symlink_to(tiny_base)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def finished(workshop: Path) -> Iterator[Path]:
+    """A finished run on `news.csv`."""
+    Cli(workshop)("train", "news.csv", "--base", "base", "--epochs", "2", "--out", "run").good()
+    yield workshop / "run"
+    assert (workshop / "run" / "model" / "manifest.json").is_file(), "a test spoiled the shared run"
+
+
+@pytest.fixture(scope="session")
+def long_run(workshop: Path) -> Path:
+    """A run of 216 steps that nothing interrupted."""
+    Cli(workshop)("train", "news.csv", "--base", "base", *LONG, "--out", "long").good()
+    return workshop / "long"

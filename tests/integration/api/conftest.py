@@ -1,0 +1,92 @@
+"""A tiny GPT-2 behind a real port."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tunesmith.api.app import create_app
+from tunesmith.api.context import Answers
+from tunesmith.api.runner import Server
+from tunesmith.api.settings import Settings
+from tunesmith.model.load import load_classifier
+from tunesmith.predict import Prediction, Predictor
+
+LABELS = ("politics", "sports", "weather")
+
+
+class Slow:
+    """A predictor that waits where a test says so, as a large model would."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.texts = 0
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.predictor.labels
+
+    @property
+    def max_tokens(self) -> int:
+        return self.predictor.max_tokens
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        assert self.go_on.wait(30)
+        self.texts += len(texts)
+        return self.predictor.predict(texts)
+
+
+@pytest.fixture(scope="session")
+def predictor(tiny_base: Path) -> Predictor:
+    classifier = load_classifier(str(tiny_base), LABELS)
+    # an untrained head hardly tells texts apart
+    classifier.model.score.weight.data *= 50
+    return Predictor(classifier, 48)
+
+
+@pytest.fixture
+def slow(predictor: Predictor) -> Iterator[Slow]:
+    made = Slow(predictor)
+    yield made
+    made.go_on.set()
+
+
+Serve = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def serve_live() -> Iterator[Serve]:
+    """A predictor and settings -> a client of a server that listens on a port of this machine."""
+    with ExitStack() as stack:
+
+        def start(model: Answers, **settings: Any) -> httpx.Client:
+            app = create_app(model, Settings(**settings), about={"model": "tiny"})
+            url = stack.enter_context(_listening(app))
+            return stack.enter_context(httpx.Client(base_url=url, timeout=30))
+
+        yield start
+
+
+@contextmanager
+def _listening(app: Any) -> Iterator[str]:
+    ready = threading.Event()
+    server = Server(app, ready.set)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            assert ready.wait(20)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()

@@ -1,0 +1,45 @@
+"""What a bundle says of itself over HTTP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tunesmith.api.about import about_bundle
+from tunesmith.api.schemas import ModelFacts
+from tunesmith.bundle import Bundle
+from tunesmith.recipe import Recipe
+from tunesmith.task import Task
+
+
+def bundle_at(path: Path, base: str = "embedded") -> Bundle:
+    path.mkdir(parents=True)
+    scores = {"macro_f1": 0.9, "accuracy": 0.8}
+    report = {
+        "rows": 50,
+        "metrics": scores,
+        "intervals": {name: {"low": value - 0.1, "high": value + 0.1} for name, value in scores.items()},
+        "provenance": {"data": "train: /home/someone/secret.csv"},
+    }
+    (path / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    return Bundle(path, Task(), Recipe(base=base), {})
+
+
+def test_scores_come_with_their_intervals(tmp_path: Path) -> None:
+    about = about_bundle(bundle_at(tmp_path / "news" / "model"))
+    facts = ModelFacts(labels=["a", "b"], max_tokens=9, **about)
+    assert facts.model == "news"
+    assert facts.macro_f1 is not None
+    assert (facts.macro_f1.low, facts.macro_f1.value, facts.macro_f1.high) == (0.8, 0.9, 1.0)
+    assert facts.test_rows == 50
+    assert "secret" not in facts.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("base", "shown"), [("gpt2", "gpt2"), ("org/name", "org/name"), ("/home/someone/gpt2", "gpt2")]
+)
+def test_no_path_is_told(tmp_path: Path, base: str, shown: str) -> None:
+    about = about_bundle(bundle_at(tmp_path / "copied", base))
+    assert (about["model"], about["base"]) == ("copied", shown)

@@ -1,0 +1,61 @@
+"""The pages hold nothing from elsewhere, no inline code, and escape what they show."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.unit.api.conftest import KEY, LABELS, Client, FakePredictor, MakeClient
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_obeys_its_own_policy(client: Client, path: str) -> None:
+    page = client.get(path).text
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page)
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
+    assert all(url.startswith("http://localhost:8000") for url in re.findall(r"https?://[\w.:-]+", page))
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_what_a_page_loads_is_there_and_may_be_kept(client: Client, path: str) -> None:
+    loaded = re.findall(r'(?:src|href)="(static/[^"]+)"', client.get(path).text)
+    assert loaded
+    for name in loaded:
+        response = client.get(f"/{name}")
+        assert response.status_code == 200
+        assert response.headers["cache-control"].endswith("immutable")
+        assert "http" not in response.text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_page_shows_the_model(client: Client) -> None:
+    page = client.get("/").text
+    assert all(f"<li>{label}</li>" in page for label in LABELS)
+    assert "curl <span data-url>http://localhost:8000</span>/v1/classify" in page
+    assert "<noscript>" in page
+    assert "Authorization" not in page
+
+
+def test_labels_are_escaped(make_client: MakeClient) -> None:
+    labels = ("<script>alert(1)</script>", '"&', *(f"label {number}" for number in range(50)))
+    page = make_client(FakePredictor(labels)).get("/").text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "12 more" in page
+
+
+def test_where_a_key_is_needed_the_page_asks_for_it_and_tells_nothing(make_client: MakeClient) -> None:
+    page = make_client(api_key=KEY).get("/").text
+    assert 'id="key"' in page
+    assert "Authorization: Bearer YOUR_KEY" in page
+    assert not [label for label in LABELS if label in page]
+
+
+def test_the_reference_has_every_operation_and_field(client: Client) -> None:
+    page = client.get("/docs").text
+    schema = client.get("/openapi.json").json()
+    assert all(f"</b> {path}</h2>" in page for path in schema["paths"])
+    for name in ("input", "top_k", "results", "truncated", "usage", "tokens", "macro_f1"):
+        assert f"<code>{name}</code>" in page
+    assert "integer (from 1 to 6) or null" in page
+    assert "list (at most 256) of string (at most 100,000 characters)" in page

@@ -1,0 +1,41 @@
+"""What keeps a server from starting is one clear error, told before anything is loaded."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.unit.api.conftest import KEY, FakePredictor
+from tunesmith.api.app import create_app
+from tunesmith.api.server import serve, serve_model
+from tunesmith.api.settings import Settings
+from tunesmith.errors import Problem, ServiceError
+
+
+def refused(host: str, port: int, settings: Settings) -> Problem:
+    with pytest.raises(ServiceError) as caught:
+        serve(create_app(FakePredictor(), settings, about={"model": "news"}), host, port)
+    (problem,) = caught.value.problems
+    return problem
+
+
+def test_a_port_in_use_is_one_clear_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        problem = refused("127.0.0.1", port, Settings())
+        assert problem.code == "port-in-use"
+        assert problem.where == f"127.0.0.1:{port}"
+        with pytest.raises(ServiceError, match="port-in-use"):
+            serve_model(Path("no-such-model"), port=port)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_beyond_loopback_a_key_is_needed(host: str) -> None:
+    assert refused(host, 0, Settings()).code == "key-needed"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "a" * 300, "not an address"])
+def test_an_address_that_is_not_ours_is_told(host: str) -> None:
+    assert refused(host, 0, Settings(api_key=KEY)).code == "bad-address"

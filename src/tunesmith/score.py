@@ -55,8 +55,8 @@ def score_file(
     known = text_column or known_column(bundle.task.text_column, sample)
     column = infer_text_column(str(source), sample, known)
     columns = _columns(sample, source)
-    scoring = _Scoring(bundle.predictor(), column, columns)
     with open_table(out, [*columns, LABEL, PROBABILITY, TRUNCATED]) as table:
+        scoring = _Scoring(bundle.predictor(), column, columns)
         for chunk in in_chunks(rows, _CHUNK_ROWS):
             table.write(scoring.score(chunk))
             on_rows(scoring.done, scoring.rows_per_second)

@@ -43,11 +43,14 @@ def verb(name: str) -> Callable[[CommandT], CommandT]:
                     sys.stdout.flush()
             except UserError as error:
                 show_problems(error.problems)
+                _drop_what_cannot_be_written()
                 raise typer.Exit(error.exit_code) from None
             except KeyboardInterrupt as stop:
                 _stopped(stop)
             except BrokenPipeError:
-                _quiet_pipe()
+                # the reader went away (`| head`): that is no fault
+                _drop_what_cannot_be_written()
+                raise typer.Exit(0) from None
 
         guarded.__name__ = name
         return guarded  # type: ignore[return-value]
@@ -74,10 +77,12 @@ def _stopped(stop: KeyboardInterrupt) -> NoReturn:
     raise typer.Exit(INTERRUPTED) from None
 
 
-def _quiet_pipe() -> NoReturn:
-    # the reader went away (`| head`): that is no fault, but Python would complain when it flushes at exit
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise typer.Exit(0)
+def _drop_what_cannot_be_written() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try again at exit, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show_resume(said: str) -> None:

@@ -23,19 +23,21 @@ _CHECK_FAILED = 3
 
 @verb("check")
 def command(
-    data: Annotated[Path, typer.Argument(help="The labelled text.")],
+    data: Annotated[Path, typer.Argument(help="The labelled text.", readable=False)],
     test: Annotated[
-        Path | None, typer.Option(help="A test set, to look for leaks.", show_default=False)
+        Path | None, typer.Option(help="A test set, to look for leaks.", show_default=False, readable=False)
     ] = None,
     validation: Annotated[
-        Path | None, typer.Option(help="A validation set, to look for leaks.", show_default=False)
+        Path | None,
+        typer.Option(help="A validation set, to look for leaks.", show_default=False, readable=False),
     ] = None,
     task: TaskFile = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     base: Annotated[str, typer.Option(help="The base whose tokens and window count.")] = "embedded",
     fix: Annotated[
-        Path | None, typer.Option("--fix", help="Write the mended data to this file.", show_default=False)
+        Path | None,
+        typer.Option("--fix", help="Write the mended data to this file.", show_default=False, readable=False),
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.options import AsJson, LabelColumn, Overwrite, TextColumn
+from tunesmith.cli.options import AsJson, LabelColumn, ModelPath, Overwrite, TextColumn
 from tunesmith.cli.output import print_json, show_report
 from tunesmith.cli.progress import RichListener
 
@@ -17,17 +17,22 @@ __all__ = ["command"]
 
 @verb("evaluate")
 def command(
-    model: Annotated[Path, typer.Argument(help="A run, or its model directory.")],
-    data: Annotated[Path, typer.Argument(help="Labelled text that the model has not seen.")],
+    model: ModelPath,
+    data: Annotated[Path, typer.Argument(help="Labelled text that the model has not seen.", readable=False)],
     train_data: Annotated[
         Path | None,
         typer.Option(
-            "--train", help="Training data, for the cheap rivals to learn from.", show_default=False
+            "--train",
+            help="Training data, for the cheap rivals to learn from.",
+            show_default=False,
+            readable=False,
         ),
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    html: Annotated[Path | None, typer.Option(help="Write the report as a page.", show_default=False)] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the report as a page.", show_default=False, readable=False)
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:

@@ -18,8 +18,8 @@ __all__ = ["command"]
 
 @verb("init")
 def command(
-    data: Annotated[Path, typer.Argument(help="The labelled text.")],
-    out: Annotated[Path, typer.Option(help="Where to write the task.")] = Path("task.yaml"),
+    data: Annotated[Path, typer.Argument(help="The labelled text.", readable=False)],
+    out: Annotated[Path, typer.Option(help="Where to write the task.", readable=False)] = Path("task.yaml"),
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     overwrite: Overwrite = False,

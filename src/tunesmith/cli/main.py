@@ -26,7 +26,7 @@ __all__ = ["app", "main"]
 _HELP = """Your text in, your own GPT in production out, with proof that it works.
 
 Exit codes: 0 good, 1 something in your input is wrong, 2 the command line is wrong,
-3 the data check or the bar for quality failed, 130 stopped by Ctrl-C.
+3 the data check failed, 130 stopped by Ctrl-C.
 """
 
 app = typer.Typer(

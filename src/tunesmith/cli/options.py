@@ -10,8 +10,10 @@ import typer
 if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
 
-__all__ = ["AsJson", "LabelColumn", "Overwrite", "TaskFile", "TextColumn", "recipe_from"]
+__all__ = ["AsJson", "LabelColumn", "ModelPath", "Overwrite", "TaskFile", "TextColumn", "recipe_from"]
 
+# `readable=False`, here and elsewhere: a path that may not be read is told by whoever opens it
+ModelPath = Annotated[Path, typer.Argument(help="A run, or its model directory.", readable=False)]
 TextColumn = Annotated[
     str | None, typer.Option("--text-column", help="The column that holds the text.", show_default="inferred")
 ]
@@ -21,7 +23,9 @@ LabelColumn = Annotated[
 ]
 TaskFile = Annotated[
     Path | None,
-    typer.Option("--task", help="A task.yaml, as `tunesmith init` writes it.", show_default=False),
+    typer.Option(
+        "--task", help="A task.yaml, as `tunesmith init` writes it.", show_default=False, readable=False
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

@@ -13,7 +13,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.options import AsJson, Overwrite
+from tunesmith.cli.options import AsJson, ModelPath, Overwrite
 from tunesmith.cli.options import TextColumn as TextColumnOption
 
 if TYPE_CHECKING:
@@ -24,15 +24,19 @@ __all__ = ["command"]
 
 @verb("predict")
 def command(
-    model: Annotated[Path, typer.Argument(help="A run, or its model directory.")],
+    model: ModelPath,
     texts: Annotated[
         list[str] | None, typer.Argument(help="Texts; none and no --file: one a line from standard input.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="A table of texts, of any size.", show_default=False)
+        Path | None,
+        typer.Option("--file", help="A table of texts, of any size.", show_default=False, readable=False),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Where the table goes, with the labels.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--out", help="Where the table goes, with the labels.", show_default=False, readable=False
+        ),
     ] = None,
     text_column: TextColumnOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels a text is shown with.")] = 1,

@@ -34,12 +34,12 @@ def command(
     corpora: Annotated[
         list[str],
         typer.Argument(
-            metavar="CORPUS[=SHARE]...",
+            metavar="CORPUS[=SHARE]",
             help="Text files (plain, .gz, .xz, .zst): a paragraph a line, an empty line between documents; "
             "SHARE weighs them, 1 each if not given.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Where the base goes.")],
+    out: Annotated[Path, typer.Option(help="Where the base goes.", readable=False)],
     size: Annotated[
         SizeName, typer.Option(help="nano 4x192, micro 4x256, mini 6x384, small 12x768.")
     ] = SizeName.MICRO,

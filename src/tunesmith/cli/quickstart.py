@@ -27,7 +27,8 @@ SENTENCES = (
 @verb("quickstart")
 def command(
     out: Annotated[
-        Path, typer.Option(help="Where the run goes; an earlier quickstart there is replaced.")
+        Path,
+        typer.Option(help="Where the run goes; an earlier quickstart there is replaced.", readable=False),
     ] = Path("runs/quickstart"),
 ) -> None:
     """Fine-tune the embedded GPT on the demo news, prove it, classify two sentences: minutes on two cores.

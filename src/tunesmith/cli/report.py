@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.options import AsJson, Overwrite
+from tunesmith.cli.options import AsJson, ModelPath, Overwrite
 from tunesmith.cli.output import print_json, show_report
 
 __all__ = ["command"]
@@ -16,8 +16,10 @@ __all__ = ["command"]
 
 @verb("report")
 def command(
-    model: Annotated[Path, typer.Argument(help="A run, or its model directory.")],
-    html: Annotated[Path | None, typer.Option(help="Write the report as a page.", show_default=False)] = None,
+    model: ModelPath,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the report as a page.", show_default=False, readable=False)
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:

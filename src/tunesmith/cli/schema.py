@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 @verb("schema")
-def command(kind: Annotated[Kind, typer.Argument(help="Which file.")]) -> None:
+def command(kind: Annotated[Kind, typer.Argument(help="Which file: task or recipe.")]) -> None:
     """Print the JSON schema of task.yaml or recipe.yaml, for editors and for reading.
 
     Example: [bold]tunesmith schema recipe > recipe.schema.json[/]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tunesmith.cli.boundary import verb
+from tunesmith.cli.options import ModelPath
 
 __all__ = ["command"]
 
 
 @verb("serve")
 def command(
-    model: Annotated[Path, typer.Argument(help="A run, or its model directory.")],
+    model: ModelPath,
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than loopback need a key.")
     ] = "127.0.0.1",

@@ -18,19 +18,28 @@ __all__ = ["command"]
 @verb("train")
 def command(
     data: Annotated[
-        Path, typer.Argument(help="CSV, TSV, JSONL, JSON, Parquet (.gz, .zst, .xz) or a folder per class.")
+        Path,
+        typer.Argument(
+            help="CSV, TSV, JSONL, JSON, Parquet (.gz, .zst, .xz) or a folder per class.", readable=False
+        ),
     ],
     test: Annotated[
-        Path | None, typer.Option(help="The test set; else split off DATA.", show_default=False)
+        Path | None,
+        typer.Option(help="The test set; else split off DATA.", show_default=False, readable=False),
     ] = None,
     validation: Annotated[
-        Path | None, typer.Option(help="The validation set; else split off DATA.", show_default=False)
+        Path | None,
+        typer.Option(help="The validation set; else split off DATA.", show_default=False, readable=False),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the run goes.", show_default="runs/NAME")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the run goes.", show_default="runs/NAME", readable=False)
+    ] = None,
     task: TaskFile = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe.yaml.", show_default=False)] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A recipe.yaml.", show_default=False, readable=False)
+    ] = None,
     base: Annotated[
         str | None,
         typer.Option(

@@ -29,8 +29,8 @@ def mend(dataset: Dataset, *, labels_given: bool = False) -> tuple[Dataset, tupl
     done = [_read_leniently(problem) for problem in dataset.problems]
     facts = facts_of(_trimmed(replace(dataset, problems=()), done))
     facts = _with_one_spelling(facts, dataset.task.labels if labels_given else (), done)
-    facts = _without(facts, facts.empty, "dropped: they have no text", done)
-    facts = _without(facts, facts.unlabelled, "dropped: they have no label", done)
+    facts = _without(facts, facts.empty, "dropped: no text", done)
+    facts = _without(facts, facts.unlabelled, "dropped: no label", done)
     facts = _without(facts, facts.contradictory, "dropped: their text stands under several labels", done)
     facts = _without(facts, facts.repeated, "dropped: their text stands in an earlier row", done)
     if labels_given:

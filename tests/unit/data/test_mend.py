@@ -47,8 +47,8 @@ def test_everything_mendable_is_mended_with_counts() -> None:
         "1 row trimmed of white space around the text",
         "1 row relabelled from 'sport ' to 'Sport'",
         "1 row relabelled from 'sport' to 'Sport'",
-        "2 rows dropped: they have no text",
-        "1 row dropped: they have no label",
+        "2 rows dropped: no text",
+        "1 row dropped: no label",
         "2 rows dropped: their text stands under several labels",
         "1 row dropped: their text stands in an earlier row",
     )

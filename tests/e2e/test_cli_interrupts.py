@@ -1,0 +1,184 @@
+"""Stopped in every stage, by Ctrl-C and by force: nothing is lost, and what goes on ends the same."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import LONG, Cli, Finished, Running, wait_until, write_table
+from tunesmith.files import sha256_file
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+
+TRAIN = ("train", "news.csv", "--base", "base", *LONG)
+
+
+def _weights(run: Path) -> str:
+    return sha256_file(run / "model" / "model.safetensors")
+
+
+def _stopped(running: Running) -> Finished:
+    """Press Ctrl-C until it ends: once is enough but where Python may not be interrupted, as in an import."""
+    for _ in range(5):
+        running.send(signal.SIGINT)
+        try:
+            running.process.wait(10)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    said = running.finish()
+    assert said.code == 130, said
+    assert "Traceback" not in said.err, said.err
+    return said
+
+
+def test_stopped_while_reading(cli: Cli, tmp_path: Path) -> None:
+    write_table(tmp_path / "large.csv", rows=500_000)
+    running = cli.start("train", "large.csv")
+    running.wait_for("Reading the data")
+    time.sleep(0.2)
+    began = time.monotonic()
+    said = _stopped(running)
+    assert time.monotonic() - began < 5
+    assert "go on with" not in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["large.csv"]
+
+
+def test_stopped_in_training_and_resumed_as_printed(workshop: Path, long_run: Path, finished: Path) -> None:
+    cli, run = Cli(workshop), workshop / "stopped"
+    shutil.copytree(finished, run)
+    before = _weights(run)
+    running = cli.start(*TRAIN, "--out", "stopped", "--overwrite")
+    running.wait_for("epoch 3 ")
+    running.send(signal.SIGINT)
+    said = running.finish()
+    assert said.code == 130, said
+    assert "stopping after this step" in said.err
+    assert "Traceback" not in said.err
+    assert _weights(run) == before, "the earlier model stays until the new one stands"
+    assert cli("report", "stopped", "--json").good().out
+    cli(*said.resume_command).good()
+    assert _weights(run) == _weights(long_run)
+    assert not (run / "checkpoints").exists()
+    for name in ("config.json", "tokenizer.json", "task.yaml", "recipe.yaml"):
+        assert sha256_file(run / "model" / name) == sha256_file(long_run / "model" / name)
+
+
+def test_killed_twice_and_resumed(workshop: Path, long_run: Path) -> None:
+    cli = Cli(workshop)
+    chance = random.Random()
+    command = (*TRAIN, "--out", "killed")
+    epochs = sorted(chance.sample(range(1, 11), 2))
+    for kill, epoch in enumerate(epochs):
+        running = cli.start(*command, *(["--resume"] if kill else []))
+        running.wait_for(f"epoch {epoch} ")
+        time.sleep(chance.random() * 0.3)
+        running.send(signal.SIGKILL)
+        assert running.finish().code == -signal.SIGKILL
+    assert not (workshop / "killed" / "model").exists()
+    cli(*command).refused("exists")
+    cli(*command, "--resume").good()
+    assert _weights(workshop / "killed") == _weights(long_run), f"killed after epochs {epochs}"
+    assert not list((workshop / "killed").rglob(".*"))
+
+
+def test_stopped_while_evaluating_a_new_model(workshop: Path, long_run: Path) -> None:
+    cli = Cli(workshop)
+    running = cli.start(*TRAIN, "--out", "evaluating")
+    running.wait_for("Evaluating")
+    said = _stopped(running)
+    assert not (workshop / "evaluating" / "model").exists()
+    done = cli(*said.resume_command).good()
+    assert "epoch" not in done.err, "training was over"
+    assert _weights(workshop / "evaluating") == _weights(long_run)
+
+
+def test_ctrl_c_twice_stops_at_once(workshop: Path) -> None:
+    write_table(workshop / "many.csv", rows=30_000)
+    running = Cli(workshop).start(
+        "train", "many.csv", "--base", "base", "--out", "twice", "--set", "batch_tokens=1000000000"
+    )
+    running.wait_for("Fine-tuning")
+    time.sleep(0.5)
+    running.send(signal.SIGINT)
+    running.wait_for("stopping after this step")
+    running.send(signal.SIGINT)
+    said = running.finish()
+    assert said.code == 130, said
+    assert "Traceback" not in said.err, said.err
+    assert "--resume" in said.resume_command
+    assert "epoch 1" not in said.err
+
+
+def test_stopped_while_judging(workshop: Path, finished: Path) -> None:
+    write_table(workshop / "test.csv", rows=20_000)
+    running = Cli(workshop).start("evaluate", finished, "test.csv", "--html", "report.html")
+    running.wait_for("Evaluating")
+    assert "nothing that was finished is lost" in _stopped(running).err
+    assert not (workshop / "report.html").exists()
+
+
+def test_stopped_while_scoring_a_table(cli: Cli, finished: Path, tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", rows=100_000)
+    running = cli.start("predict", finished, "--file", "a.csv", "--out", "b.csv")
+    wait_until(
+        lambda: any(path.stat().st_size > 9999 for path in tmp_path.glob(".b.csv.*")), "the first rows"
+    )
+    assert "nothing that was finished is lost" in _stopped(running).err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("--seed", "1"), "recipe.seed"),
+        (("--set", "weight_decay=0.5"), "recipe.weight_decay"),
+        (("--test", "other.csv"), "sources.test"),
+        ((), "sha256.train"),
+    ],
+)
+def test_another_run_is_not_taken_for_the_one_that_was_stopped(
+    workshop: Path, stopped_run: Path, change: tuple[str, ...], told: str
+) -> None:
+    cli = Cli(workshop)
+    write_table(workshop / "other.csv", rows=24)
+    data = stopped_run.parent / "stopped.csv"
+    if not change:
+        text = data.read_text("utf-8")
+        data.write_text(text.replace("goal in round 3", "goal in round 33"), "utf-8")
+    said = cli("train", data, "--base", "base", "--epochs", "2", "--out", stopped_run, "--resume", *change)
+    assert said.code == 1
+    assert "Traceback" not in said.err
+    assert "error[resume-changed]" in said.err
+    assert f"`{told}` was" in said.err
+    if not change:
+        data.write_text(text, "utf-8")
+
+
+@pytest.fixture(scope="module")
+def stopped_run(workshop: Path) -> Path:
+    """A run on `stopped.csv` that was stopped after some steps."""
+    write_table(workshop / "stopped.csv")
+    running = Cli(workshop).start(
+        "train",
+        "stopped.csv",
+        "--base",
+        "base",
+        "--epochs",
+        "2",
+        "--out",
+        "half",
+        "--set",
+        "early_stopping=3",
+    )
+    running.wait_for("Fine-tuning")
+    running.send(signal.SIGINT)
+    assert running.finish().code == 130
+    return workshop / "half"

@@ -1,0 +1,125 @@
+"""Full disks, closed pipes, existing files: what was there stays; what was asked for is whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import TUNESMITH, Cli, Finished, environment, write_table
+from tunesmith.bundle import open_bundle
+
+
+def _mount(*words: str) -> bool:
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        return False
+    return subprocess.run(["mount", *words], capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 450 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if not _mount("-t", "tmpfs", "-o", "size=450k", "tmpfs", str(place)):
+        pytest.skip("only root on Linux can mount a small file system")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_leaves_the_earlier_model_and_the_run_goes_on(
+    workshop: Path, finished: Path, small_disk: Path
+) -> None:
+    cli, run = Cli(workshop), small_disk / "run"
+    shutil.copytree(finished, run)
+    (small_disk / "notes.txt").write_text("mine")
+    before = open_bundle(run / "model").manifest
+    train = ("train", "news.csv", "--base", "base", "--epochs", "4", "--seed", "7", "--out", run)
+    said = cli(*train, "--overwrite").refused("disk-full")
+    assert str(run) in said.err
+    assert open_bundle(run / "model").manifest == before
+    assert (small_disk / "notes.txt").read_text() == "mine"
+    assert not list(small_disk.rglob("*.tmp"))
+    assert _mount("-o", "remount,size=20m", str(small_disk))
+    cli(*train, "--resume").good()
+    assert open_bundle(run / "model").manifest != before
+
+
+def test_a_full_disk_leaves_no_half_table(finished: Path, small_disk: Path) -> None:
+    write_table(small_disk.parent / "a.csv", rows=9000)
+    cli = Cli(small_disk)
+    cli("predict", finished, "--file", "../a.csv", "--out", "b.csv").refused("disk-full")
+    with pytest.raises(OSError, match="No space"), (small_disk / "full").open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+    cli("init", "../a.csv").refused("disk-full")
+    cli("check", "../a.csv", "--fix", "c.csv").refused("disk-full")
+    cli("report", finished, "--html", "r.html").refused("disk-full")
+    assert [path.name for path in small_disk.iterdir()] == ["full"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("words", [["schema", "recipe"], ["report", "run"], ["report", "run", "--json"]])
+def test_standard_output_on_a_full_disk(workshop: Path, finished: Path, words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*TUNESMITH, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=workshop,
+            env=environment(),
+            text=True,
+        )
+    said = Finished(done.returncode, "", done.stderr).refused("disk-full")
+    assert "standard output" in said.err
+
+
+def _to_closed_pipe(words: list[str], directory: Path, stdin: str = "") -> Finished:
+    """Run with a standard output whose reader has left, as after `| head -0`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*TUNESMITH, *words],
+        input=stdin,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        cwd=directory,
+        env=environment(),
+        text=True,
+    )
+    os.close(writing)
+    return Finished(done.returncode, "", done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
+@pytest.mark.parametrize(
+    "words",
+    [["schema", "recipe"], ["report", "run"], ["report", "run", "--json"], ["predict", "run"], ["doctor"]],
+)
+def test_a_reader_that_leaves_is_no_fault(workshop: Path, finished: Path, words: list[str]) -> None:
+    said = _to_closed_pipe(words, workshop, "a text\n" * 5000)
+    assert (said.code, said.err) == (0, "")
+
+
+def test_overwriting_replaces(workshop: Path, finished: Path) -> None:
+    cli, run = Cli(workshop), workshop / "again"
+    shutil.copytree(finished, run)
+    before = open_bundle(run / "model").manifest
+    cli("train", "news.csv", "--base", "base", "--epochs", "1", "--out", run, "--overwrite").good()
+    assert open_bundle(run / "model").manifest != before
+    assert {path.name for path in run.iterdir()} == {path.name for path in finished.iterdir()}
+    page = workshop / "page.html"
+    page.write_text("old")
+    cli("report", run, "--html", page).refused("exists")
+    cli("report", run, "--html", page, "--overwrite").good()
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    with (workshop / "s.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["text"], ["the striker scored"]])
+    cli("predict", run, "--file", "s.csv", "--out", "s.csv", "--overwrite").good()
+    assert (workshop / "s.csv").read_text("utf-8").startswith("text,predicted_label,probability,truncated")

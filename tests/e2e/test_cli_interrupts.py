@@ -135,50 +135,17 @@ def test_stopped_while_scoring_a_table(cli: Cli, finished: Path, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (("--seed", "1"), "recipe.seed"),
-        (("--set", "weight_decay=0.5"), "recipe.weight_decay"),
-        (("--test", "other.csv"), "sources.test"),
-        ((), "sha256.train"),
-    ],
-)
-def test_another_run_is_not_taken_for_the_one_that_was_stopped(
-    workshop: Path, stopped_run: Path, change: tuple[str, ...], told: str
-) -> None:
+def test_pretraining_is_stopped_and_goes_on_as_printed(workshop: Path) -> None:
+    chance = random.Random(0)
+    words = ["\n\n" if i % 30 == 0 else chance.choice(["goal", "vote", "match", "law"]) for i in range(9000)]
+    (workshop / "corpus.txt").write_text(" ".join(words))
     cli = Cli(workshop)
-    write_table(workshop / "other.csv", rows=24)
-    data = stopped_run.parent / "stopped.csv"
-    if not change:
-        text = data.read_text("utf-8")
-        data.write_text(text.replace("goal in round 3", "goal in round 33"), "utf-8")
-    said = cli("train", data, "--base", "base", "--epochs", "2", "--out", stopped_run, "--resume", *change)
-    assert said.code == 1
-    assert "Traceback" not in said.err
-    assert "error[resume-changed]" in said.err
-    assert f"`{told}` was" in said.err
-    if not change:
-        data.write_text(text, "utf-8")
-
-
-@pytest.fixture(scope="module")
-def stopped_run(workshop: Path) -> Path:
-    """A run on `stopped.csv` that was stopped after some steps."""
-    write_table(workshop / "stopped.csv")
-    running = Cli(workshop).start(
-        "train",
-        "stopped.csv",
-        "--base",
-        "base",
-        "--epochs",
-        "2",
-        "--out",
-        "half",
-        "--set",
-        "early_stopping=3",
-    )
-    running.wait_for("Fine-tuning")
+    shape = ("--size", "nano", "--window", "16", "--tokens", "4000", "--batch-tokens", "64")
+    running = cli.start("pretrain", "corpus.txt", "--out", "own", *shape)
+    running.wait_for("epoch 1 ")
     running.send(signal.SIGINT)
-    assert running.finish().code == 130
-    return workshop / "half"
+    said = running.finish()
+    assert said.code == 130, said
+    assert "Traceback" not in said.err
+    cli("pretrain", "corpus.txt", "--out", "own", *shape).refused("exists")
+    assert "own: use it with --base own" in cli(*said.resume_command).good().err

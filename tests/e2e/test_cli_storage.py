@@ -1,8 +1,7 @@
-"""Full disks, closed pipes, existing files: what was there stays; what was asked for is whole or not there."""
+"""Full disks, closed pipes, existing files: what was there stays; what is new is whole or not there."""
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import subprocess
@@ -100,26 +99,17 @@ def _to_closed_pipe(words: list[str], directory: Path, stdin: str = "") -> Finis
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
 @pytest.mark.parametrize(
     "words",
-    [["schema", "recipe"], ["report", "run"], ["report", "run", "--json"], ["predict", "run"], ["doctor"]],
+    [["schema", "recipe"], ["report", "run"], ["report", "run", "--json"], ["predict", "run"]],
 )
 def test_a_reader_that_leaves_is_no_fault(workshop: Path, finished: Path, words: list[str]) -> None:
     said = _to_closed_pipe(words, workshop, "a text\n" * 5000)
     assert (said.code, said.err) == (0, "")
 
 
-def test_overwriting_replaces(workshop: Path, finished: Path) -> None:
-    cli, run = Cli(workshop), workshop / "again"
-    shutil.copytree(finished, run)
-    before = open_bundle(run / "model").manifest
-    cli("train", "news.csv", "--base", "base", "--epochs", "1", "--out", run, "--overwrite").good()
-    assert open_bundle(run / "model").manifest != before
-    assert {path.name for path in run.iterdir()} == {path.name for path in finished.iterdir()}
-    page = workshop / "page.html"
+def test_a_page_is_replaced_only_where_asked(workshop: Path, finished: Path) -> None:
+    cli, page = Cli(workshop), workshop / "page.html"
     page.write_text("old")
-    cli("report", run, "--html", page).refused("exists")
-    cli("report", run, "--html", page, "--overwrite").good()
+    cli("report", finished, "--html", page).refused("exists")
+    assert page.read_text() == "old"
+    cli("report", finished, "--html", page, "--overwrite").good()
     assert page.read_text("utf-8").startswith("<!doctype html>")
-    with (workshop / "s.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([["text"], ["the striker scored"]])
-    cli("predict", run, "--file", "s.csv", "--out", "s.csv", "--overwrite").good()
-    assert (workshop / "s.csv").read_text("utf-8").startswith("text,predicted_label,probability,truncated")

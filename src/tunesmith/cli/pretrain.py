@@ -17,7 +17,7 @@ from tunesmith.cli.progress import RichListener, resumable
 if TYPE_CHECKING:
     from tunesmith.pretraining.corpus import Part
 
-__all__ = ["SizeName", "command"]
+__all__ = ["SizeName", "command", "part_of"]
 
 
 class SizeName(StrEnum):
@@ -73,7 +73,7 @@ def command(
     listener = RichListener()
     with resumable(listener) as stop:
         facts = pretrain(
-            [_part(corpus) for corpus in corpora],
+            [part_of(corpus) for corpus in corpora],
             out,
             settings,
             overwrite=overwrite,
@@ -87,7 +87,8 @@ def command(
     error_console.print(f"  wrote {out}: use it with --base {out}", markup=False)
 
 
-def _part(corpus: str) -> Part:
+def part_of(corpus: str) -> Part:
+    """`CORPUS=SHARE` or `CORPUS` -> Part; a file that has an equals sign in its name is that file."""
     from tunesmith.pretraining.corpus import Part
 
     path, sign, share = corpus.rpartition("=")

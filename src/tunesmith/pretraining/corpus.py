@@ -82,7 +82,7 @@ def documents(path: Path) -> Iterator[str]:
         sample = _sample(path)
         for line in _lines(path, sample):
             text = line.rstrip("\r\n")
-            if (not text.strip() or size > _PIECE_CHARACTERS) and lines:
+            if (not text.strip() or size >= _PIECE_CHARACTERS) and lines:
                 yield "\n".join(lines)
                 lines, size = [], 0
             if text.strip():

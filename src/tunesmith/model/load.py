@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from tunesmith.errors import BaseError, Problem
 from tunesmith.files import read_json
+from tunesmith.model.faster import use_fast_modules
 
 __all__ = [
     "EMBEDDED",
@@ -166,6 +167,7 @@ def load_classifier(
     mismatched = (name for name, *_shapes in loading["mismatched_keys"])
     _refuse_missing([*loading["missing_keys"], *mismatched], base, new_head)
     model.config.pad_token_id = tokenizer.pad_token_id
+    use_fast_modules(model)
     return Classifier(model, tokenizer, tuple(labels), _window(model.config, tokenizer))
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunesmith.model.dropout import add_dropped, drop
 from tunesmith.model.encode import Ids
+from tunesmith.model.scoring import Scoring
 
 if TYPE_CHECKING:
     import torch
@@ -72,9 +74,9 @@ def _begin(body: Any, ids: torch.Tensor, positions: torch.Tensor) -> tuple[torch
     """Embedded tokens, the blocks and the final norm."""
     match body.config.model_type:
         case "gpt2" | "gpt_neo":
-            return body.drop(body.wte(ids) + body.wpe(positions)), body.h, body.ln_f
+            return drop(body.wte(ids) + body.wpe(positions), body.drop), body.h, body.ln_f
         case "gpt_neox":
-            return body.emb_dropout(body.embed_in(ids)), body.layers, body.final_layer_norm
+            return drop(body.embed_in(ids), body.emb_dropout), body.layers, body.final_layer_norm
         case _:
             return body.embed_tokens(ids), body.layers, body.norm
 
@@ -92,9 +94,10 @@ def _gpt2(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> tor
     if only_last:
         query, hidden = query[pack.last], hidden[pack.last]
     query, key, value = (_heads(part, attention.num_heads) for part in (query, key, value))
-    mixed = _attend(query, key, value, pack, _rate(attention, attention.attn_dropout.p), attention.scaling)
-    hidden = attention.resid_dropout(attention.c_proj(mixed)) + hidden
-    return hidden + block.mlp(block.ln_2(hidden))  # type: ignore[no-any-return]
+    scoring = Scoring(attention.scaling, _rate(attention, attention.attn_dropout.p))
+    mixed = _attend(query, key, value, pack, scoring)
+    hidden = add_dropped(attention.c_proj(mixed), hidden, attention.resid_dropout)
+    return _add_mlp(block.mlp, block.ln_2(hidden), hidden)
 
 
 def _gpt_neo(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> torch.Tensor:
@@ -105,9 +108,15 @@ def _gpt_neo(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> 
         normed, hidden = normed[pack.last], hidden[pack.last]
     query, key, value = (_heads(part, attention.num_heads) for part in (attention.q_proj(normed), key, value))
     window = attention.config.window_size if attention.attention_type == "local" else None
-    mixed = _attend(query, key, value, pack, _rate(attention, attention.attn_dropout.p), 1.0, window)
-    hidden = attention.resid_dropout(attention.out_proj(mixed)) + hidden
-    return hidden + block.mlp(block.ln_2(hidden))  # type: ignore[no-any-return]
+    scoring = Scoring(1.0, _rate(attention, attention.attn_dropout.p), window)
+    mixed = _attend(query, key, value, pack, scoring)
+    hidden = add_dropped(attention.out_proj(mixed), hidden, attention.resid_dropout)
+    return _add_mlp(block.mlp, block.ln_2(hidden), hidden)
+
+
+def _add_mlp(mlp: Any, normed: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+    """GPT-2's and GPT-Neo's MLP and what stands beside it."""
+    return add_dropped(mlp.c_proj(mlp.act(mlp.c_fc(normed))), residual, mlp.dropout)
 
 
 def _gpt_neox(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> torch.Tensor:
@@ -117,11 +126,12 @@ def _gpt_neox(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) ->
     query, key = _rotate(query, key, pack)
     if only_last:
         query, hidden = query[pack.last], hidden[pack.last]
-    mixed = _attend(query, key, value, pack, _rate(attention, attention.attention_dropout), attention.scaling)
-    mixed = block.post_attention_dropout(attention.dense(mixed))
+    scoring = Scoring(attention.scaling, _rate(attention, attention.attention_dropout))
+    mixed = _attend(query, key, value, pack, scoring)
+    mixed = drop(attention.dense(mixed), block.post_attention_dropout)
     beside = hidden if block.use_parallel_residual else mixed + hidden
-    answer = block.post_mlp_dropout(block.mlp(block.post_attention_layernorm(beside)))
-    return answer + mixed + hidden if block.use_parallel_residual else answer + beside  # type: ignore[no-any-return]
+    rest = mixed + hidden if block.use_parallel_residual else beside
+    return add_dropped(block.mlp(block.post_attention_layernorm(beside)), rest, block.post_mlp_dropout)
 
 
 def _llama(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> torch.Tensor:
@@ -136,7 +146,8 @@ def _llama(block: Any, hidden: torch.Tensor, pack: _Pack, only_last: bool) -> to
     query, key = _rotate(query, key, pack)
     if only_last:
         query, hidden = query[pack.last], hidden[pack.last]
-    mixed = _attend(query, key, value, pack, _rate(attention, attention.attention_dropout), attention.scaling)
+    scoring = Scoring(attention.scaling, _rate(attention, attention.attention_dropout))
+    mixed = _attend(query, key, value, pack, scoring)
     hidden = hidden + attention.o_proj(mixed)
     return hidden + block.mlp(block.post_attention_layernorm(hidden))  # type: ignore[no-any-return]
 
@@ -185,53 +196,9 @@ def _rotated(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torc
 
 
 def _attend(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    pack: _Pack,
-    dropout: float,
-    scaling: float,
-    window: int | None = None,
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, pack: _Pack, scoring: Scoring
 ) -> torch.Tensor:
-    """Causal attention text by text, (query tokens, heads × head width).
+    # it defines a gradient of its own, for which torch has to be there when it is imported
+    from tunesmith.model.attention import attend
 
-    `query` holds every token, or one a text: the last. With `window`, a token sees the last `window` tokens.
-    """
-    import torch
-    from torch.nn.functional import scaled_dot_product_attention
-
-    lengths = pack.lengths
-    one_each = query.shape[0] != key.shape[0] or len(lengths) == key.shape[0]
-    # one split for all texts: its gradient is one concatenation, where slices would each fill a zero tensor
-    queries = torch.split(query, [1] * len(lengths) if one_each else lengths)
-    keys_and_values = zip(torch.split(key, lengths), torch.split(value, lengths), strict=True)
-    mixed = [
-        scaled_dot_product_attention(
-            _heads_first(of_text),
-            _heads_first(keys),
-            _heads_first(values),
-            attn_mask=_local_mask(of_text.shape[0], keys.shape[0], window, query.device),
-            dropout_p=dropout,
-            is_causal=window is None and not one_each,
-            scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
-        )[0].transpose(0, 1)
-        for of_text, (keys, values) in zip(queries, keys_and_values, strict=True)
-    ]
-    return torch.cat(mixed).flatten(1)
-
-
-def _heads_first(states: torch.Tensor) -> torch.Tensor:
-    """(tokens, heads, head width) -> (1, heads, tokens, head width)."""
-    return states.transpose(0, 1)[None]
-
-
-def _local_mask(queries: int, keys: int, window: int | None, device: Any) -> torch.Tensor | None:
-    """(queries, keys) what the last `queries` tokens may see; None where causality is all there is."""
-    import torch
-
-    if window is None:
-        return None
-    at = torch.arange(keys - queries, keys, device=device)[:, None]
-    seen = torch.arange(keys, device=device)[None]
-    return (seen <= at) & (seen > at - window)
+    return attend(query, key, value, pack.lengths, scoring)

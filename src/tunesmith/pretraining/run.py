@@ -12,6 +12,7 @@ from typing import Any
 
 from tunesmith.errors import Problem, StorageError
 from tunesmith.files import refuse_existing, staged_directory, write_json, write_text
+from tunesmith.model.faster import use_fast_modules
 from tunesmith.model.load import quiet_transformers
 from tunesmith.pretraining.corpus import Blocks, Part, PartBlocks, documents, load_blocks, train_tokenizer
 from tunesmith.training.batches import Plan
@@ -171,7 +172,9 @@ def _new_model(tokenizer: Any, settings: PretrainSettings) -> Any:
         use_cache=False,
     )
     torch.manual_seed(settings.seed)
-    return GPT2LMHeadModel(config)
+    model = GPT2LMHeadModel(config)
+    use_fast_modules(model)
+    return model
 
 
 def _held_out(model: Any, blocks: Blocks) -> dict[str, float]:
@@ -209,16 +212,17 @@ def _facts(model: Any, settings: PretrainSettings, blocks: Blocks, fitted: Fitte
         "tokens_seen": fitted.tokens,
         "steps": fitted.step,
         "training_seconds": round(fitted.seconds),
-        "hardware": f"{platform.processor() or platform.machine()}, {_threads()} threads",
+        "hardware": f"{platform.processor() or platform.machine()}, {_threads()}",
         "date": time.strftime("%Y-%m-%d"),
         "curve": [row for row in fitted.history if "bits_per_byte" in row],
     }
 
 
-def _threads() -> int:
+def _threads() -> str:
     import torch
 
-    return torch.get_num_threads()
+    count = torch.get_num_threads()
+    return f"{count} thread{'s' * (count != 1)}"
 
 
 def _write(out: Path, model: Any, tokenizer: Any, facts: Mapping[str, Any], overwrite: bool) -> None:

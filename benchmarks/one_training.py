@@ -1,0 +1,95 @@
+"""One contestant, one round, in a process of its own: so that memory and allocator are its own as well.
+
+python -m benchmarks.one_training '{"contestant": …, "data": …, "model": …, "rows": …, "seed": …}'
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.contestants import CONTESTANTS, Job
+from tunesmith.data.dataset import Dataset
+from tunesmith.data.read import read
+from tunesmith.model.encode import encode
+from tunesmith.model.load import load_classifier
+
+__all__ = ["SHARED", "gemm_peak", "main", "rows_of"]
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def rows_of(data: str, part: str, rows: int, seed: int = 0) -> Dataset:
+    """`rows` rows of a data set, drawn with `seed`."""
+    whole = read(SHARED / data / f"{part}.parquet")
+    chosen = np.random.default_rng(seed).permutation(len(whole))[:rows]
+    return whole.take(sorted(int(row) for row in chosen))
+
+
+def gemm_peak(width: int, precision: torch.dtype) -> float:
+    """The most floating-point operations a second of a matrix product of the sizes at hand."""
+    best = 0.0
+    for rows, inner, outer in ((1024, width, 4 * width), (1024, 4 * width, width), (2048, 2048, 2048)):
+        first = torch.randn(rows, inner).to(precision)
+        second = torch.randn(inner, outer).to(precision)
+        torch.mm(first, second)
+        for _ in range(3):
+            began = time.perf_counter()
+            for _ in range(5):
+                torch.mm(first, second)
+            best = max(best, 10 * rows * inner * outer / (time.perf_counter() - began))
+    return best
+
+
+def _operations(model: Any, lengths: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+    """6 for each parameter but embeddings and each token, and causal attention; padding does not count."""
+    embeddings = {id(p) for m in model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
+    parameters = sum(p.numel() for p in model.parameters() if id(p) not in embeddings)
+    config = model.config
+    attention = 6 * float((lengths**2).sum()) * config.hidden_size * config.num_hidden_layers
+    return float(6 * parameters * lengths.sum() + attention)
+
+
+def main(asked: dict[str, Any]) -> dict[str, Any]:
+    """Train once to warm up and once to be timed."""
+    data = rows_of(asked["data"], "train", asked["rows"])
+    classifier = load_classifier(asked["model"], data.task.labels)
+    encoded = encode(classifier.tokenizer, data.texts, 512)
+    labels = np.asarray(data.label_ids)
+    job = Job(encoded, labels, len(data.task.labels), 1, 5e-5, asked["seed"])
+    few = 32
+    warm = replace(job, encoded=encode(classifier.tokenizer, data.texts[:few], 512), label_ids=labels[:few])
+    train = CONTESTANTS[asked["contestant"]]
+    own = _as_transformers_makes_it(classifier.model)
+    train(own, warm)
+    seconds = train(own, job)
+    half = torch.bfloat16 if asked["contestant"].endswith("bf16") else torch.float32
+    return {
+        "examples_per_second": len(encoded) / seconds,
+        "seconds": seconds,
+        "operations_per_second": _operations(own, encoded.lengths) / seconds,
+        "gemm_peak": gemm_peak(own.config.hidden_size, half),
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "mean_tokens": float(encoded.lengths.mean()),
+        "longest_tokens": int(encoded.lengths.max()),
+    }
+
+
+def _as_transformers_makes_it(model: Any) -> Any:
+    own = type(model)(model.config)
+    own.load_state_dict(model.state_dict())
+    return own
+
+
+if __name__ == "__main__":
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    sys.stdout.write(json.dumps(main(json.loads(sys.argv[1]))) + "\n")

@@ -1,0 +1,149 @@
+"""Causal attention of texts that lie one after the other: no padding, few scores that a mask hides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from tunesmith.model.attention_gpu import attend_on_gpu
+from tunesmith.model.dropout import Keep, keep_mask
+from tunesmith.model.scoring import Scoring
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["attend"]
+
+# queries of one tile: a long text's tiles stop at the diagonal, which saves almost half of its scores
+_TILE = 128
+
+
+class _Tile(NamedTuple):
+    queries: slice
+    keys: slice
+    sees_all: bool
+    """Whether these are all keys of the text"""
+
+
+def attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: Sequence[int], scoring: Scoring
+) -> torch.Tensor:
+    """Attention text by text: (query tokens, heads, head width) -> (query tokens, heads × head width).
+
+    `key` and `value` are (tokens, key heads, head width). `query` holds every token, or one a text: the last.
+    """
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    if torch.is_autocast_enabled(query.device.type):
+        low = torch.get_autocast_dtype(query.device.type)
+        query, key, value = query.to(low), key.to(low), value.to(low)
+    if query.device.type == "cuda":
+        return attend_on_gpu(query, key, value, lengths, scoring).flatten(1)
+    mixed: torch.Tensor = _Attention.apply(query, key, value, tuple(lengths), scoring)  # type: ignore[no-untyped-call]
+    return mixed.flatten(1)
+
+
+class _Attention(torch.autograd.Function):
+    """Softmax attention with its own backward: it writes where the results belong, and keeps no masks."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        lengths: tuple[int, ...],
+        scoring: Scoring,
+    ) -> torch.Tensor:
+        mixed = torch.empty_like(query, memory_format=torch.contiguous_format)
+        ctx.scoring, ctx.tiles, kept = scoring, list(_tiles(lengths, query.shape[0])), []
+        for tile in ctx.tiles:
+            of, keys, values = query[tile.queries], key[tile.keys], value[tile.keys]
+            shares = _shares(of.transpose(0, 1), keys.permute(1, 2, 0), scoring)  # (heads, queries, keys)
+            dropped = _dropped(shares, scoring.dropout)
+            torch.bmm(dropped, values.transpose(0, 1), out=mixed[tile.queries].transpose(0, 1))
+            if any(ctx.needs_input_grad):
+                kept += [shares] if dropped is shares else [shares, dropped]
+        ctx.save_for_backward(query, key, value, mixed, *kept)
+        return mixed
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        (gradient,) = gradients
+        query, key, value, mixed, *kept = ctx.saved_tensors
+        of_query, of_key, of_value = (
+            torch.empty_like(states, memory_format=torch.contiguous_format) for states in (query, key, value)
+        )
+        # the sum over keys of share × its gradient is the query's output × the output's gradient
+        rows = (gradient * mixed).sum(-1).t()[..., None]  # (heads, queries, 1)
+        each = len(kept) // len(ctx.tiles)
+        # from the last tile of a text, which sees all its keys and so writes where the others add
+        for index in reversed(range(len(ctx.tiles))):
+            tile, shares, dropped = ctx.tiles[index], kept[each * index], kept[each * (index + 1) - 1]
+            write = torch.bmm if tile.sees_all else _add_product
+            of, out = query[tile.queries].transpose(0, 1), gradient[tile.queries].transpose(0, 1)
+            write(dropped.transpose(1, 2), out, out=of_value[tile.keys].transpose(0, 1))
+            scores = torch.bmm(out, value[tile.keys].permute(1, 2, 0))  # (heads, queries, keys)
+            scores.mul_(dropped).addcmul_(shares, rows[:, tile.queries], value=-1)
+            scores.mul_(ctx.scoring.scaling)
+            torch.bmm(scores, key[tile.keys].transpose(0, 1), out=of_query[tile.queries].transpose(0, 1))
+            write(scores.transpose(1, 2), of, out=of_key[tile.keys].transpose(0, 1))
+        return of_query, of_key, of_value, None, None
+
+
+def _add_product(first: torch.Tensor, second: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
+    return out.baddbmm_(first, second)
+
+
+def _tiles(lengths: Sequence[int], queries: int) -> Iterator[_Tile]:
+    """Queries and the keys that they may see, text after text."""
+    first = 0
+    one_each = queries != sum(lengths)
+    for text, length in enumerate(lengths):
+        if one_each:
+            yield _Tile(slice(text, text + 1), slice(first, first + length), True)
+        else:
+            for begin in range(0, length, _TILE):
+                end = min(begin + _TILE, length)
+                yield _Tile(slice(first + begin, first + end), slice(first, first + end), end == length)
+        first += length
+
+
+def _shares(query: torch.Tensor, key: torch.Tensor, scoring: Scoring) -> torch.Tensor:
+    """(heads, queries, keys) softmax of the scores; `key` is (heads, head width, keys)."""
+    queries, keys = query.shape[1], key.shape[2]
+    if queries == 1 and scoring.window is None:
+        scores = torch.bmm(query, key).mul_(scoring.scaling)
+    else:
+        mask = _mask(queries, keys, scoring.window, query.dtype, query.device)
+        scores = torch.baddbmm(mask, query, key, alpha=scoring.scaling)
+    if scores.dtype in (torch.float16, torch.bfloat16):
+        return scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
+    return scores.softmax(-1)
+
+
+def _mask(queries: int, keys: int, window: int | None, dtype: Any, device: Any) -> torch.Tensor:
+    """(queries, keys) what is added to the scores: the last `queries` of `keys` tokens look back."""
+    longest = 1 << (keys - 1).bit_length()
+    whole = _whole_mask(longest, window, dtype, device)
+    return whole[:queries, longest - (keys - queries) : longest + queries]
+
+
+@lru_cache(maxsize=8)
+def _whole_mask(longest: int, window: int | None, dtype: Any, device: Any) -> torch.Tensor:
+    """(tile, longest + tile) of which every mask is a part: query i stands at key `longest` + i."""
+    at = torch.arange(_TILE, device=device)[:, None]
+    before = at - (torch.arange(longest + _TILE, device=device) - longest)
+    hidden = before < 0 if window is None else (before < 0) | (before >= window)
+    return torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, -torch.inf)
+
+
+def _dropped(shares: torch.Tensor, dropout: float) -> torch.Tensor:
+    if not dropout:
+        return shares
+    keep = Keep(dropout)
+    return keep_mask(shares.shape, keep, shares).mul_(shares).mul_(keep.scale)

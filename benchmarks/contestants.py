@@ -16,8 +16,9 @@ from tunesmith.model.encode import Encoded
 from tunesmith.model.faster import use_fast_modules
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
-from tunesmith.training.loop import LoopSettings, fit
+from tunesmith.training.loop import LoopSettings, fit, weight_decay_left
 from tunesmith.training.objective import Classification
+from tunesmith.training.vocabulary import compact_vocabulary
 
 __all__ = ["CONTESTANTS", "TITLES", "Job"]
 
@@ -110,13 +111,14 @@ def _tunesmith(model: Any, job: Job, *, bf16: bool) -> float:
         seed=job.seed,
         early_stopping=0,
     )
-    objective = Classification(
-        job.encoded, job.label_ids.tolist(), model.config.pad_token_id, np.ones(job.labels)
-    )
     plan = Plan(lengths, job.epochs, round(BATCH * float(lengths.mean())), job.seed)
-    with tempfile.TemporaryDirectory() as directory:
-        began = time.perf_counter()
-        fit(model, objective, plan, settings, evaluate=evaluate, checkpoints=Checkpoints(Path(directory)))
+    pad, began = model.config.pad_token_id, time.perf_counter()
+    with tempfile.TemporaryDirectory() as directory, compact_vocabulary(model, [job.encoded], pad) as kept:
+        texts, weights = kept.renamed(job.encoded), np.ones(job.labels)
+        objective = Classification(texts, job.label_ids.tolist(), kept.id_of(pad), weights)
+        checkpoints = Checkpoints(Path(directory))
+        fitted = fit(model, objective, plan, settings, evaluate=evaluate, checkpoints=checkpoints)
+        kept.decay = weight_decay_left(fitted.best_step, plan.total_steps, settings)
     return ended - began
 
 

@@ -67,7 +67,8 @@ def _rows_of(whole: Any, kept: npt.NDArray[np.int64]) -> Any:
     import torch
 
     chosen = torch.from_numpy(kept).to(whole.weight.device)
-    return torch.nn.Embedding.from_pretrained(whole.weight.detach()[chosen], freeze=False)
+    rows = whole.weight.detach()[chosen]  # (kept, width)
+    return torch.nn.Embedding(*rows.shape, _weight=rows)
 
 
 def _put_back(whole: Any, part: Any, vocabulary: CompactVocabulary) -> None:

@@ -68,7 +68,7 @@ def _rows_of(whole: Any, kept: npt.NDArray[np.int64]) -> Any:
 
     chosen = torch.from_numpy(kept).to(whole.weight.device)
     rows = whole.weight.detach()[chosen]  # (kept, width)
-    return torch.nn.Embedding(*rows.shape, _weight=rows)
+    return torch.nn.Embedding(rows.shape[0], rows.shape[1], _weight=rows)
 
 
 def _put_back(whole: Any, part: Any, vocabulary: CompactVocabulary) -> None:

@@ -43,19 +43,20 @@ class Job:
     epochs: int
     learning_rate: float
     seed: int
+    longest: int
+    """Tokens of the longest text of the whole training set, of which `encoded` is a sample"""
 
 
 def _trainer(model: Any, job: Job, *, whole: bool, bf16: bool, **options: Any) -> float:
     from transformers import Trainer, TrainingArguments
 
-    longest = int(job.encoded.lengths.max())
     rows = [
         {"input_ids": job.encoded[row].tolist(), "labels": int(job.label_ids[row])}
         for row in range(len(job.encoded))
     ]
 
     def collate(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        width = longest if whole else max(len(row["input_ids"]) for row in batch)
+        width = job.longest if whole else max(len(row["input_ids"]) for row in batch)
         ids = torch.full((len(batch), width), model.config.pad_token_id)
         mask = torch.zeros((len(batch), width), dtype=torch.long)
         for index, row in enumerate(batch):
@@ -78,6 +79,7 @@ def _trainer(model: Any, job: Job, *, whole: bool, bf16: bool, **options: Any) -
             max_grad_norm=1.0,
             seed=job.seed,
             bf16=bf16,
+            use_cpu=not torch.cuda.is_available(),
             save_strategy="no",
             logging_strategy="no",
             report_to=[],

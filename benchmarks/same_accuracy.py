@@ -24,7 +24,7 @@ def _accuracy(contestant: str, seed: int) -> float:
     classifier = load_classifier("embedded", train.task.labels, seed=seed, dropout=0.1)
     encoded = encode(classifier.tokenizer, train.texts, 512)
     labels = np.asarray(train.label_ids)
-    job = Job(encoded, labels, len(train.task.labels), EPOCHS, LEARNING_RATE, seed)
+    job = Job(encoded, labels, len(train.task.labels), EPOCHS, LEARNING_RATE, seed, 512)
     CONTESTANTS[contestant](classifier.model, job)
     predictor = Predictor(classifier, 512, 8192)
     probabilities = predictor.probabilities(predictor.encode(test.texts))

@@ -15,16 +15,15 @@ from typing import Any
 
 import tunesmith as ts
 from benchmarks.machine import machine
+from benchmarks.tables import ROOT, write_table
 from tunesmith.cli.progress import RichListener
 
 __all__ = ["main"]
 
-ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
 SHARED = ROOT.parent / "shared" / "data"
 DEMO = ROOT / "src" / "tunesmith" / "demo"
 NAMES = {"demo": "demo (in the package)", "bbc_news": "BBC News", "ag_news": "AG News (10,000 rows)"}
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def _sources(name: str) -> dict[str, Path]:
@@ -72,13 +71,6 @@ def _score(metrics: dict[str, float], intervals: dict[str, Any]) -> str:
     return f"{metrics['macro_f1']:.3f} ({interval['low']:.3f}–{interval['high']:.3f})"
 
 
-def _write_readme(table: str) -> None:
-    path = ROOT / "README.md"
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
-
-
 def main(names: list[str]) -> None:
     """Measure each data set and save what was found."""
     saved = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"data": {}}
@@ -88,7 +80,7 @@ def main(names: list[str]) -> None:
         saved["data"] = {key: saved["data"][key] for key in NAMES if key in saved["data"]}
         RESULTS.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     table = _table(saved)
-    _write_readme(table)
+    write_table("README.md", "results", table)
     print(table)
 
 

@@ -2,7 +2,8 @@
 
     python -m benchmarks.train [--rounds 3] [--seeds 5] [--only 6x384/ag_news …]
 
-Models have random weights and tokenizers of their own, made here. Writes benchmarks/results/train.json.
+Models have random weights and tokenizers of their own, made here. Writes benchmarks/results/train.json and,
+between its markers, the tables in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.contestants import TITLES
 from benchmarks.machine import machine
 from benchmarks.one_training import SHARED, gemm_peak, rows_of
 from benchmarks.same_accuracy import same_accuracy
+from benchmarks.tables import write_table
 
 __all__ = ["main"]
 
@@ -104,42 +105,76 @@ def _ends(values: list[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def show(case: str, found: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Print one case as a table."""
-    title = f"{case}: {facts['mean_tokens']:.0f} tokens a text, longest {facts['longest_tokens']}"
-    table = Table("way", "examples/s", "× (a)", "× (c)", "MFU", "peak memory", title=title)
-    for name, row in found.items():
-        ratios = [f"{row[key][0]:.2f}" for key in ("times_tutorial", "times_grouped")]
-        speed, memory = f"{row['examples_per_second']:.2f}", f"{row['peak_memory_mib']:,.0f} MiB"
-        table.add_row(TITLES[name], speed, *ratios, f"{row['mfu']:.2f}", memory)
-    console.print(table)
+def markdown(saved: dict[str, Any]) -> str:
+    """All cases as tables, the machine and the accuracies below."""
+    lines = []
+    for case, kept in saved["cases"].items():
+        facts = kept["rounds"]["tutorial"][0]
+        lines += [
+            f"**{case}**: {facts['mean_tokens']:.0f} tokens a text, {facts['longest_tokens']} the longest",
+            "",
+            "| way | examples/s | × (a) | × (c) | MFU | peak memory |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *(_line(name, row) for name, row in kept["summary"].items()),
+            "",
+        ]
+    at, cases = saved["machine"], len(next(iter(saved["cases"].values()))["rounds"]["tutorial"])
+    lines.append(f"Medians of {cases} rounds; {at['cores']} cores ({at['processor']}), {at['date']}.")
+    return "\n".join([*lines, *_accuracies(saved.get("accuracy"))])
+
+
+def _line(name: str, row: dict[str, Any]) -> str:
+    ratios = [f"{middle:.2f}" for middle, _, _ in (row["times_tutorial"], row["times_grouped"])]
+    figures = [f"{row['examples_per_second']:.2f}", *ratios, f"{row['mfu']:.2f}"]
+    return f"| {' | '.join([TITLES[name], *figures])} | {row['peak_memory_mib']:,.0f} MiB |"
+
+
+def _accuracies(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    means = {name: statistics.mean(values) for name, values in found["accuracy"].items()}
+    said = "; ".join(
+        f"{TITLES[name]} {means[name]:.3f} (difference {low:+.3f} to {high:+.3f})"
+        for name, (low, high) in found["difference_95"].items()
+    )
+    seeds = len(found["accuracy"]["grouped"])
+    lead = f"Test accuracy after training on {found['rows']:,} rows of AG News, {seeds} seeds"
+    return ["", f"{lead}, paired 95 % intervals: {TITLES['grouped']} {means['grouped']:.3f}; {said}."]
 
 
 def main() -> None:
-    """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    """Measure what is asked for, save it beside what was measured before, and write the tables."""
+    parser = argparse.ArgumentParser(description="Training speed beside the tutorial's way and Trainer's.")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="of the accuracies; 0: leave them")
     parser.add_argument("--only", nargs="*", choices=list(ROWS), default=list(ROWS))
-    parser.add_argument("--contestants", nargs="*", choices=list(TITLES), default=list(TITLES))
-    parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
-    saved: dict[str, Any] = {"machine": machine(), "cases": {}}
+    saved = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"cases": {}}
+    saved["machine"] = machine()
     with tempfile.TemporaryDirectory() as place:
-        models = {name: make_model(name, Path(place)) for name in {case.split("/")[0] for case in asked.only}}
+        names = {case.split("/")[0] for case in asked.only}
+        models = {name: make_model(name, Path(place)) for name in names}
         for case in asked.only:
-            name = case.split("/")[0]
-            results = rounds_of(case, models[name], asked.contestants, asked.rounds)
-            width = MODELS[name][1]
-            peaks = {"fp32": gemm_peak(width, torch.float32), "bf16": gemm_peak(width, torch.bfloat16)}
-            peaks = {kind: max(peak, *_of_kind(results, kind), 0.0) for kind, peak in peaks.items()}
-            found = summary(results, peaks)
-            show(case, found, results[asked.contestants[0]][0])
-            saved["cases"][case] = {"summary": found, "gemm_peaks": peaks, "rounds": results}
+            saved["cases"][case] = _measured(case, models[case.split("/")[0]], asked.rounds)
+            _keep(saved)
     if asked.seeds:
         saved["accuracy"] = same_accuracy(asked.seeds)
-        console.print(saved["accuracy"])
-    asked.out.write_text(json.dumps(saved, indent=1) + "\n")
+    _keep(saved)
+
+
+def _measured(case: str, model: Path, rounds: int) -> dict[str, Any]:
+    results = rounds_of(case, model, list(TITLES), rounds)
+    width = MODELS[case.split("/")[0]][1]
+    kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    peaks = {kind: max(gemm_peak(width, dtype), *_of_kind(results, kind)) for kind, dtype in kinds.items()}
+    return {"summary": summary(results, peaks), "gemm_peaks": peaks, "rounds": results}
+
+
+def _keep(saved: dict[str, Any]) -> None:
+    saved["cases"] = {case: saved["cases"][case] for case in ROWS if case in saved["cases"]}
+    RESULTS.write_text(json.dumps(saved, indent=1) + "\n")
+    if saved["cases"]:
+        write_table("docs/performance.md", "training", markdown(saved))
 
 
 def _of_kind(results: dict[str, list[dict[str, Any]]], kind: str) -> list[float]:

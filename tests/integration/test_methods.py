@@ -59,9 +59,7 @@ def runs(news: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_bundle_is_a_plain_model_and_is_the_judged_one(
-    runs: dict[str, ts.Run], news: Path, method: str
-) -> None:
+def test_a_bundle_is_a_plain_model(runs: dict[str, ts.Run], method: str) -> None:
     from transformers import pipeline
 
     run = runs[method]
@@ -71,12 +69,12 @@ def test_a_bundle_is_a_plain_model_and_is_the_judged_one(
     assert config["architectures"] == ["GPT2ForSequenceClassification"]
     assert not [name for name in _weights(run) if "lora" in name or "base_layer" in name]
     assert not (run.directory / "checkpoints").exists()
-    own = pipeline("text-classification", model=str(run.model_path), top_k=None)
-    for prediction, answer in zip(run.load().predict(TEXTS), own(TEXTS, truncation=True), strict=True):
+    answers: Any = pipeline("text-classification", model=str(run.model_path), top_k=None)(
+        TEXTS, truncation=True
+    )
+    for prediction, answer in zip(run.load().predict(TEXTS), answers, strict=True):
         scores = {row["label"]: row["score"] for row in answer}
         assert scores == pytest.approx(prediction.scores, abs=1e-5)
-    test = [json.loads(line) for line in news.read_text("utf-8").splitlines()]
-    assert ts.evaluate(run.directory, news).rows == len(test)
 
 
 def test_each_method_trains_what_it_says(runs: dict[str, ts.Run], tiny_base: Path) -> None:

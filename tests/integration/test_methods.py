@@ -233,3 +233,20 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
         (told,) = _fails(_recipe(tiny_base, "qlora"), news, out)
         assert "qlora-unavailable" in told
         assert "method: lora" in told
+
+
+def test_qlora_makes_a_plain_model_too(news: Path, tiny_base: Path, tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
+    pytest.importorskip("bitsandbytes")
+    recipe, ear = _recipe(tiny_base, "qlora"), _Ear()
+    run = ts.train(news, recipe=recipe, out=tmp_path / "a")
+    assert not [name for name in _weights(run) if "lora" in name or "quant" in name]
+    assert "quantization_config" not in read_json(run.model_path / "config.json")
+    again = ts.evaluate(run.directory, news)
+    assert again.rows == 60
+    with pytest.raises(Interrupted):
+        ts.train(news, recipe=recipe, out=tmp_path / "b", listener=ear, should_stop=lambda: True)
+    resumed = ts.train(news, recipe=recipe, out=tmp_path / "b", resume=True)
+    for name, value in _weights(run).items():
+        assert torch.equal(value, _weights(resumed)[name]), name

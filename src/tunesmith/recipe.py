@@ -37,7 +37,7 @@ class Recipe(Config):
     """The commit, tag or branch of a hub base."""
 
     method: Method = "auto"
-    """What is trained: all weights (`full`), adapters (`lora`, `qlora`), the head, or the upper blocks."""
+    """What is trained: `full`, `lora`, `qlora`, `head`, `frozen` or `head-first`; `auto` chooses by memory."""
 
     lora_rank: int = Field(default=16, ge=1, le=4096)
     """The rank of the adapters of `lora` and `qlora`."""

@@ -37,7 +37,7 @@ class Recipe(Config):
     """The commit, tag or branch of a hub base."""
 
     method: Method = "auto"
-    """What is trained: `full`, `lora`, `qlora`, `head`, `frozen` or `head-first`; `auto` chooses by memory."""
+    """What is trained: `full`, `lora`, `qlora`, `head`, `frozen` or `head-first`; `auto` goes by memory."""
 
     lora_rank: int = Field(default=16, ge=1, le=4096)
     """The rank of the adapters of `lora` and `qlora`."""

@@ -50,7 +50,8 @@ def command(
     method: Annotated[
         str | None,
         typer.Option(
-            help="What is trained: `full`, `lora`, `qlora`, `head`, `frozen` or `head-first`; `auto` chooses by memory.",
+            help="What is trained: `full`, `lora`, `qlora`, `head`, `frozen` or `head-first`; "
+            "`auto` goes by memory.",
             show_default="auto",
         ),
     ] = None,

@@ -30,13 +30,16 @@ from tunesmith.evaluation.types import Cost, Report
 from tunesmith.files import refuse_existing
 from tunesmith.listener import Listener
 from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.layers import block_count, linear_layers
 from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
 from tunesmith.predict import Predictor
-from tunesmith.recipe import DataFacts, Recipe, resolve
+from tunesmith.recipe import DataFacts, Recipe, choose_method, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Task
 from tunesmith.training.batches import Plan
-from tunesmith.training.loop import Fitted, LoopSettings, fit
+from tunesmith.training.loop import Fitted, LoopSettings
+from tunesmith.training.memory import free_bytes
+from tunesmith.training.methods import Job, fine_tune, quantization_of, refuse_unavailable, refuse_unfit
 from tunesmith.training.objective import Classification, label_weights
 
 __all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
@@ -61,6 +64,8 @@ class _Inputs:
     recipe: Recipe
     classifier: Classifier
     sources: dict[str, str]
+    reasons: dict[str, str]
+    """Why what `auto` left open became what it is."""
 
 
 def train(
@@ -90,6 +95,7 @@ def train(
     directory.refuse(overwrite=overwrite, resume=resume)
     sources = {"train": data, "validation": validation, "test": test}
     asked = _config(recipe, Recipe) or Recipe()
+    asked = directory.as_begun(asked) if resume else asked
     inputs = _prepare(
         {name: str(path) for name, path in sources.items() if path},
         _config(task, Task),
@@ -97,8 +103,9 @@ def train(
         listener,
         _Columns(text_column, label_column),
     )
-    directory.begin(_about(inputs), resume=resume)
+    directory.begin(_about(inputs), resume=resume, reasons=inputs.reasons)
     fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
+    inputs = replace(inputs, classifier=predictor.classifier)
     report = _judge(inputs, fitted, predictor, listener)
     listener.stage("write")
     return _write(directory, inputs, report)
@@ -121,6 +128,7 @@ def _prepare(
     columns: _Columns,
 ) -> _Inputs:
     base_location(recipe.base)  # told before large data is read
+    refuse_unavailable(recipe)
     listener.stage("read")
     dataset = read(sources["train"], task, text_column=columns.text, label_column=columns.label)
     for note in dataset.notes:
@@ -137,16 +145,28 @@ def _prepare(
         validation=held_out.get("validation"),
         test=held_out.get("test"),
     )
-    classifier, recipe, report = _load_base(recipe, splits, report)
+    classifier, facts, report = _load_base(recipe, splits, report)
     listener.checked(report)
     listener.note(splits.how)
-    return _Inputs(splits, report, recipe, classifier, dict(sources))
+    resolved = resolve(recipe, facts)
+    refuse_unfit(resolved, classifier.model)
+    reasons = {"method": choose_method(facts)[1]} if recipe.method == "auto" else {}
+    for name, reason in reasons.items():
+        listener.note(f"{name}: {getattr(resolved, name)}, as {reason}")
+    return _Inputs(splits, report, resolved, classifier, dict(sources), reasons)
 
 
-def _load_base(recipe: Recipe, splits: Splits, report: DataReport) -> tuple[Classifier, Recipe, DataReport]:
+def _load_base(
+    recipe: Recipe, splits: Splits, report: DataReport
+) -> tuple[Classifier, DataFacts, DataReport]:
     labels = splits.train.task.labels
     classifier = load_classifier(
-        recipe.base, labels, revision=recipe.revision, seed=recipe.seed, dropout=recipe.dropout
+        recipe.base,
+        labels,
+        revision=recipe.revision,
+        seed=recipe.seed,
+        dropout=recipe.dropout,
+        quantization=quantization_of(recipe),
     )
     window = min(recipe.max_tokens or classifier.window, classifier.window)
     report = measure_tokens(
@@ -163,8 +183,11 @@ def _load_base(recipe: Recipe, splits: Splits, report: DataReport) -> tuple[Clas
         label_counts=tuple(splits.train.label_counts[label] for label in labels),
         window=classifier.window,
         parameters=classifier.parameters,
+        blocks=block_count(classifier.model),
+        linear_layers=linear_layers(classifier.model),
+        free_bytes=free_bytes(),
     )
-    return classifier, resolve(recipe, facts), report
+    return classifier, facts, report
 
 
 def _about(inputs: _Inputs) -> dict[str, Any]:
@@ -192,23 +215,27 @@ def _fine_tune(
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
     predictor = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
-    encoded = predictor.encode(splits.train.texts)
-    label_ids = splits.train.label_ids
-    labels = len(predictor.labels)
+    train = predictor.encode(splits.train.texts)
+    held_out = predictor.encode(splits.validation.texts)
+    label_ids, labels = splits.train.label_ids, len(predictor.labels)
     weights = label_weights(label_ids, labels) if recipe.class_weights == "auto" else np.ones(labels)
-    fitted = fit(
-        classifier.model,
-        Classification(encoded, label_ids, classifier.tokenizer.pad_token_id, weights),
-        Plan(encoded.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
+    pad_token_id = classifier.tokenizer.pad_token_id
+    job = Job(
+        classifier,
+        recipe,
+        Classification(train, label_ids, pad_token_id, weights),
+        Classification(held_out, splits.validation.label_ids, pad_token_id, weights),
+        Plan(train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
         _loop_settings(recipe),
-        evaluate=_validation(predictor, predictor.encode(splits.validation.texts), splits.validation),
+        evaluate=_validation(predictor, held_out, splits.validation),
         checkpoints=directory.checkpoints,
         resume=resume,
         on_progress=listener.training,
         should_stop=should_stop,
     )
+    fitted, classifier = fine_tune(job)
     directory.log(fitted.history)
-    return fitted, predictor
+    return fitted, Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
 
 
 def _loop_settings(recipe: Recipe) -> LoopSettings:
@@ -285,6 +312,7 @@ def _provenance(inputs: _Inputs) -> dict[str, str]:
     splits = inputs.splits
     return {
         "base": inputs.recipe.base,
+        "method": inputs.recipe.method,
         "parameters": f"{inputs.classifier.parameters:,}",
         # names without directories: the report and the card get published
         "data": ", ".join(f"{name}: {Path(path).name}" for name, path in inputs.sources.items()),

@@ -9,13 +9,22 @@ from pydantic import Field
 
 from tunesmith.config import Config
 
-__all__ = ["DataFacts", "Recipe", "resolve"]
+__all__ = ["DataFacts", "Method", "Recipe", "choose_method", "resolve"]
+
+Method = Literal["auto", "full", "lora", "qlora", "head", "frozen", "head-first"]
 
 # tokens of a step are counted so that a step holds about this many examples
 _EXAMPLES_PER_STEP = 16
 # few steps teach little: small sets are seen more often, up to _MOST_EPOCHS
 _STEPS_AIMED_AT = 400
 _MOST_EPOCHS = 12
+# fp32 weights, their gradients and AdamW's two moments
+_BYTES_PER_TRAINED_PARAMETER = 16
+# `auto` fits the head first where a label has fewer examples on average; 0: never
+_FEW_EXAMPLES_PER_LABEL = 0
+# adapters start at zero, and bear and need larger steps than weights
+_ADAPTER_RATE_FACTOR = 10
+_HIGHEST_ADAPTER_RATE = 2e-3
 
 
 class Recipe(Config):
@@ -26,6 +35,27 @@ class Recipe(Config):
 
     revision: str | None = None
     """The commit, tag or branch of a hub base."""
+
+    method: Method = "auto"
+    """What is trained: `full`, `lora`, `qlora`, `head`, `frozen` or `head-first`; `auto` goes by memory."""
+
+    lora_rank: int = Field(default=16, ge=1, le=4096)
+    """The rank of the adapters of `lora` and `qlora`."""
+
+    lora_alpha: int | None = Field(default=None, ge=1)
+    """Adapters are scaled by this over their rank; null: twice the rank."""
+
+    lora_dropout: float = Field(default=0.05, ge=0, lt=1)
+    """Dropout before the adapters while training."""
+
+    lora_targets: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Names, or ends of names, of the linear layers that get adapters; null: all of the blocks."""
+
+    frozen_layers: int | None = Field(default=None, ge=0)
+    """How many of the lower blocks `frozen` leaves as they are; null: half of them."""
+
+    activation_cache_mib: int = Field(default=1024, ge=0)
+    """What `frozen` may keep in memory; more than this is kept on disk while training."""
 
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
     """The peak learning rate of AdamW."""
@@ -90,6 +120,11 @@ class DataFacts:
     window: int
     """The most positions the base can read."""
     parameters: int
+    blocks: int = 0
+    linear_layers: tuple[str, ...] = ()
+    """The full names of the linear layers of the blocks."""
+    free_bytes: int | None = None
+    """The free memory of the device that trains; None: not known."""
 
 
 def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
@@ -97,22 +132,57 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
     max_tokens = min(recipe.max_tokens or facts.window, facts.window)
     mean_tokens = min(facts.mean_tokens, max_tokens)
     batch_tokens = recipe.batch_tokens or max(1, round(_EXAMPLES_PER_STEP * mean_tokens))
+    method = choose_method(facts)[0] if recipe.method == "auto" else recipe.method
     return recipe.model_copy(
         update={
+            "method": method,
             "max_tokens": max_tokens,
             "batch_tokens": batch_tokens,
             "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
-            "learning_rate": recipe.learning_rate or _learning_rate(facts.parameters),
+            "learning_rate": recipe.learning_rate or _learning_rate(facts.parameters, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
+            **_of_method(recipe, method, facts),
         }
     )
+
+
+def choose_method(facts: DataFacts) -> tuple[Method, str]:
+    """What `auto` becomes, and why."""
+    needed = facts.parameters * _BYTES_PER_TRAINED_PARAMETER
+    sizes = f"weights, gradients and moments take {needed / 2**30:.1f} GiB"
+    if facts.free_bytes is not None and needed > facts.free_bytes / 2:
+        return "lora", f"{sizes}, over half of the {facts.free_bytes / 2**30:.1f} GiB that are free"
+    per_label = facts.examples / max(1, len(facts.label_counts))
+    if per_label < _FEW_EXAMPLES_PER_LABEL:
+        return "head-first", f"there are only {per_label:.0f} examples a label"
+    return "full", f"{sizes}, which fits"
+
+
+def _of_method(recipe: Recipe, method: Method, facts: DataFacts) -> dict[str, object]:
+    """The nulls that only some methods read; for the others they stay null."""
+    match method:
+        case "lora" | "qlora":
+            names = sorted({name.rpartition(".")[2] for name in facts.linear_layers})
+            alpha = recipe.lora_alpha or 2 * recipe.lora_rank
+            return {"lora_alpha": alpha, "lora_targets": recipe.lora_targets or tuple(names)}
+        case "frozen" if recipe.frozen_layers is None:
+            return {"frozen_layers": facts.blocks // 2}
+        case _:
+            return {}
 
 
 def _epochs(steps_per_epoch: float) -> int:
     return max(3, min(_MOST_EPOCHS, round(_STEPS_AIMED_AT / max(1.0, steps_per_epoch))))
 
 
-def _learning_rate(parameters: int) -> float:
+def _learning_rate(parameters: int, method: Method) -> float:
+    rate = _full_learning_rate(parameters)
+    if method in ("lora", "qlora"):
+        return min(_HIGHEST_ADAPTER_RATE, _ADAPTER_RATE_FACTOR * rate)
+    return rate
+
+
+def _full_learning_rate(parameters: int) -> float:
     # smaller models bear, and need, larger steps
     match parameters:
         case count if count < 20_000_000:

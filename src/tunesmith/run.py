@@ -71,14 +71,26 @@ class RunDirectory:
             fix = f"use it: {self.model}; or train anew with --overwrite"
             raise ResumeError(Problem("nothing-to-resume", "the run is finished", str(self.path), fix))
 
-    def begin(self, about: Mapping[str, Any], *, resume: bool) -> None:
-        """Claim the directory for a run described by `about`, or raise ResumeError where it is another."""
+    def as_begun(self, recipe: Recipe) -> Recipe:
+        """`recipe` with the method that `auto` became when the run began: other memory may be free now."""
+        method = begun(self._about).get("recipe", {}).get("method", recipe.method)
+        return recipe.model_copy(update={"method": method}) if recipe.method == "auto" else recipe
+
+    def begin(
+        self, about: Mapping[str, Any], *, resume: bool, reasons: Mapping[str, str] | None = None
+    ) -> None:
+        """Claim the directory for a run described by `about`, or raise ResumeError where it is another.
+
+        `reasons` are written beside it and may be others when the run is resumed.
+        """
         if resume:
             refuse_changes(begun(self._about), about, self._about)
             return
         # an earlier model stays until the new one stands; half a run of other data must not be resumed
         shutil.rmtree(self.checkpoints.directory, ignore_errors=True)
-        write_json(self._about, {"tunesmith": __version__, "done": False, **about})
+        write_json(
+            self._about, {"tunesmith": __version__, "done": False, **about, "reasons": dict(reasons or {})}
+        )
 
     def log(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write metrics.jsonl."""

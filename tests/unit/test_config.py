@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from tunesmith.config import Config, as_commented_yaml, as_yaml, parse_values, read_config, write_config
 from tunesmith.errors import ConfigError
-from tunesmith.recipe import DataFacts, Recipe, resolve
+from tunesmith.recipe import DataFacts, Recipe, choose_method, resolve
 from tunesmith.task import Task
 
 FACTS = DataFacts(
@@ -83,3 +84,28 @@ def test_what_was_chosen_is_kept_but_never_beyond_the_window() -> None:
     resolved = resolve(recipe, FACTS)
     assert (resolved.epochs, resolved.learning_rate, resolved.batch_tokens) == (2, 0.5, 7)
     assert (resolved.class_weights, resolved.max_tokens) == ("none", 128)
+
+
+def test_auto_is_full_where_it_fits_and_adapters_beyond() -> None:
+    needed = 16 * FACTS.parameters
+    assert choose_method(FACTS)[0] == "full"
+    assert choose_method(replace(FACTS, free_bytes=2 * needed))[0] == "full"
+    method, reason = choose_method(replace(FACTS, free_bytes=2 * needed - 1))
+    assert method == "lora"
+    assert "0.1 GiB" in reason
+
+
+def test_what_only_a_method_reads_is_resolved_for_it_alone() -> None:
+    facts = replace(FACTS, blocks=6, linear_layers=("h.0.mlp.c_fc", "h.0.attn.c_attn", "h.1.attn.c_attn"))
+    full, lora, frozen = (resolve(Recipe(method=name), facts) for name in ("full", "lora", "frozen"))
+    assert (full.lora_targets, full.lora_alpha, full.frozen_layers) == (None, None, None)
+    assert (lora.lora_targets, lora.lora_alpha) == (("c_attn", "c_fc"), 32)
+    assert frozen.frozen_layers == 3
+    assert full.learning_rate is not None
+    assert lora.learning_rate is not None
+    assert lora.learning_rate > full.learning_rate
+    for resolved in (full, lora, frozen):
+        assert resolve(resolved, facts) == resolved
+    assert resolve(Recipe(method="frozen", frozen_layers=0), facts).frozen_layers == 0
+    asked = Recipe(method="lora", lora_alpha=7, lora_targets=("c_fc",))
+    assert resolve(asked, facts).lora_targets == ("c_fc",)

@@ -95,6 +95,7 @@ class RichListener(Listener):
         self._bar.update(
             self._task,
             completed=progress.step,
+            total=progress.total_steps,
             loss=progress.train_loss,
             speed=progress.tokens_per_second,
         )

@@ -47,6 +47,14 @@ def command(
             show_default="embedded",
         ),
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="What is trained: `full`, `lora`, `qlora`, `head`, `frozen` or `head-first`; "
+            "`auto` goes by memory.",
+            show_default="auto",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="How often each training example is seen.", show_default="auto")
     ] = None,
@@ -80,6 +88,7 @@ def command(
     """
     flags = {
         "base": base,
+        "method": method,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "max_tokens": max_tokens,

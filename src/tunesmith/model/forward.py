@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tunesmith.model.encode import Encoded, Ids, micro_batches, pad
-from tunesmith.model.packed import can_pack, packed_logits
+from tunesmith.model.packed import can_pack, packed_features, packed_logits, unwrapped
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Floats", "batch_logits", "logits_of", "softmax"]
+__all__ = ["Floats", "batch_features", "batch_logits", "logits_of", "softmax"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,6 +27,20 @@ def batch_logits(model: Any, rows: Sequence[Ids], pad_token_id: int) -> torch.Te
     device = next(model.parameters()).device
     logits: torch.Tensor = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
     return logits
+
+
+def batch_features(model: Any, rows: Sequence[Ids], pad_token_id: int) -> torch.Tensor:
+    """What the head `score` reads of each text of one micro-batch, (texts, width)."""
+    import torch
+
+    if can_pack(model):
+        return packed_features(model, rows)
+    ids, mask = pad(rows, pad_token_id)
+    body = unwrapped(model).base_model
+    states = body(input_ids=ids.to(body.device), attention_mask=mask.to(body.device)).last_hidden_state
+    last = torch.tensor([len(row) - 1 for row in rows], device=states.device)
+    features: torch.Tensor = states[torch.arange(len(rows), device=states.device), last]
+    return features
 
 
 def logits_of(

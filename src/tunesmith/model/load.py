@@ -66,7 +66,7 @@ class Classifier:
     @property
     def parameters(self) -> int:
         """How many numbers the model holds."""
-        return sum(p.numel() for p in self.model.parameters())
+        return int(self.model.num_parameters())
 
 
 def embedded_base() -> Path:
@@ -137,6 +137,7 @@ def load_classifier(
     seed: int = 0,
     dropout: float | None = None,
     new_head: bool = True,
+    quantization: Any = None,
 ) -> Classifier:
     """Load `base` with a head for `labels`, a pad token and right padding.
 
@@ -163,12 +164,22 @@ def load_classifier(
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
             output_loading_info=True,
+            **_placed(quantization),
         )
     mismatched = (name for name, *_shapes in loading["mismatched_keys"])
     _refuse_missing([*loading["missing_keys"], *mismatched], base, new_head)
     model.config.pad_token_id = tokenizer.pad_token_id
     use_fast_modules(model)
     return Classifier(model, tokenizer, tuple(labels), _window(model.config, tokenizer))
+
+
+def _placed(quantization: Any) -> dict[str, Any]:
+    import torch
+
+    if quantization is None:
+        return {}
+    device = torch.cuda.current_device() if torch.cuda.is_available() else "cpu"
+    return {"quantization_config": quantization, "device_map": {"": device}}
 
 
 def _refuse_missing(names: Iterable[str], base: str, new_head: bool) -> None:

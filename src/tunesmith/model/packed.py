@@ -3,6 +3,7 @@
 A classifier's logits depend on the last token of each text alone. So linear layers see the tokens of all
 texts as one matrix, attention is computed text by text, and the last block's queries, projection and MLP
 are computed for the last tokens only. Modules are called, not copied: adapters put in their place work.
+What a block answers for one text depends on no other, so that the blocks may be run in two parts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,17 @@ from tunesmith.model.scoring import Scoring
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["PACKED_TYPES", "can_pack", "packed_logits"]
+__all__ = [
+    "PACKED_TYPES",
+    "Parts",
+    "can_pack",
+    "lower_states",
+    "packed_features",
+    "packed_logits",
+    "parts_of",
+    "unwrapped",
+    "upper_features",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,21 @@ class _Pack:
     """cos and sin, each (tokens, rotary dims)"""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A body from the bottom to the top."""
+
+    embeddings: tuple[Any, ...]
+    blocks: Any
+    norm: Any
+
+
 Block = Callable[[Any, "torch.Tensor", _Pack, bool], "torch.Tensor"]
+
+
+def unwrapped(model: Any) -> Any:
+    """The transformers model inside PEFT's wrapper; its adapters stay in place."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def can_pack(model: Any) -> bool:
@@ -52,33 +77,73 @@ def can_pack(model: Any) -> bool:
 
 def packed_logits(model: Any, rows: Sequence[Ids]) -> torch.Tensor:
     """Logits of each text, (texts, labels); the same numbers as the model's own padded forward."""
-    import torch
-
-    body, head = model.base_model, model.score
-    device = head.weight.device
-    lengths = [len(row) for row in rows]
-    ids = torch.from_numpy(np.concatenate(rows).astype(np.int64)).to(device)  # (tokens,)
-    positions = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths])).to(device)
-    last = torch.from_numpy(np.cumsum(lengths) - 1).to(device)
-    hidden, blocks, norm = _begin(body, ids, positions)  # (tokens, width)
-    pack = _Pack(lengths, last, _rotary(body, hidden, positions))
-    block = PACKED_TYPES[model.config.model_type]
-    for layer in blocks[:-1]:
-        hidden = block(layer, hidden, pack, False)
-    hidden = block(blocks[-1], hidden, pack, True)  # (texts, width)
-    logits: torch.Tensor = head(norm(hidden))
+    logits: torch.Tensor = unwrapped(model).score(packed_features(model, rows))
     return logits
 
 
-def _begin(body: Any, ids: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, Any, Any]:
-    """Embedded tokens, the blocks and the final norm."""
+def packed_features(model: Any, rows: Sequence[Ids]) -> torch.Tensor:
+    """What the head reads of each text, (texts, width)."""
+    return upper_features(model, lower_states(model, rows, 0), [len(row) for row in rows], 0)
+
+
+def lower_states(model: Any, rows: Sequence[Ids], blocks: int) -> torch.Tensor:
+    """What the first `blocks` blocks, fewer than all, make of the texts: (tokens, width)."""
+    import torch
+
+    body = unwrapped(model).base_model
+    ids = torch.from_numpy(np.concatenate(rows).astype(np.int64)).to(body.device)  # (tokens,)
+    lengths = [len(row) for row in rows]
+    states = _embedded(body, ids, _positions(lengths, body.device))
+    pack = _pack(body, states, lengths)
+    for layer in parts_of(body).blocks[:blocks]:
+        states = PACKED_TYPES[body.config.model_type](layer, states, pack, False)
+    return states
+
+
+def upper_features(model: Any, states: torch.Tensor, lengths: Sequence[int], blocks: int) -> torch.Tensor:
+    """What the head reads of each text, (texts, width); `states` have passed the first `blocks` blocks."""
+    body = unwrapped(model).base_model
+    block, parts = PACKED_TYPES[body.config.model_type], parts_of(body)
+    pack = _pack(body, states, lengths)
+    for layer in parts.blocks[blocks:-1]:
+        states = block(layer, states, pack, False)
+    features: torch.Tensor = parts.norm(block(parts.blocks[-1], states, pack, True))
+    return features
+
+
+def parts_of(body: Any) -> Parts:
+    """The parts of a body that can be packed."""
     match body.config.model_type:
         case "gpt2" | "gpt_neo":
-            return drop(body.wte(ids) + body.wpe(positions), body.drop), body.h, body.ln_f
+            return Parts((body.wte, body.wpe), body.h, body.ln_f)
         case "gpt_neox":
-            return drop(body.embed_in(ids), body.emb_dropout), body.layers, body.final_layer_norm
+            return Parts((body.embed_in,), body.layers, body.final_layer_norm)
         case _:
-            return body.embed_tokens(ids), body.layers, body.norm
+            return Parts((body.embed_tokens,), body.layers, body.norm)
+
+
+def _embedded(body: Any, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """(tokens,) -> (tokens, width)."""
+    match body.config.model_type:
+        case "gpt2" | "gpt_neo":
+            return drop(body.wte(ids) + body.wpe(positions), body.drop)
+        case "gpt_neox":
+            return drop(body.embed_in(ids), body.emb_dropout)
+        case _:
+            return body.embed_tokens(ids)  # type: ignore[no-any-return]
+
+
+def _positions(lengths: Sequence[int], device: Any) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.concatenate([np.arange(length) for length in lengths])).to(device)  # (tokens,)
+
+
+def _pack(body: Any, states: torch.Tensor, lengths: Sequence[int]) -> _Pack:
+    import torch
+
+    last = torch.from_numpy(np.cumsum(lengths) - 1).to(states.device)
+    return _Pack(list(lengths), last, _rotary(body, states, _positions(lengths, states.device)))
 
 
 def _rotary(body: Any, hidden: torch.Tensor, positions: torch.Tensor) -> Any:

@@ -14,6 +14,7 @@ from tunesmith.training.batches import Plan, Rows
 from tunesmith.training.checkpoint import Checkpoint, Checkpoints
 from tunesmith.training.memory import keep_freed_memory
 from tunesmith.training.objective import Objective
+from tunesmith.training.precision import autocast
 
 if TYPE_CHECKING:
     import torch
@@ -148,8 +149,7 @@ class _Loop:
     ) -> None:
         from accelerate import Accelerator
 
-        precision = "bf16" if settings.precision == "bf16" else "no"
-        self.accelerator = Accelerator(mixed_precision=precision)
+        self.accelerator = Accelerator(mixed_precision="no")
         self.settings, self.plan, self.objective = settings, plan, objective
         self.checkpoints, self.state = checkpoints, _State()
         self.model, self.optimizer = self.accelerator.prepare(model, _optimizer(model, settings))
@@ -197,7 +197,7 @@ class _Loop:
         weight = self.objective.weight(rows.tolist())
         lengths = self.objective.lengths[rows].tolist()
         for group in micro_batches(lengths, self.settings.micro_batch_tokens):
-            with self.accelerator.autocast():
+            with autocast(self.accelerator.device, self.settings.precision):
                 loss = self.objective.loss(self.model, rows[group].tolist())
             # divided by the weight of the whole step: accumulation changes nothing
             self.accelerator.backward(loss / weight)
@@ -263,14 +263,18 @@ class _Loop:
         self.checkpoints.save(checkpoint)
         self._saved_at = time.monotonic()
 
-    def _weights(self) -> dict[str, torch.Tensor]:
+    def _trained(self) -> dict[str, torch.nn.Parameter]:
+        """What trains, by name; all else stays as the base has it and is in no checkpoint."""
         model = self.accelerator.unwrap_model(self.model)
         # named_parameters lists tied weights once, as safetensors wants them
-        return {name: value.detach().cpu().contiguous() for name, value in model.named_parameters()}
+        return {name: value for name, value in model.named_parameters() if value.requires_grad}
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name: value.detach().cpu().contiguous() for name, value in self._trained().items()}
 
     def _moments(self) -> dict[str, torch.Tensor]:
         moments: dict[str, torch.Tensor] = {}
-        for name, value in self.accelerator.unwrap_model(self.model).named_parameters():
+        for name, value in self._trained().items():
             for key, moment in self.optimizer.state[value].items():
                 moments[f"{key}/{name}"] = moment.detach().cpu().contiguous()
         return moments
@@ -282,7 +286,7 @@ class _Loop:
             return
         kept = {name: checkpoint.state[name] for name in asdict(self.state)}
         self.state = _State(**kept)
-        parameters = dict(self.accelerator.unwrap_model(self.model).named_parameters())
+        parameters = self._trained()
         _copy_into(parameters, checkpoint.model)
         for key, moment in checkpoint.optimizer.items():
             kind, name = key.split("/", 1)
@@ -291,7 +295,7 @@ class _Loop:
     def _finish(self) -> Fitted:
         state = self.state
         if state.best_step and state.best_step != state.step:
-            parameters = dict(self.accelerator.unwrap_model(self.model).named_parameters())
+            parameters = self._trained()
             _copy_into(parameters, self.checkpoints.best(state.best_step))
         self.model.eval()
         early = state.step < self.plan.total_steps

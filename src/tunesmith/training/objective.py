@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,6 +14,8 @@ from tunesmith.model.forward import batch_logits
 
 if TYPE_CHECKING:
     import torch
+
+    RowLogits = Callable[[Any, Sequence[int]], torch.Tensor]
 
 __all__ = ["Classification", "LanguageModelling", "Objective", "label_weights"]
 
@@ -51,15 +54,22 @@ class Classification:
         pad_token_id: int,
         weights: npt.NDArray[np.float64],
     ) -> None:
-        self._encoded = encoded
+        self.encoded = encoded
         self._label_ids = np.asarray(label_ids, np.int64)
         self._pad_token_id = pad_token_id
         self._row_weights = weights[self._label_ids]  # (rows,)
+        self._logits: RowLogits = self._of_tokens
+
+    def with_logits(self, logits: RowLogits) -> Classification:
+        """The same rows, but their logits come from `logits`."""
+        other = copy(self)
+        other._logits = logits
+        return other
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """(rows,) tokens of each row."""
-        return self._encoded.lengths
+        return self.encoded.lengths
 
     def weight(self, rows: Sequence[int]) -> float:
         """The summed class weight of `rows`."""
@@ -67,15 +77,20 @@ class Classification:
 
     def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
         """The weighted cross-entropy of `rows`, summed."""
+        return self.loss_of(self._logits(model, rows), rows)
+
+    def loss_of(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        """The weighted cross-entropy of `rows`, summed, where these are their logits: (rows, labels)."""
         import torch
         from torch.nn.functional import cross_entropy
 
-        logits = batch_logits(
-            model, [self._encoded[row] for row in rows], self._pad_token_id
-        )  # (rows, labels)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         target = torch.from_numpy(self._label_ids[np.asarray(rows)]).to(logits.device)  # (rows,)
-        weight = torch.from_numpy(self._row_weights[np.asarray(rows)]).to(logits.device, torch.float32)
-        return (cross_entropy(logits.float(), target, reduction="none") * weight).sum()
+        weight = torch.from_numpy(self._row_weights[np.asarray(rows)]).to(logits.device, logits.dtype)
+        return (cross_entropy(logits, target, reduction="none") * weight).sum()
+
+    def _of_tokens(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
+        return batch_logits(model, [self.encoded[row] for row in rows], self._pad_token_id)
 
 
 class LanguageModelling:

@@ -1,0 +1,36 @@
+"""Where a model's blocks are, and which of their layers are linear, whatever the architecture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["block_count", "linear_layers"]
+
+
+def block_count(model: Any) -> int:
+    """How many blocks the model has, one on the other."""
+    return int(getattr(model.config.get_text_config(), "num_hidden_layers", 0))
+
+
+def linear_layers(model: Any) -> tuple[str, ...]:
+    """The full names of the linear layers of the blocks, such as `transformer.h.0.attn.c_attn`."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    blocks = _blocks(model)
+    return tuple(
+        f"{blocks}.{name}"
+        for name, module in (model.get_submodule(blocks).named_modules() if blocks else ())
+        if isinstance(module, (torch.nn.Linear, Conv1D))
+    )
+
+
+def _blocks(model: Any) -> str:
+    """The name of the list of blocks, or nothing where there is no such list."""
+    import torch
+
+    count = block_count(model)
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == count:
+            return str(name)
+    return ""

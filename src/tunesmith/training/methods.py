@@ -1,0 +1,190 @@
+"""The methods of fine-tuning, in the one place where they differ: what trains, how it begins and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tunesmith.errors import ConfigError, Problem
+from tunesmith.model.faster import use_fast_modules
+from tunesmith.model.layers import block_count
+from tunesmith.model.load import Classifier
+from tunesmith.model.packed import can_pack
+from tunesmith.recipe import Recipe
+from tunesmith.training.batches import Plan
+from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.frozen import freeze, frozen_states
+from tunesmith.training.head import fit_head
+from tunesmith.training.loop import Fitted, LoopSettings, Progress, fit
+from tunesmith.training.lora import add_adapters, merge_adapters, refuse_targets
+from tunesmith.training.objective import Classification
+from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_without_qlora, whole_model
+
+__all__ = ["Job", "fine_tune", "quantization_of", "refuse_unavailable", "refuse_unfit"]
+
+_SPILL = "activations.bin"
+
+
+def refuse_unavailable(recipe: Recipe) -> None:
+    """Raise BaseError where this machine lacks what the method needs; told before anything is read."""
+    match recipe.method:
+        case "lora":
+            refuse_without_peft()
+        case "qlora":
+            refuse_without_qlora()
+        case _:
+            pass
+
+
+def quantization_of(recipe: Recipe) -> Any:
+    """How `load_classifier` is to hold the base; None: as it is."""
+    return quantization(recipe) if recipe.method == "qlora" else None
+
+
+def refuse_unfit(recipe: Recipe, model: Any) -> None:
+    """Raise ConfigError where the method, as resolved, cannot be used with this base."""
+    match recipe.method:
+        case "lora" | "qlora":
+            refuse_unavailable(recipe)  # `auto` may have chosen it
+            refuse_targets(model, recipe.lora_targets or ())
+        case "frozen":
+            _refuse_architecture(recipe, model, fits=can_pack(model))
+            _refuse_depth(recipe, block_count(model))
+        case "head" | "head-first":
+            _refuse_architecture(recipe, model, fits=hasattr(model, "score"))
+        case _:
+            pass
+
+
+def _refuse_architecture(recipe: Recipe, model: Any, *, fits: bool) -> None:
+    if not fits:
+        what = (
+            f"`{recipe.method}` does not know where the blocks or the head of {model.config.model_type} are"
+        )
+        fix = "use `method: full` or `method: lora`, or another base"
+        raise ConfigError(Problem("method-unfit", what, "`method` of the recipe", fix))
+
+
+def _refuse_depth(recipe: Recipe, blocks: int) -> None:
+    assert recipe.frozen_layers is not None
+    if recipe.frozen_layers >= blocks:
+        what = f"{recipe.frozen_layers} blocks cannot be frozen and one be trained: the base has {blocks}"
+        fix = f"freeze at most {blocks - 1}; or train the head alone with `method: head`"
+        raise ConfigError(Problem("too-many-frozen", what, "`frozen_layers` of the recipe", fix))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a method needs; see `fit` for what `evaluate` and the others are."""
+
+    classifier: Classifier
+    recipe: Recipe
+    train: Classification
+    held_out: Classification
+    """What the penalty of a head that is fitted alone is chosen on"""
+    plan: Plan
+    settings: LoopSettings
+    evaluate: Callable[[Any], Mapping[str, float]]
+    checkpoints: Checkpoints
+    resume: bool = False
+    on_progress: Callable[[Progress], None] = lambda _: None
+    should_stop: Callable[[], bool] = lambda: False
+
+    @property
+    def model(self) -> Any:
+        """The model that is trained, in place."""
+        return self.classifier.model
+
+    def fit(self, train: Classification | None = None) -> Fitted:
+        """Run the loop over whatever trains."""
+        return fit(
+            self.model,
+            train or self.train,
+            self.plan,
+            self.settings,
+            evaluate=self.evaluate,
+            checkpoints=self.checkpoints,
+            resume=self.resume,
+            on_progress=self.on_progress,
+            should_stop=self.should_stop,
+        )
+
+    def fit_head(self) -> Fitted:
+        """Fit the head alone."""
+        return fit_head(
+            self.model,
+            self.train,
+            self.held_out,
+            self.settings,
+            evaluate=self.evaluate,
+            checkpoints=self.checkpoints,
+            resume=self.resume,
+            on_progress=self.on_progress,
+            should_stop=self.should_stop,
+        )
+
+
+def fine_tune(job: Job) -> tuple[Fitted, Classifier]:
+    """Train with the recipe's method, which is resolved; the classifier that remains is a plain one.
+
+    Raises Interrupted, with a checkpoint kept, and what `fit` raises.
+    """
+    _place(job.model)
+    match job.recipe.method:
+        case "full":
+            return job.fit(), job.classifier
+        case "lora" | "qlora":
+            return _with_adapters(job)
+        case "head":
+            return job.fit_head(), job.classifier
+        case "head-first":
+            return _head_first(job), job.classifier
+        case "frozen":
+            return _above_frozen(job), job.classifier
+        case "auto":
+            raise AssertionError("the recipe is not resolved")
+
+
+def _place(model: Any) -> None:
+    """Put the model where the loop will want it."""
+    from accelerate import PartialState
+
+    if not getattr(model, "is_quantized", False):
+        model.to(PartialState().device)
+
+
+def _with_adapters(job: Job) -> tuple[Fitted, Classifier]:
+    adapters = add_adapters(job.model, job.recipe)
+    fitted = job.fit()
+    if job.recipe.method == "qlora":
+        model = whole_model(job.model)
+        use_fast_modules(model)
+        return fitted, replace(job.classifier, model=model)
+    merge_adapters(adapters)
+    return fitted, job.classifier
+
+
+def _head_first(job: Job) -> Fitted:
+    # a checkpoint of the loop holds the head as well
+    if not (job.resume and job.checkpoints.newest() is not None):
+        job.fit_head()
+    return job.fit()
+
+
+def _above_frozen(job: Job) -> Fitted:
+    assert job.recipe.frozen_layers is not None
+    freeze(job.model, job.recipe.frozen_layers)
+    with frozen_states(
+        job.model,
+        job.train.encoded,
+        job.recipe.frozen_layers,
+        job.settings,
+        most_bytes=job.recipe.activation_cache_mib << 20,
+        spill=job.checkpoints.directory / _SPILL,
+        on_progress=job.on_progress,
+        should_stop=job.should_stop,
+    ) as states:
+        fitted = job.fit(job.train.with_logits(states.logits))
+    job.model.requires_grad_(True)
+    return fitted

@@ -115,12 +115,11 @@ def _tunesmith(model: Any, job: Job, *, bf16: bool) -> float:
     )
     plan = Plan(lengths, job.epochs, round(BATCH * float(lengths.mean())), job.seed)
     pad, began = model.config.pad_token_id, time.perf_counter()
-    with tempfile.TemporaryDirectory() as directory, compact_vocabulary(model, [job.encoded], pad) as kept:
-        texts, weights = kept.renamed(job.encoded), np.ones(job.labels)
-        objective = Classification(texts, job.label_ids.tolist(), kept.id_of(pad), weights)
+    with tempfile.TemporaryDirectory() as directory, compact_vocabulary(model, [job.encoded], pad) as others:
+        objective = Classification(job.encoded, job.label_ids.tolist(), pad, np.ones(job.labels))
         checkpoints = Checkpoints(Path(directory))
         fitted = fit(model, objective, plan, settings, evaluate=evaluate, checkpoints=checkpoints)
-        kept.decay = weight_decay_left(fitted.best_step, plan.total_steps, settings)
+        others.decay = weight_decay_left(fitted.best_step, plan.total_steps, settings)
     return ended - began
 
 

@@ -16,10 +16,11 @@ from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.frozen import freeze, frozen_states
 from tunesmith.training.head import fit_head
-from tunesmith.training.loop import Fitted, LoopSettings, Progress, fit
+from tunesmith.training.loop import Fitted, LoopSettings, Progress, fit, weight_decay_left
 from tunesmith.training.lora import add_adapters, merge_adapters, refuse_targets
 from tunesmith.training.objective import Classification
 from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_without_qlora, whole_model
+from tunesmith.training.vocabulary import compact_vocabulary
 
 __all__ = ["Job", "fine_tune", "quantization_of", "refuse_unavailable", "refuse_unfit"]
 
@@ -133,7 +134,7 @@ def fine_tune(job: Job) -> tuple[Fitted, Classifier]:
     _place(job.model)
     match job.recipe.method:
         case "full":
-            return job.fit(), job.classifier
+            return _all_weights(job), job.classifier
         case "lora" | "qlora":
             return _with_adapters(job)
         case "head":
@@ -154,6 +155,14 @@ def _place(model: Any) -> None:
         model.to(PartialState().device)
 
 
+def _all_weights(job: Job) -> Fitted:
+    texts, pad_token_id = [job.train.encoded, job.held_out.encoded], job.classifier.tokenizer.pad_token_id
+    with compact_vocabulary(job.model, texts, pad_token_id) as others:
+        fitted = job.fit()
+        others.decay = weight_decay_left(fitted.best_step or fitted.step, job.plan.total_steps, job.settings)
+    return fitted
+
+
 def _with_adapters(job: Job) -> tuple[Fitted, Classifier]:
     adapters = add_adapters(job.model, job.recipe)
     fitted = job.fit()
@@ -169,7 +178,7 @@ def _head_first(job: Job) -> Fitted:
     # a checkpoint of the loop holds the head as well
     if not (job.resume and job.checkpoints.newest() is not None):
         job.fit_head()
-    return job.fit()
+    return _all_weights(job)
 
 
 def _above_frozen(job: Job) -> Fitted:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,63 +17,65 @@ import numpy.typing as npt
 
 from tunesmith.model.encode import Encoded
 
-__all__ = ["CompactVocabulary", "compact_vocabulary"]
+__all__ = ["Others", "compact_vocabulary"]
 
-# below this share of rows to be saved the copying is not worth its code path
+# below this share of rows to be saved it is not worth the copying
 _WORTH_IT = 0.1
 
 
 @dataclass(slots=True)
-class CompactVocabulary:
-    """The token ids that a model knows for a while, in order; None: all, and nothing is renamed."""
+class Others:
+    """The embeddings that are left out."""
 
-    kept: npt.NDArray[np.int64] | None
     decay: float = 1.0
-    """What weight decay left of the other rows; to be told before the model is made whole again"""
-
-    def renamed(self, encoded: Encoded) -> Encoded:
-        """The same texts in the ids that the model knows now."""
-        if self.kept is None:
-            return encoded
-        flat = np.searchsorted(self.kept, encoded.flat).astype(np.int32)
-        assert np.array_equal(self.kept[flat], encoded.flat), "a token that was said not to occur"
-        return replace(encoded, flat=flat)
-
-    def id_of(self, token_id: int) -> int:
-        """The id by which the model knows a token now."""
-        return token_id if self.kept is None else int(np.searchsorted(self.kept, token_id))
+    """What weight decay left of them; to be told before they are put back"""
 
 
 @contextmanager
-def compact_vocabulary(
-    model: Any, texts: Sequence[Encoded], pad_token_id: int
-) -> Iterator[CompactVocabulary]:
-    """Leave `model` only the embeddings of the tokens in `texts`, and the pad token's, while this is open."""
-    whole = model.get_input_embeddings()
+def compact_vocabulary(model: Any, texts: Sequence[Encoded], pad_token_id: int) -> Iterator[Others]:
+    """Leave `model` only the embeddings of the tokens in `texts`, and the pad token's, while this is open.
+
+    Token ids keep their meaning; a token that is not in `texts` is an IndexError.
+    """
+    whole, others = model.get_input_embeddings(), Others()
     kept = np.unique(np.concatenate([*(encoded.flat for encoded in texts), [pad_token_id]])).astype(np.int64)
-    if len(kept) > (1 - _WORTH_IT) * whole.num_embeddings or not whole.weight.requires_grad:
-        yield CompactVocabulary(None)
+    if not _is_plain(whole) or len(kept) > (1 - _WORTH_IT) * whole.num_embeddings:
+        yield others
         return
-    vocabulary = CompactVocabulary(kept)
-    model.set_input_embeddings(_rows_of(whole, kept))
+    part = _rows_of(whole, kept)
+    model.set_input_embeddings(part)
     try:
-        yield vocabulary
+        yield others
     finally:
-        _put_back(whole, model.get_input_embeddings(), vocabulary)
+        _put_back(whole, part, kept, others.decay)
         model.set_input_embeddings(whole)
+
+
+def _is_plain(embeddings: Any) -> bool:
+    """Whether this is a table that trains and no more: some architectures scale what they look up."""
+    import torch
+
+    return type(embeddings) is torch.nn.Embedding and embeddings.weight.requires_grad
 
 
 def _rows_of(whole: Any, kept: npt.NDArray[np.int64]) -> Any:
     import torch
 
-    chosen = torch.from_numpy(kept).to(whole.weight.device)
-    rows = whole.weight.detach()[chosen]  # (kept, width)
-    return torch.nn.Embedding(rows.shape[0], rows.shape[1], _weight=rows)
+    place = torch.full((whole.num_embeddings,), len(kept))  # past the end: no token may go there
+    place[torch.from_numpy(kept)] = torch.arange(len(kept))
+    rows = whole.weight.detach()[torch.from_numpy(kept).to(whole.weight.device)]  # (kept, width)
+    # the row that torch gives no gradient, where it occurs
+    fixed = None if whole.padding_idx is None else int(place[whole.padding_idx])
+    fixed = None if fixed == len(kept) else fixed
+    part = torch.nn.Embedding(rows.shape[0], rows.shape[1], padding_idx=fixed, _weight=rows)
+    part.register_buffer("place", place.to(rows.device), persistent=False)
+    part.register_forward_pre_hook(lambda module, ids: (module.place[ids[0]],))
+    return part
 
 
-def _put_back(whole: Any, part: Any, vocabulary: CompactVocabulary) -> None:
+def _put_back(whole: Any, part: Any, kept: npt.NDArray[np.int64], decay: float) -> None:
     import torch
 
     with torch.no_grad():
-        whole.weight.mul_(vocabulary.decay)
-        whole.weight[torch.from_numpy(vocabulary.kept).to(whole.weight.device)] = part.weight
+        whole.weight.mul_(decay)
+        whole.weight[torch.from_numpy(kept).to(whole.weight.device)] = part.weight

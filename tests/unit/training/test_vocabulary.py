@@ -15,7 +15,7 @@ from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.loop import LoopSettings, fit, weight_decay_left
 from tunesmith.training.objective import Classification
-from tunesmith.training.vocabulary import CompactVocabulary, compact_vocabulary
+from tunesmith.training.vocabulary import compact_vocabulary
 
 SETTINGS = LoopSettings(
     learning_rate=1e-2,
@@ -39,21 +39,21 @@ def _train(base: Path, out: Path, compact: bool) -> dict[str, torch.Tensor]:
     def evaluate(_model: Any) -> Mapping[str, float]:
         return {"score": next(best)}
 
-    def run(texts: Encoded, pad_token_id: int) -> int:
-        objective = Classification(texts, [0, 0, 0, 1, 1, 1], pad_token_id, np.ones(2))
-        plan = Plan(texts.lengths, 3, 20, 0)
+    def run() -> int:
+        objective = Classification(encoded, [0, 0, 0, 1, 1, 1], pad, np.ones(2))
+        plan = Plan(encoded.lengths, 3, 20, 0)
         return fit(
             model, objective, plan, SETTINGS, evaluate=evaluate, checkpoints=Checkpoints(out)
         ).best_step
 
     if compact:
-        with compact_vocabulary(model, [encoded], pad) as vocabulary:
+        with compact_vocabulary(model, [encoded], pad) as others:
             assert model.get_input_embeddings().num_embeddings < 384
-            best_step = run(vocabulary.renamed(encoded), vocabulary.id_of(pad))
+            best_step = run()
             steps = Plan(encoded.lengths, 3, 20, 0).total_steps
-            vocabulary.decay = weight_decay_left(best_step, steps, SETTINGS)
+            others.decay = weight_decay_left(best_step, steps, SETTINGS)
     else:
-        run(encoded, pad)
+        run()
     return {name: value.detach().clone() for name, value in model.named_parameters()}
 
 
@@ -73,14 +73,16 @@ def test_a_vocabulary_in_full_use_is_left_alone(tmp_path: Path) -> None:
     everything = np.arange(384, dtype=np.int32)
     texts = Encoded(everything, np.array([0, 384]), np.array([False]))
     before = model.get_input_embeddings()
-    with compact_vocabulary(model, [texts], 0) as vocabulary:
+    with compact_vocabulary(model, [texts], 0):
         assert model.get_input_embeddings() is before
-        assert vocabulary.renamed(texts) is texts
-        assert vocabulary.id_of(7) == 7
 
 
-def test_a_token_that_was_not_kept_is_no_other_token() -> None:
-    vocabulary = CompactVocabulary(np.array([3, 5, 9]))
-    texts = Encoded(np.array([5, 6], np.int32), np.array([0, 2]), np.array([False]))
-    with pytest.raises(AssertionError, match="not to occur"):
-        vocabulary.renamed(texts)
+def test_a_token_that_was_not_kept_is_no_other_token(tmp_path: Path) -> None:
+    model = load_classifier(str(save_tiny_base(tmp_path / "base")), ("a", "b")).model
+    texts = Encoded(np.array([5, 9], np.int32), np.array([0, 2]), np.array([False]))
+    expected = model(input_ids=torch.tensor([[5, 9]])).logits
+    with compact_vocabulary(model, [texts], 0):
+        assert torch.equal(model(input_ids=torch.tensor([[5, 9]])).logits, expected)
+        with pytest.raises(IndexError):
+            model(input_ids=torch.tensor([[5, 6]]))
+    assert model(input_ids=torch.tensor([[5, 6]])).logits.isfinite().all()

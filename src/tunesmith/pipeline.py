@@ -33,7 +33,7 @@ from tunesmith.model.encode import Encoded, count_tokens
 from tunesmith.model.layers import block_count, linear_layers
 from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
 from tunesmith.predict import Predictor
-from tunesmith.recipe import DataFacts, Recipe, choose_method, resolve
+from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Task
 from tunesmith.training.batches import Plan
@@ -41,6 +41,7 @@ from tunesmith.training.loop import Fitted, LoopSettings
 from tunesmith.training.memory import free_bytes
 from tunesmith.training.methods import Job, fine_tune, quantization_of, refuse_unavailable, refuse_unfit
 from tunesmith.training.objective import Classification, label_weights
+from tunesmith.training.precision import bf16_in_hardware
 
 __all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
 
@@ -150,7 +151,7 @@ def _prepare(
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
     refuse_unfit(resolved, classifier.model)
-    reasons = {"method": choose_method(facts)[1]} if recipe.method == "auto" else {}
+    reasons = reasons_for(recipe, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {getattr(resolved, name)}, as {reason}")
     return _Inputs(splits, report, resolved, classifier, dict(sources), reasons)
@@ -186,6 +187,7 @@ def _load_base(
         blocks=block_count(classifier.model),
         linear_layers=linear_layers(classifier.model),
         free_bytes=free_bytes(),
+        bf16_in_hardware=bf16_in_hardware(),
     )
     return classifier, facts, report
 
@@ -240,6 +242,7 @@ def _fine_tune(
 
 def _loop_settings(recipe: Recipe) -> LoopSettings:
     assert recipe.learning_rate is not None
+    assert recipe.precision != "auto"
     return LoopSettings(
         learning_rate=recipe.learning_rate,
         head_learning_rate_factor=recipe.head_learning_rate_factor,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tunesmith.config import Config
 
-__all__ = ["DataFacts", "Method", "Recipe", "choose_method", "resolve"]
+__all__ = ["DataFacts", "Method", "Recipe", "choose_method", "reasons_for", "resolve"]
 
 Method = Literal["auto", "full", "lora", "qlora", "head", "frozen", "head-first"]
 
@@ -102,8 +102,8 @@ class Recipe(Config):
     test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     """The share of the training file kept for the test where no test file is given."""
 
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """The number format of the forward pass; weights and optimizer stay fp32."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """The number format of the forward pass; weights and optimizer stay fp32. `auto`: bf16 in hardware."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Decides the split, the batch order, the head's first weights and dropout."""
@@ -123,6 +123,8 @@ class DataFacts:
     blocks: int = 0
     linear_layers: tuple[str, ...] = ()
     """The full names of the linear layers of the blocks."""
+    bf16_in_hardware: bool = False
+    """Whether the device that trains multiplies bf16 itself."""
     free_bytes: int | None = None
     """The free memory of the device that trains; None: not known."""
 
@@ -136,6 +138,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
     return recipe.model_copy(
         update={
             "method": method,
+            "precision": _precision(facts) if recipe.precision == "auto" else recipe.precision,
             "max_tokens": max_tokens,
             "batch_tokens": batch_tokens,
             "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
@@ -156,6 +159,20 @@ def choose_method(facts: DataFacts) -> tuple[Method, str]:
     if per_label < _FEW_EXAMPLES_PER_LABEL:
         return "head-first", f"there are only {per_label:.0f} examples a label"
     return "full", f"{sizes}, which fits"
+
+
+def _precision(facts: DataFacts) -> Literal["fp32", "bf16"]:
+    return "bf16" if facts.bf16_in_hardware else "fp32"
+
+
+def reasons_for(recipe: Recipe, facts: DataFacts) -> dict[str, str]:
+    """Why what `recipe` leaves to `auto` becomes what it does."""
+    bf16 = "multiplies" if facts.bf16_in_hardware else "does not multiply"
+    reasons = {
+        "method": choose_method(facts)[1],
+        "precision": f"this machine {bf16} bf16 in hardware",
+    }
+    return {name: reason for name, reason in reasons.items() if getattr(recipe, name) == "auto"}
 
 
 def _of_method(recipe: Recipe, method: Method, facts: DataFacts) -> dict[str, object]:

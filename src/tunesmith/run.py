@@ -72,9 +72,10 @@ class RunDirectory:
             raise ResumeError(Problem("nothing-to-resume", "the run is finished", str(self.path), fix))
 
     def as_begun(self, recipe: Recipe) -> Recipe:
-        """`recipe` with the method that `auto` became when the run began: other memory may be free now."""
-        method = begun(self._about).get("recipe", {}).get("method", recipe.method)
-        return recipe.model_copy(update={"method": method}) if recipe.method == "auto" else recipe
+        """`recipe` with what `auto` became when the run began: the machine may be another now."""
+        resolved = begun(self._about).get("recipe", {})
+        left_open = {name for name, value in recipe if value == "auto"}
+        return recipe.model_copy(update={name: resolved[name] for name in left_open & resolved.keys()})
 
     def begin(
         self, about: Mapping[str, Any], *, resume: bool, reasons: Mapping[str, str] | None = None

@@ -8,7 +8,7 @@ import yaml
 
 from tunesmith.config import Config, as_commented_yaml, as_yaml, parse_values, read_config, write_config
 from tunesmith.errors import ConfigError
-from tunesmith.recipe import DataFacts, Recipe, choose_method, resolve
+from tunesmith.recipe import DataFacts, Recipe, choose_method, reasons_for, resolve
 from tunesmith.task import Task
 
 FACTS = DataFacts(
@@ -109,3 +109,13 @@ def test_what_only_a_method_reads_is_resolved_for_it_alone() -> None:
     assert resolve(Recipe(method="frozen", frozen_layers=0), facts).frozen_layers == 0
     asked = Recipe(method="lora", lora_alpha=7, lora_targets=("c_fc",))
     assert resolve(asked, facts).lora_targets == ("c_fc",)
+
+
+def test_precision_is_what_the_machine_multiplies_itself() -> None:
+    facts = DataFacts(100, 20.0, 50, (50, 50), 64, 1000)
+    fast = replace(facts, bf16_in_hardware=True)
+    assert resolve(Recipe(), facts).precision == "fp32"
+    assert resolve(Recipe(), fast).precision == "bf16"
+    assert resolve(Recipe(precision="fp32"), fast).precision == "fp32"
+    assert "does not multiply" in reasons_for(Recipe(), facts)["precision"]
+    assert reasons_for(Recipe(precision="fp32", method="full"), fast) == {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import socket
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from tunesmith import __version__
 from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import AsJson
 from tunesmith.cli.output import console, print_json
+from tunesmith.training.precision import bf16_in_hardware
 
 __all__ = ["command"]
 
@@ -53,7 +53,7 @@ def _facts() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "memory_gib": round(memory.total / 2**30, 1),
         "memory_free_gib": round(memory.available / 2**30, 1),
-        "bf16_in_hardware": _has_bf16(),
+        "bf16_in_hardware": bf16_in_hardware(),
         "hub": hub,
         "hub_reachable": _is_reachable(hub),
         **{name: _version(name) for name in _LIBRARIES},
@@ -68,24 +68,6 @@ def _device() -> str:
     if torch.backends.mps.is_available():
         return "mps: Apple GPU"
     return f"cpu: {torch.backends.cpu.get_cpu_capability()}"
-
-
-def _has_bf16() -> bool:
-    import torch
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if sys.platform.startswith("linux"):
-        return "bf16" in _cpu_flags()
-    return False
-
-
-def _cpu_flags() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123 (a device of the kernel's)
-            return next((line for line in stream if line.startswith(("flags", "Features"))), "")
-    except OSError:
-        return ""
 
 
 def _is_reachable(address: str) -> bool:

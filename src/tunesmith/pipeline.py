@@ -27,10 +27,13 @@ from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rivals import Rival, run_rivals
 from tunesmith.evaluation.types import Cost, Report
+from tunesmith.evaluation.wording import memory
 from tunesmith.files import refuse_existing
 from tunesmith.listener import Listener
 from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
+from tunesmith.model.packed import can_pack
 from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, resolve
 from tunesmith.run import Run, RunDirectory
@@ -176,6 +179,7 @@ def _about(inputs: _Inputs) -> dict[str, Any]:
         "split": splits.how,
         "task": splits.train.task.model_dump(mode="json"),
         "recipe": inputs.recipe.model_dump(mode="json"),
+        "base": fingerprint(inputs.classifier),
     }
 
 
@@ -200,18 +204,21 @@ def _fine_tune(
         classifier.model,
         Classification(encoded, label_ids, classifier.tokenizer.pad_token_id, weights),
         Plan(encoded.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
-        _loop_settings(recipe),
+        _loop_settings(recipe, packed=can_pack(classifier.model)),
         evaluate=_validation(predictor, predictor.encode(splits.validation.texts), splits.validation),
         checkpoints=directory.checkpoints,
         resume=resume,
         on_progress=listener.training,
         should_stop=should_stop,
+        where=splits.train.where,
+        on_note=listener.note,
     )
     directory.log(fitted.history)
+    listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
     return fitted, predictor
 
 
-def _loop_settings(recipe: Recipe) -> LoopSettings:
+def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
     assert recipe.learning_rate is not None
     return LoopSettings(
         learning_rate=recipe.learning_rate,
@@ -224,6 +231,7 @@ def _loop_settings(recipe: Recipe) -> LoopSettings:
         precision=recipe.precision,
         seed=recipe.seed,
         early_stopping=recipe.early_stopping,
+        packed=packed,
     )
 
 
@@ -252,6 +260,7 @@ def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: List
         rivals,
         curves=fitted.history,
         train_seconds=fitted.seconds,
+        peak_memory_bytes=fitted.peak_memory_bytes,
         provenance=_provenance(inputs),
         seed=inputs.recipe.seed,
     )
@@ -264,6 +273,7 @@ def _report(
     *,
     curves: Sequence[Mapping[str, float]],
     train_seconds: float | None,
+    peak_memory_bytes: int | None = None,
     provenance: Mapping[str, str],
     seed: int,
 ) -> Report:
@@ -275,7 +285,7 @@ def _report(
         probabilities=probabilities,
         rivals=rivals,
         curves=curves,
-        cost=Cost(train_seconds, milliseconds),
+        cost=Cost(train_seconds, milliseconds, peak_memory_bytes),
         provenance=dict(provenance),
         seed=seed,
     )

@@ -58,11 +58,15 @@ def test_a_checkpoint_whose_best_weights_are_gone_is_passed_over(tmp_path: Path)
     assert newest.step == 2
 
 
-def test_orphans_of_a_crash_are_swept(tmp_path: Path) -> None:
-    orphan = tmp_path / ".step-00000001.abc.tmp"
-    orphan.mkdir()
-    assert Checkpoints(tmp_path).newest() is None
-    assert not orphan.exists()
+def test_orphans_of_a_crash_are_swept_and_nothing_else(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(_checkpoint(1))
+    for name in (".step-00000002.0123abcd.tmp", ".best-00000002.0123abcd.tmp", ".step-00000001.0123abcd.old"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".mine.tmp").mkdir()
+    assert checkpoints.newest() is not None
+    checkpoints.sweep()
+    assert {path.name for path in tmp_path.iterdir()} == {".mine.tmp", "step-00000001"}
 
 
 def test_a_directory_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class Stepper:
         lengths = self.objective.lengths[rows]
         if len(rows) == 1:
             what = f"not even one row of {int(lengths[0]):,} tokens fits into memory"
-            fix = "lower max_tokens or take a smaller base; if other programs took the memory, go on with --resume"
+            fix = "lower max_tokens or take a smaller base; or free memory and go on with --resume"
             raise ConfigError(Problem("out-of-memory", what, self.where(int(rows[0])), fix))
         cost = lengths.sum() if self.settings.packed else len(rows) * lengths.max()
         return int(cost) // 2

@@ -72,7 +72,7 @@ class Stepper:
         if self.micro_batch_tokens < before:
             self.on_note(
                 f"memory ran out at step {step + 1}: micro-batches hold at most "
-                f"{self.micro_batch_tokens:,} tokens from here on, not {before:,}; the result is the same"
+                f"{self.micro_batch_tokens:,} tokens from here on, not {before:,}; gradients stay the same"
             )
         return loss
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from tunesmith.errors import ResumeError
+from tunesmith.errors import ResumeError, StorageError
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.loop import Fitted, Interrupted, LoopSettings, Progress, fit, learning_rate_at
@@ -165,6 +166,32 @@ def test_a_damaged_checkpoint_costs_time_and_nothing_else(tmp_path: Path) -> Non
         f"{path.name}/optimizer.safetensors is not what was written",
         "going on after step 15 of 20",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX's")
+def test_a_disk_that_fills_up_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    whole, stopped, resumed = _model(), _model(), _model()
+    _fit(whole, tmp_path / "a")
+
+    def fill(progress: Progress) -> None:
+        if progress.step == 12:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300, before[1]))
+
+    try:
+        with pytest.raises(StorageError) as caught:
+            _fit(stopped, tmp_path / "b", on_progress=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [problem.code for problem in caught.value.problems] == ["disk-full"]
+    assert [path.name for path in sorted((tmp_path / "b").glob("step-*"))] == [
+        "step-00000005",
+        "step-00000010",
+    ]
+    _fit(resumed, tmp_path / "b", resume=True)
+    assert torch.equal(_weights(whole), _weights(resumed))
 
 
 def test_resuming_without_a_whole_checkpoint_says_that_it_begins_anew(tmp_path: Path) -> None:

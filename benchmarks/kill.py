@@ -31,6 +31,8 @@ RESULTS = Path(__file__).parent / "results" / "kill.json"
 OPTIONS = ("--epochs", "8", "--set", "batch_tokens=45", "--set", "early_stopping=0")
 # of the saves still to come, one of the first so many is aimed at
 SAVES_AHEAD = 6
+# a run that goes on takes less than a whole one: later moments than this would mostly miss it
+WITHIN = 0.6
 # a save takes some milliseconds
 POLL_SECONDS = 2e-4
 
@@ -73,7 +75,7 @@ class Campaign:
     def _go_on(self, out: Path, *, kill: bool) -> int:
         """Train until the end or the next kill; returns the exit code."""
         at_save = self.chance.random() < self.inside_saves
-        saves, delay = self.chance.randint(1, SAVES_AHEAD), self.chance.random() * self.seconds
+        saves, delay = self.chance.randint(1, SAVES_AHEAD), self.chance.random() * WITHIN * self.seconds
         child, began, seen = train(self.place, out), time.monotonic(), set[str]()
         while (code := ended(child)) is None:
             keep_final(out, self.last_step)

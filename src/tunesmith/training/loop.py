@@ -13,7 +13,7 @@ from tunesmith.training.checkpoint import FORMAT, Checkpoint, Checkpoints
 from tunesmith.training.memory import keep_freed_memory, peak_memory_bytes
 from tunesmith.training.objective import Objective
 from tunesmith.training.resume import refuse_changes
-from tunesmith.training.step import Stepper, bad_loss
+from tunesmith.training.step import Stepper, bad_loss, memory_errors
 
 if TYPE_CHECKING:
     import torch
@@ -128,14 +128,15 @@ def fit(
     where it answers True, a checkpoint is written and Interrupted raised. `where` names a row of the
     objective in errors; `on_note` hears what people should know.
     Raises ResumeError where the checkpoint is of another model, plan or settings, DataError where loss or
-    gradients are not finite, ConfigError where a single row does not fit into memory, StorageError.
+    gradients are not finite, ConfigError where not even a single row fits into memory, StorageError.
     """
     keep_freed_memory()
-    loop = _Loop(model, objective, plan, settings, checkpoints, where, on_note)
     checkpoints.sweep()
-    if resume:
-        loop.restore()
-    return loop.run(evaluate, on_progress, should_stop)
+    with memory_errors(str(checkpoints.directory)):
+        loop = _Loop(model, objective, plan, settings, checkpoints, where, on_note)
+        if resume:
+            loop.restore()
+        return loop.run(evaluate, on_progress, should_stop)
 
 
 class _Loop:

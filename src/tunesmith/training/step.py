@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from tunesmith.training.objective import Objective
 if TYPE_CHECKING:
     from tunesmith.training.loop import LoopSettings
 
-__all__ = ["Stepper", "bad_loss"]
+__all__ = ["Stepper", "bad_loss", "memory_errors"]
 
 _MOST_ROWS_NAMED = 10
 
@@ -107,8 +108,7 @@ class Stepper:
         lengths = self.objective.lengths[rows]
         if len(rows) == 1:
             what = f"not even one row of {int(lengths[0]):,} tokens fits into memory"
-            fix = "lower max_tokens or take a smaller base; or free memory and go on with --resume"
-            raise ConfigError(Problem("out-of-memory", what, self.where(int(rows[0])), fix))
+            raise _out_of_memory(what, self.where(int(rows[0])))
         cost = lengths.sum() if self.settings.packed else len(rows) * lengths.max()
         return int(cost) // 2
 
@@ -131,3 +131,19 @@ def bad_loss(what: str, where: str, rows: int = 1) -> DataError:
         "nothing of this step is saved, the last good checkpoint is kept"
     )
     return DataError(Problem("bad-loss", what, where, fix, count=rows))
+
+
+@contextmanager
+def memory_errors(where: str) -> Iterator[None]:
+    """Turn what smaller micro-batches cannot help, such as the optimizer's moments, into a ConfigError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _out_of_memory("memory ran out where nothing can be cut smaller", where) from error
+
+
+def _out_of_memory(what: str, where: str) -> ConfigError:
+    fix = "lower max_tokens or take a smaller base; or free memory and go on with --resume"
+    return ConfigError(Problem("out-of-memory", what, where, fix))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -223,6 +224,14 @@ def test_a_row_that_does_not_fit_is_told(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("step-*"))
 
 
+def test_memory_that_runs_out_elsewhere_is_told(tmp_path: Path) -> None:
+    def evaluate(_: Any) -> dict[str, float]:
+        raise MemoryError
+
+    with pytest.raises(ConfigError, match="nothing can be cut smaller"):
+        _fit(_model(), tmp_path, evaluate=evaluate)
+
+
 def test_other_errors_are_bugs_and_stay_so(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="shapes"):
         _fit_with(_Small(2, RuntimeError("mat1 and mat2 shapes cannot be multiplied")), _model(), tmp_path)
@@ -234,3 +243,11 @@ def test_what_is_out_of_memory() -> None:
     assert not is_out_of_memory(RuntimeError("shapes"))
     assert not is_out_of_memory(ValueError("not enough memory"))
     assert 2**24 < peak_memory_bytes() < 2**40
+
+
+def test_the_allocators_own_words_are_known() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50)
+    assert is_out_of_memory(caught.value)
+    with pytest.raises(MemoryError):
+        np.empty(1 << 50)

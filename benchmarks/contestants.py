@@ -14,6 +14,7 @@ import torch
 
 from tunesmith.model.encode import Encoded
 from tunesmith.model.faster import use_fast_modules
+from tunesmith.model.packed import can_pack
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.loop import LoopSettings, fit, weight_decay_left
@@ -112,6 +113,8 @@ def _tunesmith(model: Any, job: Job, *, bf16: bool) -> float:
         precision="bf16" if bf16 else "fp32",
         seed=job.seed,
         early_stopping=0,
+        packed=True,
+        packed=can_pack(model),
     )
     plan = Plan(lengths, job.epochs, round(BATCH * float(lengths.mean())), job.seed)
     pad, began = model.config.pad_token_id, time.perf_counter()

@@ -26,11 +26,14 @@ __all__ = [
     "sha256_file",
     "staged_directory",
     "storage_errors",
+    "sweep",
     "write_json",
     "write_text",
 ]
 
 _CHUNK_BYTES = 1 << 20
+# what `_beside` names
+_ORPHAN = re.compile(r"\.(.+)\.[0-9a-f]{8}\.(tmp|old)")
 
 
 @contextmanager
@@ -72,10 +75,37 @@ def _storage_problem(path: Path, error: OSError) -> Problem:
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Raise StorageError where `path` exists, holds something and may not be replaced."""
     with storage_errors(path):
-        if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        if overwrite or not path.exists() or (path.is_dir() and not _holds_anything(path)):
             return
     fix = "name another place, or add --overwrite to replace it"
     raise StorageError(Problem("exists", "this already exists and would be lost", str(path), fix))
+
+
+def _holds_anything(directory: Path) -> bool:
+    return any(not _ORPHAN.fullmatch(path.name) for path in directory.iterdir())
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """A new name in the same directory, so that a rename is one act."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{suffix}")
+
+
+def sweep(directory: Path) -> None:
+    """Remove what killed writers left in `directory`; no writer may be at work there.
+
+    Where one was killed between the two renames of a replacement, the old is put back.
+    """
+    for orphan in directory.glob(".*"):
+        found = _ORPHAN.fullmatch(orphan.name)
+        if not found:
+            continue
+        place = orphan.with_name(found[1])
+        if found[2] == "old" and not place.exists():
+            orphan.rename(place)
+        elif orphan.is_dir():
+            shutil.rmtree(orphan, ignore_errors=True)
+        else:
+            orphan.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -86,7 +116,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        beside = _beside(path, "tmp")
         try:
             with beside.open("wb") as stream:
                 yield stream
@@ -108,7 +138,7 @@ def staged_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     refuse_existing(path, overwrite)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        beside = _beside(path, "tmp")
         beside.mkdir()
         try:
             yield beside
@@ -119,7 +149,7 @@ def staged_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def _swap(new: Path, path: Path) -> None:
-    old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+    old = _beside(path, "old")
     if path.exists():
         path.rename(old)
     new.rename(path)

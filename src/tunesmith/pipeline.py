@@ -27,11 +27,14 @@ from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rivals import Rival, run_rivals
 from tunesmith.evaluation.types import Cost, Report
+from tunesmith.evaluation.wording import memory
 from tunesmith.files import refuse_existing
 from tunesmith.listener import Listener
 from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
 from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
+from tunesmith.model.packed import can_pack
 from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
@@ -201,6 +204,7 @@ def _about(inputs: _Inputs) -> dict[str, Any]:
         "split": splits.how,
         "task": splits.train.task.model_dump(mode="json"),
         "recipe": inputs.recipe.model_dump(mode="json"),
+        "base": fingerprint(inputs.classifier),
     }
 
 
@@ -228,19 +232,22 @@ def _fine_tune(
         Classification(train, label_ids, pad_token_id, weights),
         Classification(held_out, splits.validation.label_ids, pad_token_id, weights),
         Plan(train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
-        _loop_settings(recipe),
+        _loop_settings(recipe, packed=can_pack(classifier.model)),
         evaluate=_validation(predictor, held_out, splits.validation),
         checkpoints=directory.checkpoints,
         resume=resume,
         on_progress=listener.training,
         should_stop=should_stop,
+        where=splits.train.where,
+        on_note=listener.note,
     )
     fitted, classifier = fine_tune(job)
     directory.log(fitted.history)
+    listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
     return fitted, Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
 
 
-def _loop_settings(recipe: Recipe) -> LoopSettings:
+def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
     assert recipe.learning_rate is not None
     assert recipe.precision != "auto"
     return LoopSettings(
@@ -254,6 +261,7 @@ def _loop_settings(recipe: Recipe) -> LoopSettings:
         precision=recipe.precision,
         seed=recipe.seed,
         early_stopping=recipe.early_stopping,
+        packed=packed,
     )
 
 
@@ -282,6 +290,7 @@ def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: List
         rivals,
         curves=fitted.history,
         train_seconds=fitted.seconds,
+        peak_memory_bytes=fitted.peak_memory_bytes,
         provenance=_provenance(inputs),
         seed=inputs.recipe.seed,
     )
@@ -294,6 +303,7 @@ def _report(
     *,
     curves: Sequence[Mapping[str, float]],
     train_seconds: float | None,
+    peak_memory_bytes: int | None = None,
     provenance: Mapping[str, str],
     seed: int,
 ) -> Report:
@@ -305,7 +315,7 @@ def _report(
         probabilities=probabilities,
         rivals=rivals,
         curves=curves,
-        cost=Cost(train_seconds, milliseconds),
+        cost=Cost(train_seconds, milliseconds, peak_memory_bytes),
         provenance=dict(provenance),
         seed=seed,
     )

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith import __version__
 from tunesmith.errors import Problem, ResumeError
-from tunesmith.files import read_json, refuse_existing, write_json, write_text
-from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.files import read_json, refuse_existing, sweep, write_json, write_text
+from tunesmith.training.checkpoint import FORMAT, Checkpoints
 from tunesmith.training.resume import begun, refuse_changes
 
 if TYPE_CHECKING:
@@ -84,14 +84,17 @@ class RunDirectory:
 
         `reasons` are written beside it and may be others when the run is resumed.
         """
+        described = {"format": FORMAT, **about}
         if resume:
-            refuse_changes(begun(self._about), about, self._about)
+            refuse_changes(begun(self._about), described, self._about)
+        # what a killed writer left: beside the files of this run, and in place of them
+        sweep(self.path)
+        if resume:
             return
         # an earlier model stays until the new one stands; half a run of other data must not be resumed
         shutil.rmtree(self.checkpoints.directory, ignore_errors=True)
-        write_json(
-            self._about, {"tunesmith": __version__, "done": False, **about, "reasons": dict(reasons or {})}
-        )
+        about = {"tunesmith": __version__, "done": False, **described, "reasons": dict(reasons or {})}
+        write_json(self._about, about)
 
     def log(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write metrics.jsonl."""

@@ -15,6 +15,7 @@ from tunesmith.files import (
     sha256_file,
     staged_directory,
     storage_errors,
+    sweep,
     write_json,
     write_text,
 )
@@ -85,6 +86,25 @@ def test_what_the_system_refuses_is_told(tmp_path: Path, number: int, code: str)
 def test_a_broken_pipe_is_no_fault_of_a_path(tmp_path: Path) -> None:
     with pytest.raises(BrokenPipeError), storage_errors(tmp_path):
         raise BrokenPipeError
+
+
+def test_what_killed_writers_left_is_nothing_and_is_swept(tmp_path: Path) -> None:
+    for name in (".a.0123abcd.tmp", ".a.0123abcd.old", ".b.0123abcd.old"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".c.0123abcd.tmp").mkdir()
+    refuse_existing(tmp_path, overwrite=False)
+    (tmp_path / "a").write_text("new")
+    (tmp_path / ".b.tmp").write_text("mine")
+    with pytest.raises(StorageError):
+        refuse_existing(tmp_path, overwrite=False)
+    sweep(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "a": "new",
+        # killed between the two renames of a replacement: the old is put back
+        "b": ".b.0123abcd.old",
+        ".b.tmp": "mine",
+    }
+    sweep(tmp_path / "absent")
 
 
 def test_json_round_trip_and_its_faults(tmp_path: Path) -> None:

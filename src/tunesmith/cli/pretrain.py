@@ -80,6 +80,7 @@ def command(
             resume=resume,
             on_stage=listener.stage,
             on_progress=listener.training,
+            on_note=listener.note,
             should_stop=stop,
         )
     if as_json:

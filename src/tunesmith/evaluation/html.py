@@ -7,7 +7,17 @@ from typing import Any
 from tunesmith.evaluation.bars import confusions, heat_map, label_bar, most_confused, rival_bars
 from tunesmith.evaluation.curves import f1_curve, loss_curve, reliability
 from tunesmith.evaluation.types import Report, RivalScore
-from tunesmith.evaluation.wording import clip, duration, milliseconds, plain, score, signed, span, weakest
+from tunesmith.evaluation.wording import (
+    clip,
+    duration,
+    memory,
+    milliseconds,
+    plain,
+    score,
+    signed,
+    span,
+    weakest,
+)
 
 __all__ = ["as_html"]
 
@@ -37,6 +47,7 @@ def _environment() -> Any:
     environment.filters |= {
         "clip": clip,
         "duration": duration,
+        "memory": memory,
         "label_bar": label_bar,
         "milliseconds": milliseconds,
         "plain": plain,

@@ -121,6 +121,8 @@ class Cost:
 
     train_seconds: float | None
     milliseconds_per_text: float
+    peak_memory_bytes: int | None = None
+    """The most that training held at once, on the GPU where there is one"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ __all__ = [
     "columns",
     "duration",
     "listed",
+    "memory",
     "milliseconds",
     "plain",
     "score",
@@ -59,6 +60,12 @@ def duration(seconds: float | None) -> str:
         case long:
             hours, rest = divmod(round(long / 60), 60)
             return f"{hours} h {rest:02d} min"
+
+
+def memory(count: int) -> str:
+    """Bytes as MiB, from 1 GiB on as GiB."""
+    mebibytes = count / 2**20
+    return f"{mebibytes:,.0f} MiB" if mebibytes < 1024 else f"{mebibytes / 1024:,.1f} GiB"
 
 
 def milliseconds(value: float) -> str:

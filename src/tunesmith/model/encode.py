@@ -73,17 +73,24 @@ def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
     return counts
 
 
-def micro_batches(lengths: Sequence[int], micro_batch_tokens: int) -> list[list[int]]:
-    """Indices in groups of similar length; count × longest of a group stays within the budget.
+def micro_batches(
+    lengths: Sequence[int], micro_batch_tokens: int, *, packed: bool = False
+) -> list[list[int]]:
+    """Indices in groups of similar length, each within the budget: count × longest of a group,
+    or, where texts are `packed` without padding, the sum of its tokens.
 
     A text longer than the budget stands alone.
     """
     groups: list[list[int]] = []
+    tokens = 0
     for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        if groups and (len(groups[-1]) + 1) * lengths[index] <= micro_batch_tokens:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
+        longest = lengths[index]
+        cost = tokens + longest if packed or not groups else (len(groups[-1]) + 1) * longest
+        if not groups or cost > micro_batch_tokens:
+            groups.append([])
+            tokens = 0
+        groups[-1].append(index)
+        tokens += longest
     return groups
 
 

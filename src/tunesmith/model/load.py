@@ -18,6 +18,7 @@ from tunesmith.model.faster import use_fast_modules
 
 __all__ = [
     "EMBEDDED",
+    "HEADS",
     "Classifier",
     "Reader",
     "base_location",
@@ -40,7 +41,8 @@ _DROPOUT_KEYS = (
     "resid_dropout",
     "resid_pdrop",
 )
-_HEADS = ("score.", "classifier.")
+HEADS = ("score.", "classifier.")
+"""What the names of a head's weights begin with."""
 # tokenizers without a limit of their own report an astronomic one
 _NO_LIMIT = 1_000_000
 
@@ -184,7 +186,7 @@ def _placed(quantization: Any) -> dict[str, Any]:
 
 def _refuse_missing(names: Iterable[str], base: str, new_head: bool) -> None:
     """Only the head may be new: any other weight that the base lacks, or has in another shape, is noise."""
-    missing = sorted(name for name in names if not (new_head and name.startswith(_HEADS)))
+    missing = sorted(name for name in names if not (new_head and name.startswith(HEADS)))
     if missing:
         what = f"{len(missing)} weights do not fit the architecture or are missing, such as {missing[0]}"
         fix = "check that config.json and the weights belong together, or use another base"

@@ -66,6 +66,7 @@ def pretrain(
     resume: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_note: Callable[[str], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Make a base at `out` from `parts`; returns what `pretrain.json` there says.
@@ -101,6 +102,8 @@ def pretrain(
         resume=resume,
         on_progress=on_progress,
         should_stop=should_stop,
+        where=lambda row: f"block {row + 1} of the corpora",
+        on_note=on_note,
     )
     facts = _facts(model, settings, blocks, fitted)
     _write(out, model, tokenizer, facts, overwrite)

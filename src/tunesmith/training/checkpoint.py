@@ -8,20 +8,23 @@ so far stand in a directory of the same kind, `best-00000042`, without an optimi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import UserError
-from tunesmith.files import read_json, sha256_file, staged_directory, storage_errors, write_json
+from tunesmith.files import read_json, sha256_file, staged_directory, storage_errors, sweep, write_json
 
 if TYPE_CHECKING:
     import torch
 
     Tensors = Mapping[str, torch.Tensor]
 
-__all__ = ["Checkpoint", "Checkpoints"]
+__all__ = ["FORMAT", "Checkpoint", "Checkpoints"]
+
+FORMAT = 1
+"""What is in a checkpoint, and what a step computes: a run goes on only with the format it began with."""
 
 _KEPT = 2
 
@@ -43,46 +46,45 @@ class Checkpoints:
         self.directory = directory
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, then drop all but the newest two."""
+        """Write a checkpoint, then drop all but the newest two and the best weights that they name."""
         self._write(f"step-{checkpoint.step:08d}", checkpoint)
-        for old in self._steps()[:-_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+        for kind in ("step", "best"):
+            # what is of a later step was damaged and passed over: it must not count as kept
+            kept = [path for path in self._all(kind) if path.name <= f"{kind}-{checkpoint.step:08d}"][-_KEPT:]
+            for other in set(self._all(kind)) - set(kept):
+                shutil.rmtree(other, ignore_errors=True)
 
     def save_best(self, step: int, model: Tensors) -> None:
-        """Keep these weights as the best so far; the best before stays until this one stands."""
-        name = f"best-{step:08d}"
-        self._write(name, Checkpoint(step, model, {}, {}))
-        # a checkpoint written before this best still names the one before it: keep that one too
-        for old in sorted(self.directory.glob("best-*"))[:-_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+        """Keep these weights as the best so far; those before stay until the next checkpoint is whole."""
+        self._write(f"best-{step:08d}", Checkpoint(step, model, {}, {}))
 
-    def newest(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole; a damaged one is passed over for the one before."""
-        self._sweep()
-        for path in reversed(self._steps()):
-            if _is_whole(path):
-                checkpoint = _read(path)
-                if self._has_best(int(checkpoint.state.get("best_step", 0))):
-                    return checkpoint
+    def newest(self, on_note: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+        """The newest checkpoint that is whole; a damaged one is passed over, and `on_note` told why."""
+        for path in reversed(self._all("step")):
+            fault = _fault(path) or self._fault_of_best(path)
+            if fault is None:
+                return _read(path)
+            on_note(f"the checkpoint {path.name} is damaged and passed over: {fault}")
         return None
 
     def best(self, step: int) -> Tensors:
         """The best weights, saved at `step`."""
         return _read(self.directory / f"best-{step:08d}").model
 
-    def _has_best(self, step: int) -> bool:
-        return step == 0 or _is_whole(self.directory / f"best-{step:08d}")
+    def _fault_of_best(self, path: Path) -> str | None:
+        best_step = int(read_json(path / "state.json").get("best_step", 0))
+        return _fault(self.directory / f"best-{best_step:08d}") if best_step else None
 
     def clear(self) -> None:
         """Remove all checkpoints: the run is done and its bundle is written."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _steps(self) -> list[Path]:
-        return sorted(self.directory.glob("step-*"))
+    def sweep(self) -> None:
+        """Remove what a killed save left behind."""
+        sweep(self.directory)
 
-    def _sweep(self) -> None:
-        for orphan in [*self.directory.glob(".*.tmp"), *self.directory.glob(".*.old")]:
-            shutil.rmtree(orphan, ignore_errors=True)
+    def _all(self, kind: str) -> list[Path]:
+        return sorted(self.directory.glob(f"{kind}-*"))
 
     def _write(self, name: str, checkpoint: Checkpoint) -> None:
         from safetensors.torch import save_file
@@ -96,12 +98,19 @@ class Checkpoints:
             write_json(directory / "manifest.json", hashes)
 
 
-def _is_whole(path: Path) -> bool:
+def _fault(path: Path) -> str | None:
+    """What is wrong with a checkpoint, or None where it is as it was written."""
     try:
         hashes = read_json(path / "manifest.json")
-        return bool(hashes) and all(sha256_file(path / name) == sha for name, sha in hashes.items())
-    except (UserError, AttributeError):
-        return False
+        for name, sha256 in hashes.items():
+            if sha256_file(path / name) != sha256:
+                return f"{path.name}/{name} is not what was written"
+        return None if "state.json" in hashes else f"{path.name}/manifest.json is not what was written"
+    except UserError as error:
+        first = error.problems[0]
+        return f"{first.where}: {first.what}"
+    except AttributeError:
+        return f"{path.name}/manifest.json is not what was written"
 
 
 def _read(path: Path) -> Checkpoint:

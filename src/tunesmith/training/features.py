@@ -47,7 +47,7 @@ def features_of(
     should_stop: Callable[[], bool],
 ) -> torch.Tensor:
     """(texts, width) on the CPU, without dropout; raises Interrupted once `should_stop` answers True."""
-    groups = micro_batches(texts.lengths.tolist(), settings.micro_batch_tokens)
+    groups = micro_batches(texts.lengths.tolist(), settings.micro_batch_tokens, packed=settings.packed)
     done, features = _begun(checkpoints) if resume else (0, None)
     started = saved_at = time.monotonic()
     tokens = 0

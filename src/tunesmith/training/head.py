@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.features import features_of, joined
 from tunesmith.training.loop import Fitted, LoopSettings, Progress
+from tunesmith.training.memory import peak_memory_bytes
 from tunesmith.training.objective import Classification
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def fit_head(
     figures = evaluate(model)
     history[step - 1] |= {name: value for name, value in figures.items() if name != "score"}
     on_progress(Progress(total, total, 1, best.train_loss, 0.0, tokens / max(1e-9, seconds), figures))
-    return Fitted(total, step, seconds, tokens, history, stopped_early=False)
+    return Fitted(total, step, seconds, tokens, history, False, peak_memory_bytes())
 
 
 def _row(step: int, candidate: _Candidate) -> dict[str, float]:

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunesmith.errors import DataError, Problem
-from tunesmith.model.encode import micro_batches
 from tunesmith.training.batches import Plan, Rows
-from tunesmith.training.checkpoint import Checkpoint, Checkpoints
-from tunesmith.training.memory import keep_freed_memory
+from tunesmith.training.checkpoint import FORMAT, Checkpoint, Checkpoints
+from tunesmith.training.memory import keep_freed_memory, peak_memory_bytes
 from tunesmith.training.objective import Objective
-from tunesmith.training.precision import autocast
+from tunesmith.training.resume import refuse_changes
+from tunesmith.training.step import Stepper, bad_loss, memory_errors
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +71,8 @@ class LoopSettings:
     early_stopping: int
     head_learning_rate_factor: float = 1.0
     evaluations_per_epoch: int = 1
+    packed: bool = False
+    """Texts are laid end to end without padding: a forward pass costs the sum of their tokens."""
 
 
 @dataclass(slots=True)
@@ -86,6 +87,7 @@ class _State:
     tokens: int = 0
     loss_sum: float = 0.0
     loss_steps: int = 0
+    micro_batch_tokens: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -99,6 +101,7 @@ class Fitted:
     tokens: int
     history: list[dict[str, float]]
     stopped_early: bool
+    peak_memory_bytes: int
 
 
 def learning_rate_at(step: int, total_steps: int, settings: LoopSettings) -> float:
@@ -129,30 +132,55 @@ def fit(
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
+    where: Callable[[int], str] = lambda row: f"row {row}",
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> Fitted:
     """Train `model` in place and leave it with the weights that `evaluate` scored best.
 
     `evaluate(model)` returns figures, of which `score` (higher is better) chooses the best weights.
     With `resume`, goes on from the newest whole checkpoint. `should_stop` is asked after each step:
-    where it answers True, a checkpoint is written and Interrupted raised.
+    where it answers True, a checkpoint is written and Interrupted raised. `where` names a row of the
+    objective in errors; `on_note` hears what people should know.
+    Raises ResumeError where the checkpoint is of another model, plan or settings, DataError where loss or
+    gradients are not finite, ConfigError where not even a single row fits into memory, StorageError.
     """
     keep_freed_memory()
-    loop = _Loop(model, objective, plan, settings, checkpoints)
-    if resume:
-        loop.restore()
-    return loop.run(evaluate, on_progress, should_stop)
+    checkpoints.sweep()
+    with memory_errors(str(checkpoints.directory)):
+        loop = _Loop(model, objective, plan, settings, checkpoints, where, on_note)
+        if resume:
+            loop.restore()
+        return loop.run(evaluate, on_progress, should_stop)
 
 
 class _Loop:
     def __init__(
-        self, model: Any, objective: Objective, plan: Plan, settings: LoopSettings, checkpoints: Checkpoints
+        self,
+        model: Any,
+        objective: Objective,
+        plan: Plan,
+        settings: LoopSettings,
+        checkpoints: Checkpoints,
+        where: Callable[[int], str],
+        on_note: Callable[[str], None],
     ) -> None:
         from accelerate import Accelerator
 
         self.accelerator = Accelerator(mixed_precision="no")
         self.settings, self.plan, self.objective = settings, plan, objective
-        self.checkpoints, self.state = checkpoints, _State()
+        self.checkpoints, self.on_note = checkpoints, on_note
+        self.state = _State(micro_batch_tokens=settings.micro_batch_tokens)
         self.model, self.optimizer = self.accelerator.prepare(model, _optimizer(model, settings))
+        self.stepper = Stepper(
+            self.accelerator,
+            self.model,
+            self.optimizer,
+            objective,
+            settings,
+            where,
+            on_note,
+            settings.micro_batch_tokens,
+        )
         self._saved_at = time.monotonic()
 
     def run(
@@ -175,44 +203,15 @@ class _Loop:
     def _timed_step(self, step: int, rows: Rows) -> tuple[float, float]:
         started = time.monotonic()
         learning_rate = learning_rate_at(step, self.plan.total_steps, self.settings)
-        loss = self._step(step, rows, learning_rate)
+        loss = self.stepper.take(step, rows, learning_rate)
         state = self.state
         state.step = step + 1
+        state.micro_batch_tokens = self.stepper.micro_batch_tokens
         state.seconds += time.monotonic() - started
         state.tokens += int(self.objective.lengths[rows].sum())
         state.loss_sum += loss
         state.loss_steps += 1
         return loss, learning_rate
-
-    def _step(self, step: int, rows: Rows, learning_rate: float) -> float:
-        """One optimizer step over `rows`; returns the mean loss before it."""
-        import torch
-
-        # dropout is a function of (seed, step): a resumed run draws what an uninterrupted one would
-        torch.manual_seed(self.settings.seed * 1_000_003 + step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate * group["factor"]
-        self.model.train()
-        total = 0.0
-        weight = self.objective.weight(rows.tolist())
-        lengths = self.objective.lengths[rows].tolist()
-        for group in micro_batches(lengths, self.settings.micro_batch_tokens):
-            with autocast(self.accelerator.device, self.settings.precision):
-                loss = self.objective.loss(self.model, rows[group].tolist())
-            # divided by the weight of the whole step: accumulation changes nothing
-            self.accelerator.backward(loss / weight)
-            total += float(loss.detach())
-        self._check_finite(total, step)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.max_gradient_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return total / weight
-
-    def _check_finite(self, loss: float, step: int) -> None:
-        if not math.isfinite(loss):
-            fix = "lower the learning rate; the last checkpoint is kept"
-            what = f"the loss became {loss} at step {step + 1}"
-            raise DataError(Problem("bad-loss", what, str(self.checkpoints.directory), fix))
 
     def _is_evaluation(self, done: int) -> bool:
         every = max(1, self.plan.steps_per_epoch // self.settings.evaluations_per_epoch)
@@ -222,6 +221,8 @@ class _Loop:
         self.model.eval()
         figures = evaluate(self.accelerator.unwrap_model(self.model))
         state = self.state
+        if not all(math.isfinite(value) for value in figures.values()):
+            raise bad_loss(f"validation after step {state.step} gave {dict(figures)}", self._place())
         state.evaluations_since_best += 1
         if state.best_score is None or figures["score"] > state.best_score:
             state.best_score, state.best_step, state.evaluations_since_best = figures["score"], state.step, 0
@@ -258,10 +259,27 @@ class _Loop:
             raise Interrupted(self.state.step, self.plan.total_steps)
 
     def _save(self) -> None:
-        state = asdict(self.state)
-        checkpoint = Checkpoint(self.state.step, self._weights(), self._moments(), state)
-        self.checkpoints.save(checkpoint)
+        weights = self._weights()
+        if not all(bool(value.isfinite().all()) for value in weights.values()):
+            raise bad_loss(f"the weights are not finite after step {self.state.step}", self._place())
+        state = asdict(self.state) | {"made_with": self._made_with()}
+        self.checkpoints.save(Checkpoint(self.state.step, weights, self._moments(), state))
         self._saved_at = time.monotonic()
+
+    def _place(self) -> str:
+        return str(self.checkpoints.directory)
+
+    def _made_with(self) -> dict[str, Any]:
+        """What a checkpoint must agree with to be gone on from."""
+        plan = self.plan
+        plan_values = {
+            "rows": len(plan.lengths),
+            "tokens": int(plan.lengths.sum()),
+            "epochs": plan.epochs,
+            "batch_tokens": plan.batch_tokens,
+            "seed": plan.seed,
+        }
+        return {"format": FORMAT, "plan": plan_values, "settings": asdict(self.settings)}
 
     def _trained(self) -> dict[str, torch.nn.Parameter]:
         """What trains, by name; all else stays as the base has it and is in no checkpoint."""
@@ -281,16 +299,25 @@ class _Loop:
 
     def restore(self) -> None:
         """Go back to the newest whole checkpoint, or to the start where there is none."""
-        checkpoint = self.checkpoints.newest()
+        checkpoint = self.checkpoints.newest(self.on_note)
         if checkpoint is None:
+            self.on_note("no checkpoint is there to go on from: training begins at its first step")
             return
-        kept = {name: checkpoint.state[name] for name in asdict(self.state)}
-        self.state = _State(**kept)
         parameters = self._trained()
+        self._refuse_another(checkpoint, parameters)
+        self.state = _State(**{name: checkpoint.state[name] for name in asdict(self.state)})
+        self.stepper.micro_batch_tokens = self.state.micro_batch_tokens
         _copy_into(parameters, checkpoint.model)
         for key, moment in checkpoint.optimizer.items():
             kind, name = key.split("/", 1)
             self.optimizer.state[parameters[name]][kind] = moment.to(parameters[name].device)
+        self.on_note(f"going on after step {self.state.step} of {self.plan.total_steps}")
+
+    def _refuse_another(self, checkpoint: Checkpoint, parameters: Mapping[str, torch.Tensor]) -> None:
+        """Raise ResumeError with every difference where the checkpoint is not of this run."""
+        before = checkpoint.state.get("made_with", {}) | {"weights": _shapes(checkpoint.model)}
+        now = self._made_with() | {"weights": _shapes(parameters)}
+        refuse_changes(before, now, self.checkpoints.directory / f"step-{checkpoint.step:08d}")
 
     def _finish(self) -> Fitted:
         state = self.state
@@ -299,7 +326,19 @@ class _Loop:
             _copy_into(parameters, self.checkpoints.best(state.best_step))
         self.model.eval()
         early = state.step < self.plan.total_steps
-        return Fitted(state.step, state.best_step, state.seconds, state.tokens, state.history, early)
+        return Fitted(
+            step=state.step,
+            best_step=state.best_step,
+            seconds=state.seconds,
+            tokens=state.tokens,
+            history=state.history,
+            stopped_early=early,
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+
+
+def _shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, list[int]]:
+    return {name: list(value.shape) for name, value in tensors.items()}
 
 
 def _copy_into(parameters: Mapping[str, torch.Tensor], values: Mapping[str, torch.Tensor]) -> None:

@@ -1,15 +1,20 @@
-"""Memory: how much is free, and that what a step frees is kept for the next one."""
+"""What training does about memory: keep what is freed, know when it ran out, tell how much there is."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 
-__all__ = ["free_bytes", "keep_freed_memory"]
+import psutil
+
+__all__ = ["free_bytes", "is_out_of_memory", "keep_freed_memory", "peak_memory_bytes", "release_memory"]
 
 # malloc.h
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _LARGE = 1 << 30
+# torch tells only CUDA's own allocator's answer by a type; these words are the others'
+_WORDS = ("not enough memory", "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def keep_freed_memory() -> bool:
@@ -30,9 +35,44 @@ def keep_freed_memory() -> bool:
 
 def free_bytes() -> int:
     """The free memory of the device that trains."""
-    import psutil
     import torch
 
     if torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[0])
     return int(psutil.virtual_memory().available)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, on whatever device: smaller pieces may fit."""
+    import torch
+
+    match error:
+        case MemoryError() | torch.OutOfMemoryError():
+            return True
+        case RuntimeError():
+            return any(words in str(error) for words in _WORDS)
+        case _:
+            return False
+
+
+def release_memory() -> None:
+    """Give what a failed try left back to the device: in pieces it may be of no use."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def peak_memory_bytes() -> int:
+    """The most memory held at once: torch's on a GPU, else this process's so far."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

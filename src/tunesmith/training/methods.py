@@ -91,6 +91,8 @@ class Job:
     resume: bool = False
     on_progress: Callable[[Progress], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
+    where: Callable[[int], str] = "row {}".format
+    on_note: Callable[[str], None] = lambda _: None
 
     @property
     def model(self) -> Any:
@@ -109,6 +111,8 @@ class Job:
             resume=self.resume,
             on_progress=self.on_progress,
             should_stop=self.should_stop,
+            where=self.where,
+            on_note=self.on_note,
         )
 
     def fit_head(self) -> Fitted:

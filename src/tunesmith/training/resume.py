@@ -45,6 +45,17 @@ def _differences(
 
 
 def _changed(key: str, old: Any, new: Any, where: Path) -> Problem:
-    what = f"`{key}` was {old!r} when the run began and is {new!r} now"
     fix = "resume with the same data and options, or begin anew with another --out"
-    return Problem("resume-changed", what, str(where), fix)
+    return Problem("resume-changed", _difference(key, old, new), str(where), fix)
+
+
+def _difference(key: str, old: Any, new: Any) -> str:
+    match key.split("."):
+        case ["format"]:
+            return f"`format`: the run was begun by a tunesmith of another format ({old!r}, here {new!r})"
+        case ["sha256", part] if old and new:
+            return f"`{key}`: the rows of the {part} data changed since the run began"
+        case ["base", part] if old and new:
+            return f"`{key}`: the {part} of the base changed since the run began"
+        case _:
+            return f"`{key}` was {old!r} when the run began and is {new!r} now"

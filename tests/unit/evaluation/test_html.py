@@ -128,6 +128,8 @@ def test_it_begins_with_the_verdict_and_the_figures(make_report: MakeReport) -> 
     for value in (report.metrics["macro_f1"], report.metrics["accuracy"]):
         assert f"{value:.3f}" in head
     assert 'trained in <span class="whole">3 min 34 s</span>' in head
+    measured = as_html(make_report(cost=Cost(214.0, 3.4, 3 << 29)), "reviews")
+    assert ' with <span class="whole">1.5 GiB</span>' in measured
     for mistake in report.mistakes:
         assert mistake.where in html
 

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.evaluation.types import Interval, LabelScore
-from tunesmith.evaluation.wording import clip, columns, duration, listed, milliseconds, plain, signed, weakest
+from tunesmith.evaluation.wording import (
+    clip,
+    columns,
+    duration,
+    listed,
+    memory,
+    milliseconds,
+    plain,
+    signed,
+    weakest,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +86,11 @@ def test_the_weakest_labels_come_first_and_unknown_ones_last() -> None:
         for name, rows, f1 in (("good", 5, 0.9), ("gone", 0, 0.0), ("bad", 2, 0.0), ("bad and big", 9, 0.0))
     )
     assert [found.label for found in weakest(scores)] == ["bad and big", "bad", "good", "gone"]
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 MiB"), (300 << 20, "300 MiB"), (1 << 30, "1.0 GiB"), (5_000 << 30, "5,000.0 GiB")],
+)
+def test_memory(count: int, said: str) -> None:
+    assert memory(count) == said

@@ -56,3 +56,21 @@ def test_micro_batches_stay_within_the_budget(lengths: list[int], budget: int) -
     for group in groups:
         longest = max(lengths[index] for index in group)
         assert len(group) == 1 or len(group) * longest <= budget
+
+
+@given(LENGTHS, st.integers(1, 2000))
+def test_packed_micro_batches_hold_at_most_the_sum(lengths: list[int], budget: int) -> None:
+    groups = micro_batches(lengths, budget, packed=True)
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    for group, following in zip(groups, [*groups[1:], None], strict=True):
+        tokens = sum(lengths[index] for index in group)
+        assert len(group) == 1 or tokens <= budget
+        assert following is None or tokens + lengths[following[0]] > budget, "no group is cut too early"
+    assert len(groups) <= len(micro_batches(lengths, budget)), "without padding more fits"
+
+
+def test_micro_batches_are_in_one_order() -> None:
+    assert micro_batches([3, 1, 3, 2], 6) == [[1, 3], [0, 2]]
+    assert micro_batches([3, 1, 3, 2], 6, packed=True) == [[1, 3, 0], [2]]
+    assert micro_batches([9, 9], 1, packed=True) == [[0], [1]]
+    assert micro_batches([], 1) == micro_batches([], 1, packed=True) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from tunesmith.errors import DataError
+from tunesmith.errors import ResumeError, StorageError
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.loop import Fitted, Interrupted, LoopSettings, Progress, fit, learning_rate_at
@@ -120,9 +121,88 @@ def test_early_stopping(tmp_path: Path) -> None:
     assert fitted.step == 2 * fitted.best_step
 
 
-def test_an_infinite_loss_stops_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="bad-loss"):
-        _fit(_model(), tmp_path, bad_row=3)
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    _fit(_model(), tmp_path)
+    other = torch.nn.Sequential(
+        torch.nn.Linear(4, 9), torch.nn.Dropout(0.2), torch.nn.Linear(9, 1, bias=False)
+    )
+    with pytest.raises(ResumeError) as caught:
+        _fit(other, tmp_path, resume=True)
+    told = {problem.what for problem in caught.value.problems}
+    assert "`weights.0.weight` was [8, 4] when the run began and is [9, 4] now" in told
+    assert "`weights.2.bias` was [1] when the run began and is None now" in told
+    assert {problem.where for problem in caught.value.problems} == {str(tmp_path / "step-00000020")}
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    _fit(_model(), tmp_path)
+    with pytest.raises(ResumeError) as caught:
+        _fit(_model(), tmp_path, resume=True, settings=replace(SETTINGS, seed=2, weight_decay=0.5))
+    told = {problem.what.split("`")[1] for problem in caught.value.problems}
+    assert told == {"plan.seed", "settings.seed", "settings.weight_decay"}
+
+
+def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
+    _fit(_model(), tmp_path)
+    checkpoints = Checkpoints(tmp_path)
+    newest = checkpoints.newest()
+    assert newest is not None
+    checkpoints.save(replace(newest, state={name: newest.state[name] for name in ("step", "best_step")}))
+    with pytest.raises(ResumeError, match="another format"):
+        _fit(_model(), tmp_path, resume=True)
+
+
+def test_a_damaged_checkpoint_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    whole, resumed, said = _model(), _model(), list[str]()
+    _fit(whole, tmp_path)
+    path = sorted(tmp_path.glob("step-*"))[-1]
+    damaged = bytearray((path / "optimizer.safetensors").read_bytes())
+    damaged[-1] ^= 4
+    (path / "optimizer.safetensors").write_bytes(damaged)
+    _fit(resumed, tmp_path, resume=True, on_note=said.append)
+    assert torch.equal(_weights(whole), _weights(resumed))
+    assert said == [
+        f"the checkpoint {path.name} is damaged and passed over: "
+        f"{path.name}/optimizer.safetensors is not what was written",
+        "going on after step 15 of 20",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX's")
+def test_a_disk_that_fills_up_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    whole, stopped, resumed = _model(), _model(), _model()
+    _fit(whole, tmp_path / "a")
+
+    def fill(progress: Progress) -> None:
+        if progress.step == 12:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300, before[1]))
+
+    try:
+        with pytest.raises(StorageError) as caught:
+            _fit(stopped, tmp_path / "b", on_progress=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [problem.code for problem in caught.value.problems] == ["disk-full"]
+    assert [path.name for path in sorted((tmp_path / "b").glob("step-*"))] == [
+        "step-00000005",
+        "step-00000010",
+    ]
+    _fit(resumed, tmp_path / "b", resume=True)
+    assert torch.equal(_weights(whole), _weights(resumed))
+
+
+def test_resuming_without_a_whole_checkpoint_says_that_it_begins_anew(tmp_path: Path) -> None:
+    whole, resumed, said = _model(), _model(), list[str]()
+    _fit(whole, tmp_path)
+    for path in tmp_path.glob("step-*"):
+        (path / "manifest.json").unlink()
+    _fit(resumed, tmp_path, resume=True, on_note=said.append)
+    assert torch.equal(_weights(whole), _weights(resumed))
+    assert len(said) == 3
+    assert "training begins at its first step" in said[-1]
 
 
 def test_progress_is_told_each_step(tmp_path: Path) -> None:

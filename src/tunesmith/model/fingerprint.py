@@ -1,0 +1,36 @@
+"""What a base is made of, as hashes: a name or path may come to mean another model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from tunesmith.files import sha256_bytes
+from tunesmith.model.load import HEADS, Classifier
+
+__all__ = ["fingerprint"]
+
+
+def fingerprint(classifier: Classifier) -> dict[str, str]:
+    """SHA-256 of the weights as loaded, but for the head, and of how the tokenizer cuts."""
+    return {"weights": _of_weights(classifier), "tokenizer": _of_tokenizer(classifier)}
+
+
+def _of_weights(classifier: Classifier) -> str:
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in classifier.model.named_parameters():
+        # the head is new: the seed and the labels decide it
+        if not name.startswith(HEADS):
+            digest.update(f"{name} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _of_tokenizer(classifier: Classifier) -> str:
+    tokenizer = classifier.tokenizer
+    described = json.loads(tokenizer.backend_tokenizer.to_str())
+    # these two only say how it was last called
+    kept = {key: value for key, value in described.items() if key not in ("truncation", "padding")}
+    return sha256_bytes(json.dumps([kept, tokenizer.pad_token_id], sort_keys=True).encode())

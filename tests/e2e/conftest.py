@@ -120,7 +120,11 @@ class Cli:
 
 def environment(**more: str) -> dict[str, str]:
     """What the command sees: one thread, a plain terminal of 80 columns, and no network."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH")
+        if name in os.environ
+    }
     fixed = {
         "COLUMNS": "80",
         "HF_ENDPOINT": "http://127.0.0.1:9",

@@ -113,7 +113,6 @@ def _tunesmith(model: Any, job: Job, *, bf16: bool) -> float:
         precision="bf16" if bf16 else "fp32",
         seed=job.seed,
         early_stopping=0,
-        packed=True,
         packed=can_pack(model),
     )
     plan = Plan(lengths, job.epochs, round(BATCH * float(lengths.mean())), job.seed)

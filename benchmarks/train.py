@@ -119,7 +119,8 @@ def markdown(saved: dict[str, Any]) -> str:
             "",
         ]
     at, cases = saved["machine"], len(next(iter(saved["cases"].values()))["rounds"]["tutorial"])
-    lines.append(f"Medians of {cases} rounds; {at['cores']} cores ({at['processor']}), {at['date']}.")
+    rounds = f"Medians of {cases} rounds" if cases > 1 else "One round"
+    lines.append(f"{rounds}; {at['cores']} cores ({at['processor']}), {at['date']}.")
     return "\n".join([*lines, *_accuracies(saved.get("accuracy"))])
 
 

@@ -157,6 +157,9 @@ def _prepare(
     reasons = reasons_for(recipe, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {getattr(resolved, name)}, as {reason}")
+    if not can_pack(classifier.model):
+        kind = classifier.model.config.model_type
+        listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
     return _Inputs(splits, report, resolved, classifier, dict(sources), reasons)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,21 @@ def test_a_listener_hears_every_stage(news: Path, recipe: ts.Recipe, tmp_path: P
     assert any("seed 0" in note for note in ear.notes)
     assert [step.step for step in ear.steps] == list(range(1, ear.steps[0].total_steps + 1))
     assert sum(step.validation is not None for step in ear.steps) == 2
+
+
+def test_an_architecture_that_cannot_be_packed_is_padded_and_said(
+    news: Path, recipe: ts.Recipe, tiny_base: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(tiny_base, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"scale_attn_by_inverse_layer_idx": True}))
+    padded, packed = _Ear(), _Ear()
+    base = recipe.model_copy(update={"base": str(other)})
+    run = ts.train(news, recipe=base, out=tmp_path / "padded", listener=padded)
+    assert run.report.to_dict()["metrics"]["accuracy"] > 0.5
+    ts.train(news, recipe=recipe, out=tmp_path / "packed", listener=packed)
+    assert any("texts are padded" in note for note in padded.notes)
+    assert not any("texts are padded" in note for note in packed.notes)
 
 
 def test_the_seed_decides_all(run: ts.Run, news: Path, recipe: ts.Recipe, tmp_path: Path) -> None:

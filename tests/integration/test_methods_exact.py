@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.loops import SETTINGS
 from tests.models import POLITICS, SPORTS, save_tiny_base
 from tunesmith.model.encode import Encoded, encode
 from tunesmith.model.forward import batch_features, batch_logits, softmax
@@ -20,23 +21,12 @@ from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.frozen import freeze, frozen_states
 from tunesmith.training.head import fit_head
-from tunesmith.training.loop import LoopSettings, fit
+from tunesmith.training.loop import fit
 from tunesmith.training.lora import add_adapters, merge_adapters
 from tunesmith.training.objective import Classification, label_weights
 from tunesmith.training.qlora import whole_model
 
 LABELS = ("politics", "sports", "weather")
-SETTINGS = LoopSettings(
-    learning_rate=0.01,
-    schedule="linear",
-    warmup_fraction=0.1,
-    micro_batch_tokens=200,
-    weight_decay=0.01,
-    max_gradient_norm=1.0,
-    precision="fp32",
-    seed=1,
-    early_stopping=0,
-)
 
 
 def _classifier(directory: Path, architecture: str) -> Classifier:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from tunesmith.model.attention_gpu import attend_on_gpu
-from tunesmith.model.dropout import Keep, keep_mask
+from tunesmith.model.dropout import dropped
 from tunesmith.model.scoring import Scoring
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ class _Attention(torch.autograd.Function):
         for tile in ctx.tiles:
             of, keys, values = query[tile.queries], key[tile.keys], value[tile.keys]
             shares = _shares(of.transpose(0, 1), keys.permute(1, 2, 0), scoring)  # (heads, queries, keys)
-            dropped = _dropped(shares, scoring.dropout)
-            torch.bmm(dropped, values.transpose(0, 1), out=mixed[tile.queries].transpose(0, 1))
+            kept_shares = dropped(shares, scoring.dropout)
+            torch.bmm(kept_shares, values.transpose(0, 1), out=mixed[tile.queries].transpose(0, 1))
             if any(ctx.needs_input_grad):
-                kept += [shares] if dropped is shares else [shares, dropped]
+                kept += [shares] if kept_shares is shares else [shares, kept_shares]
         ctx.save_for_backward(query, key, value, mixed, *kept)
         return mixed
 
@@ -83,12 +83,12 @@ class _Attention(torch.autograd.Function):
         each = len(kept) // len(ctx.tiles)
         # from the last tile of a text, which sees all its keys and so writes where the others add
         for index in reversed(range(len(ctx.tiles))):
-            tile, shares, dropped = ctx.tiles[index], kept[each * index], kept[each * (index + 1) - 1]
+            tile, shares, kept_shares = ctx.tiles[index], kept[each * index], kept[each * (index + 1) - 1]
             write = torch.bmm if tile.sees_all else _add_product
             of, out = query[tile.queries].transpose(0, 1), gradient[tile.queries].transpose(0, 1)
-            write(dropped.transpose(1, 2), out, out=of_value[tile.keys].transpose(0, 1))
+            write(kept_shares.transpose(1, 2), out, out=of_value[tile.keys].transpose(0, 1))
             scores = torch.bmm(out, value[tile.keys].permute(1, 2, 0))  # (heads, queries, keys)
-            scores.mul_(dropped).addcmul_(shares, rows[:, tile.queries], value=-1)
+            scores.mul_(kept_shares).addcmul_(shares, rows[:, tile.queries], value=-1)
             scores.mul_(ctx.scoring.scaling)
             torch.bmm(scores, key[tile.keys].transpose(0, 1), out=of_query[tile.queries].transpose(0, 1))
             write(scores.transpose(1, 2), of, out=of_key[tile.keys].transpose(0, 1))
@@ -140,10 +140,3 @@ def _whole_mask(longest: int, window: int | None, dtype: Any, device: Any) -> to
     before = at - (torch.arange(longest + _TILE, device=device) - longest)
     hidden = before < 0 if window is None else (before < 0) | (before >= window)
     return torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, -torch.inf)
-
-
-def _dropped(shares: torch.Tensor, dropout: float) -> torch.Tensor:
-    if not dropout:
-        return shares
-    keep = Keep(dropout)
-    return keep_mask(shares.shape, keep, shares).mul_(shares).mul_(keep.scale)

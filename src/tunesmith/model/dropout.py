@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Keep", "add_dropped", "drop", "keep_mask"]
+__all__ = ["Keep", "add_dropped", "drop", "dropped", "keep_mask"]
 
 _LEVELS = 1 << 16
 
@@ -47,9 +47,14 @@ def keep_mask(shape: Sequence[int], keep: Keep, like: torch.Tensor) -> torch.Ten
 
 def drop(values: torch.Tensor, module: Any) -> torch.Tensor:
     """What the dropout module answers for `values`."""
-    if not _drops(module):
+    return dropped(values, module.p if _drops(module) else 0.0)
+
+
+def dropped(values: torch.Tensor, dropout: float) -> torch.Tensor:
+    """`values` with this share of them zero and the others larger; the very tensor where none is to go."""
+    if not dropout:
         return values
-    keep = Keep(module.p)
+    keep = Keep(dropout)
     return values * keep_mask(values.shape, keep, values).mul_(keep.scale)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["block_count", "linear_layers"]
+__all__ = ["block_count", "is_transposed", "linear_layers"]
 
 
 def block_count(model: Any) -> int:
@@ -15,14 +15,20 @@ def block_count(model: Any) -> int:
 def linear_layers(model: Any) -> tuple[str, ...]:
     """The full names of the linear layers of the blocks, such as `transformer.h.0.attn.c_attn`."""
     import torch
-    from transformers.pytorch_utils import Conv1D
 
     blocks = _blocks(model)
     return tuple(
         f"{blocks}.{name}"
         for name, module in (model.get_submodule(blocks).named_modules() if blocks else ())
-        if isinstance(module, (torch.nn.Linear, Conv1D))
+        if isinstance(module, torch.nn.Linear) or is_transposed(module)
     )
+
+
+def is_transposed(layer: Any) -> bool:
+    """Whether a linear layer's weight is (inputs, outputs), as GPT-2 has it."""
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(layer, Conv1D)
 
 
 def _blocks(model: Any) -> str:

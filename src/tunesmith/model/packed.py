@@ -83,18 +83,15 @@ def packed_logits(model: Any, rows: Sequence[Ids]) -> torch.Tensor:
 
 def packed_features(model: Any, rows: Sequence[Ids]) -> torch.Tensor:
     """What the head reads of each text, (texts, width)."""
-    return upper_features(model, lower_states(model, rows, 0), [len(row) for row in rows], 0)
+    body = unwrapped(model).base_model
+    states, pack = _begin(body, rows)
+    return _end(body, states, pack, 0)
 
 
 def lower_states(model: Any, rows: Sequence[Ids], blocks: int) -> torch.Tensor:
     """What the first `blocks` blocks, fewer than all, make of the texts: (tokens, width)."""
-    import torch
-
     body = unwrapped(model).base_model
-    ids = torch.from_numpy(np.concatenate(rows).astype(np.int64)).to(body.device)  # (tokens,)
-    lengths = [len(row) for row in rows]
-    states = _embedded(body, ids, _positions(lengths, body.device))
-    pack = _pack(body, states, lengths)
+    states, pack = _begin(body, rows)
     for layer in parts_of(body).blocks[:blocks]:
         states = PACKED_TYPES[body.config.model_type](layer, states, pack, False)
     return states
@@ -103,8 +100,24 @@ def lower_states(model: Any, rows: Sequence[Ids], blocks: int) -> torch.Tensor:
 def upper_features(model: Any, states: torch.Tensor, lengths: Sequence[int], blocks: int) -> torch.Tensor:
     """What the head reads of each text, (texts, width); `states` have passed the first `blocks` blocks."""
     body = unwrapped(model).base_model
+    pack = _pack(body, states, lengths, _positions(lengths, states.device))
+    return _end(body, states, pack, blocks)
+
+
+def _begin(body: Any, rows: Sequence[Ids]) -> tuple[torch.Tensor, _Pack]:
+    """The embedded tokens, (tokens, width), and where each text lies in them."""
+    import torch
+
+    ids = torch.from_numpy(np.concatenate(rows).astype(np.int64)).to(body.device)  # (tokens,)
+    lengths = [len(row) for row in rows]
+    positions = _positions(lengths, body.device)
+    states = _embedded(body, ids, positions)
+    return states, _pack(body, states, lengths, positions)
+
+
+def _end(body: Any, states: torch.Tensor, pack: _Pack, blocks: int) -> torch.Tensor:
+    """Run all but the first `blocks` blocks: (texts, width)."""
     block, parts = PACKED_TYPES[body.config.model_type], parts_of(body)
-    pack = _pack(body, states, lengths)
     for layer in parts.blocks[blocks:-1]:
         states = block(layer, states, pack, False)
     features: torch.Tensor = parts.norm(block(parts.blocks[-1], states, pack, True))
@@ -139,11 +152,11 @@ def _positions(lengths: Sequence[int], device: Any) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([np.arange(length) for length in lengths])).to(device)  # (tokens,)
 
 
-def _pack(body: Any, states: torch.Tensor, lengths: Sequence[int]) -> _Pack:
+def _pack(body: Any, states: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor) -> _Pack:
     import torch
 
     last = torch.from_numpy(np.cumsum(lengths) - 1).to(states.device)
-    return _Pack(list(lengths), last, _rotary(body, states, _positions(lengths, states.device)))
+    return _Pack(list(lengths), last, _rotary(body, states, positions))
 
 
 def _rotary(body: Any, hidden: torch.Tensor, positions: torch.Tensor) -> Any:

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, torch.Tensor]
 
-__all__ = ["FORMAT", "Checkpoint", "Checkpoints"]
+__all__ = ["FORMAT", "SAVE_SECONDS", "Checkpoint", "Checkpoints"]
 
 FORMAT = 1
 """What is in a checkpoint, and what a step computes: a run goes on only with the format it began with."""
+SAVE_SECONDS = 120.0
+"""A killed run loses at most this much work."""
 
 _KEPT = 2
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tunesmith.model.encode import Encoded, micro_batches
 from tunesmith.model.forward import batch_features
-from tunesmith.training.checkpoint import Checkpoint, Checkpoints
+from tunesmith.training.checkpoint import SAVE_SECONDS, Checkpoint, Checkpoints
 from tunesmith.training.loop import Interrupted, LoopSettings, Progress
 from tunesmith.training.precision import autocast
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["features_of", "joined", "preparing"]
-
-_CHECKPOINT_SECONDS = 120.0
 
 
 def joined(first: Encoded, second: Encoded) -> Encoded:
@@ -58,7 +56,7 @@ def features_of(
         tokens += int(texts.lengths[group].sum())
         on_progress(preparing(step, len(groups), tokens, started))
         stop = should_stop()
-        if stop or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
+        if stop or time.monotonic() - saved_at > SAVE_SECONDS:
             checkpoints.save(Checkpoint(step, {"features": features}, {}, {}))
             saved_at = time.monotonic()
         if stop:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.training.batches import Plan, Rows
-from tunesmith.training.checkpoint import FORMAT, Checkpoint, Checkpoints
+from tunesmith.training.checkpoint import FORMAT, SAVE_SECONDS, Checkpoint, Checkpoints
 from tunesmith.training.memory import keep_freed_memory, peak_memory_bytes
 from tunesmith.training.objective import Objective
 from tunesmith.training.resume import refuse_changes
@@ -28,8 +28,6 @@ __all__ = [
     "weight_decay_left",
 ]
 
-# a killed run loses at most this much work
-_CHECKPOINT_SECONDS = 120.0
 _LOGGED_STEPS = 200
 
 
@@ -253,7 +251,7 @@ class _Loop:
         return Progress(self.state.step, total, epoch + 1, loss, learning_rate, speed, validation)
 
     def _save_when_due(self, evaluated: bool, stop: bool) -> None:
-        if evaluated or stop or time.monotonic() - self._saved_at > _CHECKPOINT_SECONDS:
+        if evaluated or stop or time.monotonic() - self._saved_at > SAVE_SECONDS:
             self._save()
         if stop:
             raise Interrupted(self.state.step, self.plan.total_steps)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.errors import ConfigError, Problem
-from tunesmith.model.layers import linear_layers
+from tunesmith.model.layers import is_transposed, linear_layers
 from tunesmith.recipe import Recipe
 
 __all__ = ["add_adapters", "merge_adapters", "refuse_targets"]
@@ -47,19 +47,12 @@ def add_adapters(model: Any, recipe: Recipe) -> Any:
         lora_alpha=recipe.lora_alpha,
         lora_dropout=recipe.lora_dropout,
         target_modules=names,
-        fan_in_fan_out=_is_transposed(model.get_submodule(names[0])),
+        fan_in_fan_out=is_transposed(model.get_submodule(names[0])),
     )
     torch.manual_seed(recipe.seed)
     adapters = LoraModel(model, config, "default")
     model.score.requires_grad_(True)
     return adapters
-
-
-def _is_transposed(layer: Any) -> bool:
-    """Whether the weight is (inputs, outputs), as GPT-2 has it."""
-    from transformers.pytorch_utils import Conv1D
-
-    return isinstance(layer, Conv1D)
 
 
 def merge_adapters(adapters: Any) -> None:

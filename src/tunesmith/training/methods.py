@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from tunesmith.errors import ConfigError, Problem
 from tunesmith.model.faster import use_fast_modules
@@ -75,6 +75,16 @@ def _refuse_depth(recipe: Recipe, blocks: int) -> None:
         raise ConfigError(Problem("too-many-frozen", what, "`frozen_layers` of the recipe", fix))
 
 
+class _Hooks(TypedDict):
+    """What the loop and the fit of a head are told alike."""
+
+    evaluate: Callable[[Any], Mapping[str, float]]
+    checkpoints: Checkpoints
+    resume: bool
+    on_progress: Callable[[Progress], None]
+    should_stop: Callable[[], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """All that a method needs; see `fit` for what `evaluate` and the others are."""
@@ -106,11 +116,7 @@ class Job:
             train or self.train,
             self.plan,
             self.settings,
-            evaluate=self.evaluate,
-            checkpoints=self.checkpoints,
-            resume=self.resume,
-            on_progress=self.on_progress,
-            should_stop=self.should_stop,
+            **self._hooks(),
             where=self.where,
             on_note=self.on_note,
         )
@@ -122,12 +128,17 @@ class Job:
             self.train,
             self.held_out,
             self.settings,
-            evaluate=self.evaluate,
-            checkpoints=self.checkpoints,
-            resume=self.resume,
-            on_progress=self.on_progress,
-            should_stop=self.should_stop,
+            **self._hooks(),
         )
+
+    def _hooks(self) -> _Hooks:
+        return {
+            "evaluate": self.evaluate,
+            "checkpoints": self.checkpoints,
+            "resume": self.resume,
+            "on_progress": self.on_progress,
+            "should_stop": self.should_stop,
+        }
 
 
 def fine_tune(job: Job) -> tuple[Fitted, Classifier]:

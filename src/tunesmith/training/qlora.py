@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from tunesmith.errors import BaseError, Problem
+from tunesmith.model.layers import is_transposed
 from tunesmith.recipe import Recipe
 
 __all__ = ["has_gpu", "quantization", "refuse_without_peft", "refuse_without_qlora", "whole_model"]
@@ -89,7 +90,7 @@ def _copy(plain: Any, source: Any) -> None:
         if name == "weight" and base is not source:
             value = value + source.get_delta_weight("default").float()
         # bitsandbytes holds GPT-2's transposed layers the other way round
-        is_turned = name == "weight" and hasattr(base, "compute_dtype") and _is_transposed(plain)
+        is_turned = name == "weight" and hasattr(base, "compute_dtype") and is_transposed(plain)
         parameter.copy_(value.T if is_turned else value)
 
 
@@ -99,9 +100,3 @@ def _full(parameter: Any) -> Any:
     if hasattr(parameter, "quant_state"):
         return dequantize_bnb_weight(parameter).float()
     return parameter.float()
-
-
-def _is_transposed(layer: Any) -> bool:
-    from transformers.pytorch_utils import Conv1D
-
-    return isinstance(layer, Conv1D)

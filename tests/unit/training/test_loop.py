@@ -12,23 +12,14 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from tests import loops
 from tunesmith.errors import ResumeError, StorageError
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
-from tunesmith.training.loop import Fitted, Interrupted, LoopSettings, Progress, fit, learning_rate_at
+from tunesmith.training.loop import Fitted, Interrupted, Progress, fit, learning_rate_at
 from tunesmith.training.objective import label_weights
 
-SETTINGS = LoopSettings(
-    learning_rate=0.05,
-    schedule="linear",
-    warmup_fraction=0.1,
-    micro_batch_tokens=10_000,
-    weight_decay=0.01,
-    max_gradient_norm=1.0,
-    precision="fp32",
-    seed=1,
-    early_stopping=0,
-)
+SETTINGS = replace(loops.SETTINGS, learning_rate=0.05, micro_batch_tokens=10_000)
 ROWS = 24
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from tests import loops
 from tests.models import POLITICS, SPORTS, save_tiny_base
 from tunesmith.model.encode import Encoded, encode
 from tunesmith.model.load import load_classifier
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
-from tunesmith.training.loop import LoopSettings, fit, weight_decay_left
+from tunesmith.training.loop import fit, weight_decay_left
 from tunesmith.training.objective import Classification
 from tunesmith.training.vocabulary import compact_vocabulary
 
-SETTINGS = LoopSettings(
-    learning_rate=1e-2,
-    schedule="linear",
-    warmup_fraction=0.1,
-    micro_batch_tokens=64,
-    weight_decay=0.1,
-    max_gradient_norm=1.0,
-    precision="fp32",
-    seed=0,
-    early_stopping=0,
-)
+SETTINGS = replace(loops.SETTINGS, micro_batch_tokens=64, weight_decay=0.1, seed=0)
 
 
 def _train(base: Path, out: Path, compact: bool) -> dict[str, torch.Tensor]:

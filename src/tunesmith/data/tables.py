@@ -153,6 +153,10 @@ class _Groups:
             raise refuse("mixed-types", what, where, "write .csv or .jsonl instead") from error
 
 
+def _is_of_texts(cell: object) -> bool:
+    return not isinstance(cell, list) or all(isinstance(item, str) for item in cell)
+
+
 def _type_of(cells: list[object]) -> pa.DataType:
     match {type(cell) for cell in cells if cell is not None}:
         case kinds if kinds == {bool}:
@@ -163,5 +167,7 @@ def _type_of(cells: list[object]) -> pa.DataType:
             return pa.int64()
         case kinds if float in kinds and kinds <= {int, float}:
             return pa.float64()
+        case kinds if kinds == {list} and all(_is_of_texts(cell) for cell in cells):
+            return pa.list_(pa.large_string())
         case _:
             return pa.large_string()

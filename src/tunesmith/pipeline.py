@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tunesmith import __version__
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
+from tunesmith.by_kind import objective_for, report_for, rivals_for, validation_for, with_thresholds
 from tunesmith.config import read_config
 from tunesmith.data.check import DataReport, check, measure_tokens
 from tunesmith.data.dataset import Dataset, Splits
@@ -23,21 +22,19 @@ from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.html import as_html
-from tunesmith.evaluation.metrics import measure
-from tunesmith.evaluation.report import build_report
-from tunesmith.evaluation.rivals import Rival, run_rivals
+from tunesmith.evaluation.rivals import Rival
 from tunesmith.evaluation.types import Cost, Report
 from tunesmith.files import refuse_existing
 from tunesmith.listener import Listener
-from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.encode import count_tokens
 from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
+from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, resolve
 from tunesmith.run import Run, RunDirectory
-from tunesmith.task import Task
+from tunesmith.task import Kind, Task
 from tunesmith.training.batches import Plan
 from tunesmith.training.loop import Fitted, LoopSettings, fit
-from tunesmith.training.objective import Classification, label_weights
 
 __all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
 
@@ -46,10 +43,11 @@ _NO_FAULTS_OF_A_TEST = frozenset({"all-duplicates", "one-class"})
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """The columns that the caller named."""
+    """The columns, and the kind of their labels, that the caller named."""
 
     text: str | None
     label: str | None
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +71,7 @@ def train(
     recipe: Recipe | str | Path | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    kind: Kind | None = None,
     overwrite: bool = False,
     resume: bool = False,
     listener: Listener | None = None,
@@ -95,13 +94,13 @@ def train(
         _config(task, Task),
         asked,
         listener,
-        _Columns(text_column, label_column),
+        _Columns(text_column, label_column, kind),
     )
     directory.begin(_about(inputs), resume=resume)
     fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
     report = _judge(inputs, fitted, predictor, listener)
     listener.stage("write")
-    return _write(directory, inputs, report)
+    return _write(directory, inputs, report, predictor.thresholds)
 
 
 def _name_of(data: str | Path) -> str:
@@ -122,7 +121,9 @@ def _prepare(
 ) -> _Inputs:
     base_location(recipe.base)  # told before large data is read
     listener.stage("read")
-    dataset = read(sources["train"], task, text_column=columns.text, label_column=columns.label)
+    dataset = read(
+        sources["train"], task, text_column=columns.text, label_column=columns.label, kind=columns.kind
+    )
     for note in dataset.notes:
         listener.note(note)
     held_out = {name: read(path, dataset.task) for name, path in sources.items() if name != "train"}
@@ -144,9 +145,9 @@ def _prepare(
 
 
 def _load_base(recipe: Recipe, splits: Splits, report: DataReport) -> tuple[Classifier, Recipe, DataReport]:
-    labels = splits.train.task.labels
+    labels, kind = splits.train.task.labels, splits.train.task.kind
     classifier = load_classifier(
-        recipe.base, labels, revision=recipe.revision, seed=recipe.seed, dropout=recipe.dropout
+        recipe.base, labels, kind=kind, revision=recipe.revision, seed=recipe.seed, dropout=recipe.dropout
     )
     window = min(recipe.max_tokens or classifier.window, classifier.window)
     report = measure_tokens(
@@ -193,22 +194,20 @@ def _fine_tune(
     assert recipe.batch_tokens is not None
     predictor = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
     encoded = predictor.encode(splits.train.texts)
-    label_ids = splits.train.label_ids
-    labels = len(predictor.labels)
-    weights = label_weights(label_ids, labels) if recipe.class_weights == "auto" else np.ones(labels)
+    held_out = predictor.encode(splits.validation.texts)
     fitted = fit(
         classifier.model,
-        Classification(encoded, label_ids, classifier.tokenizer.pad_token_id, weights),
+        objective_for(predictor, encoded, splits.train, weighted=recipe.class_weights == "auto"),
         Plan(encoded.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
         _loop_settings(recipe),
-        evaluate=_validation(predictor, predictor.encode(splits.validation.texts), splits.validation),
+        evaluate=validation_for(predictor, held_out, splits.validation),
         checkpoints=directory.checkpoints,
         resume=resume,
         on_progress=listener.training,
         should_stop=should_stop,
     )
     directory.log(fitted.history)
-    return fitted, predictor
+    return fitted, with_thresholds(predictor, held_out, splits.validation)
 
 
 def _loop_settings(recipe: Recipe) -> LoopSettings:
@@ -227,25 +226,10 @@ def _loop_settings(recipe: Recipe) -> LoopSettings:
     )
 
 
-def _validation(
-    predictor: Predictor, encoded: Encoded, dataset: Dataset
-) -> Callable[[Any], Mapping[str, float]]:
-    truth = np.asarray(dataset.label_ids)
-
-    def evaluate(_model: Any) -> dict[str, float]:
-        figures = measure(truth, predictor.probabilities(encoded))
-        # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
-        score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
-        chosen = {name: figures[name] for name in ("macro_f1", "accuracy")}
-        return {"score": score, "validation_loss": figures["log_loss"], **chosen}
-
-    return evaluate
-
-
 def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: Listener) -> Report:
     listener.stage("evaluate")
     splits = inputs.splits
-    rivals = run_rivals(splits.train, splits.test, inputs.recipe.seed)
+    rivals = rivals_for(splits.train, splits.test, inputs.recipe.seed)
     return _report(
         predictor,
         splits.test,
@@ -270,10 +254,11 @@ def _report(
     started = time.perf_counter()
     probabilities = predictor.probabilities(predictor.encode(test.texts))
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
-    return build_report(
-        test=test,
-        probabilities=probabilities,
-        rivals=rivals,
+    return report_for(
+        predictor,
+        test,
+        probabilities,
+        rivals,
         curves=curves,
         cost=Cost(train_seconds, milliseconds),
         provenance=dict(provenance),
@@ -308,7 +293,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _write(directory: RunDirectory, inputs: _Inputs, report: Report) -> Run:
+def _write(directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds) -> Run:
     task, recipe = inputs.splits.train.task, inputs.recipe
     values = report.to_dict()
     write_bundle(
@@ -319,6 +304,7 @@ def _write(directory: RunDirectory, inputs: _Inputs, report: Report) -> Run:
         report=values,
         data_report=inputs.data_report.to_dict(),
         card=as_model_card(report, task=task, recipe=recipe, name=directory.path.name),
+        thresholds=thresholds,
         overwrite=True,
     )
     directory.finish(values, as_html(report, title=directory.path.name))
@@ -337,12 +323,13 @@ def mend_file(
     task: Task | str | Path | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    kind: Kind | None = None,
     overwrite: bool = False,
 ) -> tuple[str, ...]:
     """Mend what can be mended safely, write the rest to `out`, and say what was done."""
     refuse_existing(Path(out), overwrite)
     given: Task | None = _config(task, Task)
-    dataset = read(data, given, text_column=text_column, label_column=label_column, lenient=True)
+    dataset = read(data, given, text_column=text_column, label_column=label_column, kind=kind, lenient=True)
     mended, done = mend(dataset, labels_given=bool(given and given.labels))
     write_dataset(out, mended)
     return (*dataset.notes, *done)
@@ -375,7 +362,7 @@ def evaluate(
     return _report(
         predictor,
         test,
-        run_rivals(train_set, test, bundle.recipe.seed) if train_set else (),
+        rivals_for(train_set, test, bundle.recipe.seed) if train_set else (),
         curves=[],
         train_seconds=None,
         provenance={"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()},
@@ -391,6 +378,8 @@ def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Lis
         path,
         text_column=columns.text or known_column(task.text_column, sample),
         label_column=columns.label or known_column(task.target_column, sample),
+        kind=task.kind,
+        separator=task.separator,
     )
     for note in dataset.notes:
         listener.note(note)
@@ -422,11 +411,14 @@ def check_file(
     base: str = "embedded",
     text_column: str | None = None,
     label_column: str | None = None,
+    kind: Kind | None = None,
     lenient: bool = False,
 ) -> tuple[Dataset, DataReport]:
     """Read and check labelled text, and say how much of it the base can read."""
     given: Task | None = _config(task, Task)
-    dataset = read(data, given, text_column=text_column, label_column=label_column, lenient=lenient)
+    dataset = read(
+        data, given, text_column=text_column, label_column=label_column, kind=kind, lenient=lenient
+    )
     others = {name: read(path, dataset.task, lenient=lenient) for name, path in (held_out or {}).items()}
     report = check(dataset, held_out=others, labels_given=bool(given and given.labels))
     if not len(dataset):

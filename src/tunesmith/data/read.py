@@ -39,15 +39,16 @@ def read(
     text_column: str | None = None,
     label_column: str | None = None,
     kind: Kind | None = None,
+    separator: str | None = None,
     lenient: bool = False,
 ) -> Dataset:
     """Read labelled texts from a file or from a directory of class directories.
 
     Columns that neither an argument nor `task` names are inferred; `notes` say so. So is the kind of the
-    task: `multi_label` where the labels stand in lists of several. A task without labels gets the data's
-    own, sorted. Rows that cannot be read are `problems` of the dataset: errors, or warnings
-    where `lenient`, with bad bytes replaced and unreadable rows left out. Raises DataError or StorageError
-    where nothing can be read.
+    task, `multi_label` where the labels stand in lists of several, and what parts the labels of one cell. A
+    task without labels gets the data's own, sorted. Rows that cannot be read are `problems` of the dataset:
+    errors, or warnings where `lenient`, with bad bytes replaced and unreadable rows left out. Raises
+    DataError or StorageError where nothing can be read.
     """
     log = ReadLog(lenient=lenient)
     sample, rows = sampled(open_rows(Path(path), log))
@@ -58,7 +59,7 @@ def read(
         label_column or (task.target_column if task else None),
     )
     cells = [row.values.get(columns.label) for row in sample]
-    targets = _targets(cells, task or Task(), kind, log)
+    targets = _targets(cells, task or Task(), kind, separator, log)
     table = _table(rows, columns, targets, log)
     if not table.num_rows:
         raise DataError(log.problems)
@@ -94,11 +95,14 @@ class _Targets:
     read: Callable[[object], Target]
 
 
-def _targets(cells: Sequence[object], task: Task, kind: Kind | None, log: ReadLog) -> _Targets:
+def _targets(
+    cells: Sequence[object], task: Task, kind: Kind | None, separator: str | None, log: ReadLog
+) -> _Targets:
     said = kind or (task.kind if "kind" in task.model_fields_set else None)
-    if (said or ("multi_label" if task.separator else infer_kind(cells))) == "multi_label":
-        separator = task.separator or sniff_separator(cells)
-        log.notes += _several_notes(said, task.separator, separator)
+    given = separator or task.separator
+    if (said or ("multi_label" if given else infer_kind(cells))) == "multi_label":
+        separator = given or sniff_separator(cells)
+        log.notes += _several_notes(said, given, separator)
         return _Targets("multi_label", separator, partial(labels_of, separator=separator))
     if said is None and (mark := looks_joined(cells)):
         log.notes.append(f"labels look like several joined by {mark!r}; if they are: --kind multi-label")

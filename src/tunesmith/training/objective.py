@@ -14,7 +14,17 @@ from tunesmith.model.forward import batch_logits
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Classification", "LanguageModelling", "Objective", "label_weights"]
+__all__ = [
+    "Classification",
+    "LanguageModelling",
+    "MultiLabelClassification",
+    "Objective",
+    "label_weights",
+    "positive_weights",
+]
+
+Bools = npt.NDArray[np.bool_]
+_MOST_POSITIVE_WEIGHT = 10.0
 
 
 class Objective(Protocol):
@@ -76,6 +86,50 @@ class Classification:
         target = torch.from_numpy(self._label_ids[np.asarray(rows)]).to(logits.device)  # (rows,)
         weight = torch.from_numpy(self._row_weights[np.asarray(rows)]).to(logits.device, torch.float32)
         return (cross_entropy(logits.float(), target, reduction="none") * weight).sum()
+
+
+def positive_weights(targets: Bools) -> npt.NDArray[np.float64]:
+    """(labels,) how much a row that has a label weighs beside one that has it not; targets: (rows, labels).
+
+    The root of the inverse odds, from 1 to 10: whole inverse odds would give rare labels to every text.
+    """
+    rows = targets.sum(axis=0)
+    odds = np.divide(len(targets) - rows, rows, out=np.ones(targets.shape[1]), where=rows > 0)
+    weights: npt.NDArray[np.float64] = np.clip(np.sqrt(odds), 1.0, _MOST_POSITIVE_WEIGHT)
+    return weights
+
+
+class MultiLabelClassification:
+    """Texts with any number of labels each: binary cross-entropy of every label at the last token."""
+
+    def __init__(
+        self, encoded: Encoded, targets: Bools, pad_token_id: int, weights: npt.NDArray[np.float64]
+    ) -> None:
+        self._encoded = encoded
+        self._targets = targets  # (rows, labels)
+        self._pad_token_id = pad_token_id
+        self._positive_weights = weights  # (labels,)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(rows,) tokens of each row."""
+        return self._encoded.lengths
+
+    def weight(self, rows: Sequence[int]) -> float:
+        """How many decisions `rows` ask for: one a label."""
+        return float(len(rows) * self._targets.shape[1])
+
+    def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
+        """The binary cross-entropy of `rows`, summed over rows and labels."""
+        import torch
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        logits = batch_logits(
+            model, [self._encoded[row] for row in rows], self._pad_token_id
+        ).float()  # (rows, labels)
+        target = torch.from_numpy(self._targets[np.asarray(rows)]).to(logits)
+        weight = torch.from_numpy(self._positive_weights).to(logits)
+        return binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="sum")
 
 
 class LanguageModelling:

@@ -24,6 +24,7 @@ from tunesmith.training.objective import (
     label_weights,
     positive_weights,
 )
+from tunesmith.training.start import start_at_shares
 
 __all__ = ["objective_for", "report_for", "rivals_for", "validation_for", "with_thresholds"]
 
@@ -31,7 +32,10 @@ __all__ = ["objective_for", "report_for", "rivals_for", "validation_for", "with_
 def objective_for(
     predictor: Predictor, encoded: Encoded, train: Dataset, *, weighted: bool
 ) -> Classification | MultiLabelClassification:
-    """What the model is trained on; where `weighted`, rare labels count for more."""
+    """What the model is trained on; where `weighted`, rare labels count for more.
+
+    The head of a multi-label model is moved to where it should start.
+    """
     pad_token_id, labels = predictor.classifier.tokenizer.pad_token_id, len(predictor.labels)
     match train.task.kind:
         case "single_label":
@@ -39,6 +43,7 @@ def objective_for(
             return Classification(encoded, train.label_ids, pad_token_id, weights)
         case "multi_label":
             targets = train.label_matrix
+            start_at_shares(predictor.classifier, encoded, targets)
             weights = positive_weights(targets) if weighted else np.ones(labels)
             return MultiLabelClassification(encoded, targets, pad_token_id, weights)
 
@@ -49,13 +54,15 @@ def validation_for(
     """What judges the weights while they are trained: their figures on the validation rows."""
     figures_of = _label_figures if validation.task.kind == "multi_label" else _figures
     truth = validation.label_matrix if validation.task.kind == "multi_label" else validation.label_ids
+    # as the training loss: summed over the labels of a row
+    losses = len(predictor.labels) if validation.task.kind == "multi_label" else 1
 
     def evaluate(_model: Any) -> dict[str, float]:
         figures, beside = figures_of(np.asarray(truth), predictor.probabilities(encoded))
         # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
         score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
         chosen = {name: figures[name] for name in ("macro_f1", beside)}
-        return {"score": score, "validation_loss": figures["log_loss"], **chosen}
+        return {"score": score, "validation_loss": losses * figures["log_loss"], **chosen}
 
     return evaluate
 

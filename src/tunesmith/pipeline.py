@@ -161,7 +161,8 @@ def _load_base(recipe: Recipe, splits: Splits, report: DataReport) -> tuple[Clas
         examples=len(splits.train),
         mean_tokens=report.token_lengths.mean,
         longest_tokens=report.token_lengths.longest,
-        label_counts=tuple(splits.train.label_counts[label] for label in labels),
+        # of several labels, thresholds and not weights make up for rare ones
+        label_counts=tuple(splits.train.label_counts.values()) if kind == "single_label" else (),
         window=classifier.window,
         parameters=classifier.parameters,
     )

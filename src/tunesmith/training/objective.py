@@ -116,8 +116,8 @@ class MultiLabelClassification:
         return self._encoded.lengths
 
     def weight(self, rows: Sequence[int]) -> float:
-        """How many decisions `rows` ask for: one a label."""
-        return float(len(rows) * self._targets.shape[1])
+        """How many `rows` there are: a label's gradient does not shrink where there are more labels."""
+        return float(len(rows))
 
     def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
         """The binary cross-entropy of `rows`, summed over rows and labels."""

@@ -172,6 +172,40 @@ def test_thresholds_that_cannot_be_read(run: ts.Run, tmp_path: Path, content: st
     assert _refused(lambda: ts.load(model)).code == "bundle-damaged"
 
 
+def _said(*words: str) -> str:
+    from typer.testing import CliRunner
+
+    from tunesmith.cli.main import app
+
+    done = CliRunner().invoke(app, list(words))
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_command_line_prints_the_labels_given(run: ts.Run) -> None:
+    model = str(run.directory)
+    for text, prediction in zip(TEXTS, run.load().predict(TEXTS), strict=True):
+        cells = _said("predict", model, text).rstrip("\n").split("\t")
+        expected = prediction.labels or ("(no label)",)
+        assert tuple(cells[::2]) == expected
+        values = json.loads(_said("predict", model, text, "--json"))
+        assert values["labels"] == list(prediction.labels)
+        assert [row["label"] for row in values["scores"]] == list(prediction.labels)
+        assert len(json.loads(_said("predict", model, text, "--json", "--top", "9"))["scores"]) == 2
+
+
+def test_the_kind_is_named_on_the_command_line(tmp_path: Path) -> None:
+    data, task = _save(tmp_path / "a.csv", _rows(60, ";")), tmp_path / "task.yaml"
+    checked = json.loads(_said("check", str(data), "--kind", "multi-label", "--json"))
+    assert checked["label_counts"] == {"politics": 20, "sports": 30}
+    _said("init", str(data), "--kind", "multi-label", "--out", str(task))
+    assert "kind: multi_label" in task.read_text()
+    assert "separator: ;" in task.read_text()
+    again = json.loads(_said("check", str(data), "--task", str(task), "--json"))
+    assert again["label_counts"] == checked["label_counts"]
+    assert ts.read(data, kind="single_label").task.labels == ("politics", "sports", "sports;politics")
+
+
 def _refused(action: Any) -> Problem:
     with pytest.raises(BundleError) as caught:
         action()

@@ -1,6 +1,6 @@
-"""The main job on the demo set, BBC News and AG News with nothing but two paths: quality beside the rivals.
+"""The main job on the demo set and three of news with nothing but two paths: quality beside the rivals.
 
-    python -m benchmarks.main_job [demo bbc_news ag_news]
+    python -m benchmarks.main_job [demo bbc_news ag_news reuters21578]
 
 Writes benchmarks/results/main_job.json and, between its markers, the table in README.md.
 """
@@ -23,7 +23,12 @@ __all__ = ["main"]
 RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
 SHARED = ROOT.parent / "shared" / "data"
 DEMO = ROOT / "src" / "tunesmith" / "demo"
-NAMES = {"demo": "demo (in the package)", "bbc_news": "BBC News", "ag_news": "AG News (10,000 rows)"}
+NAMES = {
+    "demo": "demo (in the package)",
+    "bbc_news": "BBC News",
+    "ag_news": "AG News (10,000 rows)",
+    "reuters21578": "Reuters-21578 (90 topics, several a text)",
+}
 
 
 def _sources(name: str) -> dict[str, Path]:

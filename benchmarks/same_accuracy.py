@@ -46,6 +46,6 @@ def same_accuracy(seeds: int) -> dict[str, Any]:
 
 def _student(freedom: int) -> float:
     """The 97.5 % quantile of Student's t."""
-    from scipy import stats  # type: ignore[import-untyped]
+    from scipy import stats
 
     return float(stats.t.ppf(0.975, freedom))

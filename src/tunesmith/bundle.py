@@ -1,8 +1,8 @@
 """The artifact: a plain Hugging Face model directory that also says what it is and how it came about.
 
 Beside the model and tokenizer files stand `task.yaml`, `recipe.yaml` (what ran, resolved),
-`data_report.json`, `report.json`, `README.md` (the model card), and, written last, `manifest.json`
-with the format's version and the SHA-256 of every other file.
+`data_report.json`, `report.json`, `README.md` (the model card), for a multi-label task `thresholds.json`,
+and, written last, `manifest.json` with the format's version and the SHA-256 of every other file.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 from tunesmith import __version__
 from tunesmith.config import read_config, write_config
-from tunesmith.errors import BundleError, ConfigError, Problem
+from tunesmith.errors import BundleError, ConfigError, Problem, StorageError
 from tunesmith.files import read_json, sha256_file, staged_directory, write_json, write_text
 from tunesmith.model.load import Classifier, load_classifier, quiet_transformers
+from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.recipe import Recipe
 from tunesmith.task import Task
@@ -25,6 +26,8 @@ __all__ = ["FORMAT", "Bundle", "is_bundle", "open_bundle", "write_bundle"]
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
+_THRESHOLDS = "thresholds.json"
+_COPY_AGAIN = "copy the directory again from where it was made, or train again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,20 @@ class Bundle:
     def predictor(self) -> Predictor:
         """Load the model; texts are cut where they were cut in training."""
         # absolute: `embedded` would name another model
-        classifier = load_classifier(str(self.path.absolute()), self.task.labels, new_head=False)
+        location, task = str(self.path.absolute()), self.task
+        classifier = load_classifier(location, task.labels, kind=task.kind, new_head=False)
         max_tokens = min(self.recipe.max_tokens or classifier.window, classifier.window)
-        return Predictor(classifier, max_tokens, self.recipe.micro_batch_tokens)
+        return Predictor(classifier, max_tokens, self.recipe.micro_batch_tokens, self._thresholds())
+
+    def _thresholds(self) -> Thresholds | None:
+        if self.task.kind == "single_label":
+            return None
+        path = self.path / _THRESHOLDS
+        try:
+            return Thresholds.from_dict(read_json(path), self.task.labels)
+        except (ConfigError, StorageError, KeyError, TypeError, ValueError) as error:
+            what, fix = "the thresholds of the labels cannot be read", _COPY_AGAIN
+            raise BundleError(Problem("bundle-damaged", what, str(path), fix)) from error
 
     def read(self, name: str) -> Any:
         """One of the bundle's JSON files, such as `report.json`."""
@@ -57,6 +71,7 @@ def write_bundle(
     report: Mapping[str, Any],
     data_report: Mapping[str, Any],
     card: str,
+    thresholds: Thresholds | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a bundle whole or not at all; raise StorageError where `path` exists or the disk is full."""
@@ -67,6 +82,9 @@ def write_bundle(
         write_json(directory / "report.json", dict(report))
         write_json(directory / "data_report.json", dict(data_report))
         write_text(directory / "README.md", card)
+        if task.kind == "multi_label":
+            assert thresholds is not None, "a multi-label model answers by its thresholds"
+            write_json(directory / _THRESHOLDS, thresholds.to_dict(task.labels))
         write_json(directory / _MANIFEST, _manifest(directory))
 
 
@@ -107,7 +125,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         fix = "name the `model` directory of a finished run, such as runs/news/model"
         raise BundleError(Problem("no-bundle", "this is no tunesmith model directory", str(path), fix))
     where = str(path / _MANIFEST)
-    fix = "copy the directory again from where it was made, or train again"
+    fix = _COPY_AGAIN
     try:
         manifest = read_json(path / _MANIFEST)
         version, files = int(manifest["format"]), {str(k): str(v) for k, v in manifest["files"].items()}
@@ -121,7 +139,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _fault(path: Path, sha256: str) -> Problem | None:
-    fix = "copy the directory again from where it was made, or train again"
+    fix = _COPY_AGAIN
     if not path.is_file():
         return Problem("bundle-damaged", "a file of the bundle is missing", str(path), fix)
     if sha256_file(path) != sha256:

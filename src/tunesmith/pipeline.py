@@ -9,10 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tunesmith import __version__
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
+from tunesmith.by_kind import (
+    objective_for,
+    report_for,
+    rivals_for,
+    start,
+    validation_for,
+    weights_for,
+    with_thresholds,
+)
 from tunesmith.config import read_config
 from tunesmith.data.check import DataReport, check, measure_tokens
 from tunesmith.data.dataset import Dataset, Splits
@@ -23,27 +30,25 @@ from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.html import as_html
-from tunesmith.evaluation.metrics import measure
-from tunesmith.evaluation.report import build_report
-from tunesmith.evaluation.rivals import Rival, run_rivals
+from tunesmith.evaluation.rivals import Rival
 from tunesmith.evaluation.types import Cost, Report
 from tunesmith.evaluation.wording import memory
 from tunesmith.files import refuse_existing
 from tunesmith.listener import Listener
-from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.encode import count_tokens
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
 from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
 from tunesmith.model.packed import can_pack
+from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
-from tunesmith.task import Task
+from tunesmith.task import Kind, Task
 from tunesmith.training.batches import Plan
 from tunesmith.training.loop import Fitted, LoopSettings
 from tunesmith.training.memory import free_bytes
 from tunesmith.training.methods import Job, fine_tune, quantization_of, refuse_unavailable, refuse_unfit
-from tunesmith.training.objective import Classification, label_weights
 from tunesmith.training.precision import bf16_in_hardware
 
 __all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
@@ -53,10 +58,11 @@ _NO_FAULTS_OF_A_TEST = frozenset({"all-duplicates", "one-class"})
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """The columns that the caller named."""
+    """The columns, and the kind of their labels, that the caller named."""
 
     text: str | None
     label: str | None
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ def train(
     recipe: Recipe | str | Path | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    kind: Kind | None = None,
     overwrite: bool = False,
     resume: bool = False,
     listener: Listener | None = None,
@@ -105,14 +112,14 @@ def train(
         _config(task, Task),
         asked,
         listener,
-        _Columns(text_column, label_column),
+        _Columns(text_column, label_column, kind),
     )
     directory.begin(_about(inputs), resume=resume, reasons=inputs.reasons)
     fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
     inputs = replace(inputs, classifier=predictor.classifier)
     report = _judge(inputs, fitted, predictor, listener)
     listener.stage("write")
-    return _write(directory, inputs, report)
+    return _write(directory, inputs, report, predictor.thresholds)
 
 
 def _name_of(data: str | Path) -> str:
@@ -134,7 +141,9 @@ def _prepare(
     base_location(recipe.base)  # told before large data is read
     refuse_unavailable(recipe)
     listener.stage("read")
-    dataset = read(sources["train"], task, text_column=columns.text, label_column=columns.label)
+    dataset = read(
+        sources["train"], task, text_column=columns.text, label_column=columns.label, kind=columns.kind
+    )
     for note in dataset.notes:
         listener.note(note)
     held_out = {name: read(path, dataset.task) for name, path in sources.items() if name != "train"}
@@ -166,10 +175,11 @@ def _prepare(
 def _load_base(
     recipe: Recipe, splits: Splits, report: DataReport
 ) -> tuple[Classifier, DataFacts, DataReport]:
-    labels = splits.train.task.labels
+    labels, kind = splits.train.task.labels, splits.train.task.kind
     classifier = load_classifier(
         recipe.base,
         labels,
+        kind=kind,
         revision=recipe.revision,
         seed=recipe.seed,
         dropout=recipe.dropout,
@@ -187,7 +197,8 @@ def _load_base(
         examples=len(splits.train),
         mean_tokens=report.token_lengths.mean,
         longest_tokens=report.token_lengths.longest,
-        label_counts=tuple(splits.train.label_counts[label] for label in labels),
+        # of several labels, thresholds and not weights make up for rare ones
+        label_counts=tuple(splits.train.label_counts.values()) if kind == "single_label" else (),
         window=classifier.window,
         parameters=classifier.parameters,
         blocks=block_count(classifier.model),
@@ -226,17 +237,16 @@ def _fine_tune(
     predictor = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
     train = predictor.encode(splits.train.texts)
     held_out = predictor.encode(splits.validation.texts)
-    label_ids, labels = splits.train.label_ids, len(predictor.labels)
-    weights = label_weights(label_ids, labels) if recipe.class_weights == "auto" else np.ones(labels)
-    pad_token_id = classifier.tokenizer.pad_token_id
+    weights = weights_for(splits.train, weighted=recipe.class_weights == "auto")
+    start(classifier, train, splits.train)
     job = Job(
         classifier,
         recipe,
-        Classification(train, label_ids, pad_token_id, weights),
-        Classification(held_out, splits.validation.label_ids, pad_token_id, weights),
+        objective_for(classifier, train, splits.train, weights),
+        objective_for(classifier, held_out, splits.validation, weights),
         Plan(train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
         _loop_settings(recipe, packed=can_pack(classifier.model)),
-        evaluate=_validation(predictor, held_out, splits.validation),
+        evaluate=validation_for(predictor, held_out, splits.validation),
         checkpoints=directory.checkpoints,
         resume=resume,
         on_progress=listener.training,
@@ -247,7 +257,8 @@ def _fine_tune(
     fitted, classifier = fine_tune(job)
     directory.log(fitted.history)
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
-    return fitted, Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
+    final = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
+    return fitted, with_thresholds(final, held_out, splits.validation)
 
 
 def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
@@ -268,25 +279,10 @@ def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
     )
 
 
-def _validation(
-    predictor: Predictor, encoded: Encoded, dataset: Dataset
-) -> Callable[[Any], Mapping[str, float]]:
-    truth = np.asarray(dataset.label_ids)
-
-    def evaluate(_model: Any) -> dict[str, float]:
-        figures = measure(truth, predictor.probabilities(encoded))
-        # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
-        score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
-        chosen = {name: figures[name] for name in ("macro_f1", "accuracy")}
-        return {"score": score, "validation_loss": figures["log_loss"], **chosen}
-
-    return evaluate
-
-
 def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: Listener) -> Report:
     listener.stage("evaluate")
     splits = inputs.splits
-    rivals = run_rivals(splits.train, splits.test, inputs.recipe.seed)
+    rivals = rivals_for(splits.train, splits.test, inputs.recipe.seed)
     return _report(
         predictor,
         splits.test,
@@ -313,10 +309,11 @@ def _report(
     started = time.perf_counter()
     probabilities = predictor.probabilities(predictor.encode(test.texts))
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
-    return build_report(
-        test=test,
-        probabilities=probabilities,
-        rivals=rivals,
+    return report_for(
+        predictor,
+        test,
+        probabilities,
+        rivals,
         curves=curves,
         cost=Cost(train_seconds, milliseconds, peak_memory_bytes),
         provenance=dict(provenance),
@@ -352,7 +349,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _write(directory: RunDirectory, inputs: _Inputs, report: Report) -> Run:
+def _write(directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds) -> Run:
     task, recipe = inputs.splits.train.task, inputs.recipe
     values = report.to_dict()
     write_bundle(
@@ -363,6 +360,7 @@ def _write(directory: RunDirectory, inputs: _Inputs, report: Report) -> Run:
         report=values,
         data_report=inputs.data_report.to_dict(),
         card=as_model_card(report, task=task, recipe=recipe, name=directory.path.name),
+        thresholds=thresholds,
         overwrite=True,
     )
     directory.finish(values, as_html(report, title=directory.path.name))
@@ -381,12 +379,13 @@ def mend_file(
     task: Task | str | Path | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    kind: Kind | None = None,
     overwrite: bool = False,
 ) -> tuple[str, ...]:
     """Mend what can be mended safely, write the rest to `out`, and say what was done."""
     refuse_existing(Path(out), overwrite)
     given: Task | None = _config(task, Task)
-    dataset = read(data, given, text_column=text_column, label_column=label_column, lenient=True)
+    dataset = read(data, given, text_column=text_column, label_column=label_column, kind=kind, lenient=True)
     mended, done = mend(dataset, labels_given=bool(given and given.labels))
     write_dataset(out, mended)
     return (*dataset.notes, *done)
@@ -419,7 +418,7 @@ def evaluate(
     return _report(
         predictor,
         test,
-        run_rivals(train_set, test, bundle.recipe.seed) if train_set else (),
+        rivals_for(train_set, test, bundle.recipe.seed) if train_set else (),
         curves=[],
         train_seconds=None,
         provenance={"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()},
@@ -435,6 +434,8 @@ def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Lis
         path,
         text_column=columns.text or known_column(task.text_column, sample),
         label_column=columns.label or known_column(task.target_column, sample),
+        kind=task.kind,
+        separator=task.separator,
     )
     for note in dataset.notes:
         listener.note(note)
@@ -466,11 +467,14 @@ def check_file(
     base: str = "embedded",
     text_column: str | None = None,
     label_column: str | None = None,
+    kind: Kind | None = None,
     lenient: bool = False,
 ) -> tuple[Dataset, DataReport]:
     """Read and check labelled text, and say how much of it the base can read."""
     given: Task | None = _config(task, Task)
-    dataset = read(data, given, text_column=text_column, label_column=label_column, lenient=lenient)
+    dataset = read(
+        data, given, text_column=text_column, label_column=label_column, kind=kind, lenient=lenient
+    )
     others = {name: read(path, dataset.task, lenient=lenient) for name, path in (held_out or {}).items()}
     report = check(dataset, held_out=others, labels_given=bool(given and given.labels))
     if not len(dataset):

@@ -10,8 +10,9 @@ from typing import TypeVar
 import numpy as np
 
 from tunesmith.model.encode import Encoded, encode
-from tunesmith.model.forward import Floats, logits_of, softmax
+from tunesmith.model.forward import Floats, logits_of, sigmoid, softmax
 from tunesmith.model.load import Classifier
+from tunesmith.model.thresholds import Bools, Thresholds
 
 __all__ = ["Prediction", "Predictor", "in_chunks"]
 
@@ -21,9 +22,10 @@ ItemT = TypeVar("ItemT")
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The likeliest label of a text, and every label's probability in label order."""
+    """The label of a text, and every label's probability in label order."""
 
-    target: str
+    target: str | tuple[str, ...]
+    """The likeliest label; of a multi-label model the labels given, likeliest first, perhaps none."""
     scores: dict[str, float]
     truncated: bool = False
     """Whether the text was longer than the model reads."""
@@ -32,8 +34,14 @@ class Prediction:
 
     @property
     def score(self) -> float:
-        """The probability of `target`."""
+        """The probability of `target`, which must be one label."""
+        assert isinstance(self.target, str), "each of several labels has its own: see `scores`"
         return self.scores[self.target]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels given, likeliest first: one, or of a multi-label model any number."""
+        return (self.target,) if isinstance(self.target, str) else self.target
 
     def top(self, count: int | None = None) -> list[tuple[str, float]]:
         """(label, probability), the likeliest first; all labels where `count` is None."""
@@ -43,10 +51,18 @@ class Prediction:
 class Predictor:
     """A fine-tuned classifier that answers texts; an answer does not depend on what it is batched with."""
 
-    def __init__(self, classifier: Classifier, max_tokens: int, micro_batch_tokens: int = 8192) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        max_tokens: int,
+        micro_batch_tokens: int = 8192,
+        thresholds: Thresholds | None = None,
+    ) -> None:
         self.classifier = classifier
         self.max_tokens = max_tokens
         self.micro_batch_tokens = micro_batch_tokens
+        self.thresholds = thresholds or Thresholds.unfitted(len(classifier.labels))
+        """Of a multi-label model; a single-label one answers with its likeliest label"""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -58,18 +74,21 @@ class Predictor:
         return encode(self.classifier.tokenizer, texts, self.max_tokens)
 
     def probabilities(self, encoded: Encoded) -> Floats:
-        """(texts, labels) probabilities; each row sums to 1."""
+        """(texts, labels) probabilities; each row sums to 1 unless the model is multi-label."""
         pad_token_id = self.classifier.tokenizer.pad_token_id
         model, labels = self.classifier.model, len(self.labels)
-        return softmax(logits_of(model, encoded, labels, pad_token_id, self.micro_batch_tokens))
+        as_probabilities = sigmoid if self.classifier.multi_label else softmax
+        return as_probabilities(logits_of(model, encoded, labels, pad_token_id, self.micro_batch_tokens))
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One Prediction a text, in order."""
         if not texts:
             return []
         encoded = self.encode(texts)
-        rows = zip(self.probabilities(encoded), encoded.truncated, encoded.lengths, strict=True)
-        return [self._prediction(row, bool(cut), int(tokens)) for row, cut, tokens in rows]
+        probabilities = self.probabilities(encoded)
+        given = self.thresholds.given(probabilities)
+        rows = zip(probabilities, given, encoded.truncated, encoded.lengths, strict=True)
+        return [self._prediction(row, over, bool(cut), int(tokens)) for row, over, cut, tokens in rows]
 
     def stream(self, texts: Iterable[str], *, chunk_texts: int | None = None) -> Iterator[Prediction]:
         """Predictions one by one, in order; memory does not grow with the number of texts.
@@ -79,9 +98,12 @@ class Predictor:
         for chunk in in_chunks(texts, chunk_texts or _CHUNK_TEXTS):
             yield from self.predict(chunk)
 
-    def _prediction(self, probabilities: Floats, truncated: bool, tokens: int) -> Prediction:
+    def _prediction(self, probabilities: Floats, given: Bools, truncated: bool, tokens: int) -> Prediction:
         scores = dict(zip(self.labels, probabilities.tolist(), strict=True))
-        return Prediction(self.labels[int(np.argmax(probabilities))], scores, truncated, tokens)
+        order = np.argsort(-probabilities, kind="stable")
+        several = tuple(self.labels[label_id] for label_id in order if given[label_id])
+        target = several if self.classifier.multi_label else self.labels[order[0]]
+        return Prediction(target, scores, truncated, tokens)
 
 
 def in_chunks(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:

@@ -11,15 +11,19 @@ from tunesmith.data.cells import CellError, text_of
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.infer import infer_text_column
 from tunesmith.data.read import sampled, stream
-from tunesmith.data.write import open_table
+from tunesmith.data.write import joined, open_table, separator_for
 from tunesmith.errors import DataError, Problem
 from tunesmith.files import refuse_existing
 from tunesmith.pipeline import find_bundle, known_column
 from tunesmith.predict import Prediction, Predictor, in_chunks
+from tunesmith.task import Task
 
-__all__ = ["LABEL", "PROBABILITY", "TRUNCATED", "Scored", "score_file"]
+__all__ = ["LABEL", "LABELS", "PROBABILITIES", "PROBABILITY", "TRUNCATED", "Scored", "score_file"]
 
 LABEL, PROBABILITY, TRUNCATED = "predicted_label", "probability", "truncated"
+# of a multi-label model
+LABELS, PROBABILITIES = "predicted_labels", "probabilities"
+_SEPARATOR = ";"
 _CHUNK_ROWS = 512
 _MOST_LATE_COLUMNS = 20
 
@@ -44,6 +48,8 @@ def score_file(
 ) -> Scored:
     """Write `source` to `out` with three columns more: predicted_label, probability, truncated.
 
+    Of a multi-label model they are predicted_labels, probabilities, truncated: lists, or in CSV and TSV what
+    the task's separator (else `;`) joins.
     The text stands in `text_column`, else in the column that the model was trained on, else in one that is
     inferred. A row without text keeps its place and gets no label. The formats are those that data is read
     from; in CSV and TSV a cell that a spreadsheet would run as a formula gets a ' before it. `out` appears
@@ -54,9 +60,10 @@ def score_file(
     bundle = find_bundle(model)
     known = text_column or known_column(bundle.task.text_column, sample)
     column = infer_text_column(str(source), sample, known)
-    columns = _columns(sample, source)
-    with open_table(out, [*columns, LABEL, PROBABILITY, TRUNCATED]) as table:
-        scoring = _Scoring(bundle.predictor(), column, columns)
+    answers = _answers_for(bundle.task, out)
+    columns = _columns(sample, source, answers.columns)
+    with open_table(out, [*columns, *answers.columns]) as table:
+        scoring = _Scoring(bundle.predictor(), column, columns, answers)
         for chunk in in_chunks(rows, _CHUNK_ROWS):
             table.write(scoring.score(chunk))
             on_rows(scoring.done, scoring.rows_per_second)
@@ -64,9 +71,35 @@ def score_file(
     return Scored(scoring.done, scoring.rows_per_second, (*notes, *scoring.notes()))
 
 
-def _columns(sample: Sequence[Row], source: str | Path) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """How a prediction stands in a table: its columns, and what joins several labels of one cell."""
+
+    columns: tuple[str, str, str]
+    separator: str | None = None
+
+    def cells(self, prediction: Prediction | None) -> dict[str, object]:
+        """The cells of one row; empty where there was no text."""
+        if prediction is None:
+            return dict.fromkeys(self.columns)
+        match prediction.target:
+            case str(label):
+                told: tuple[object, object] = (label, prediction.score)
+            case labels:
+                scores = [round(prediction.scores[label], 6) for label in labels]
+                told = (joined(list(labels), self.separator), joined(scores, self.separator))
+        return dict(zip(self.columns, (*told, prediction.truncated), strict=True))
+
+
+def _answers_for(task: Task, out: str | Path) -> _Answers:
+    if task.kind == "single_label":
+        return _Answers((LABEL, PROBABILITY, TRUNCATED))
+    return _Answers((LABELS, PROBABILITIES, TRUNCATED), separator_for(out, task, _SEPARATOR))
+
+
+def _columns(sample: Sequence[Row], source: str | Path, added: Sequence[str]) -> list[str]:
     names = list(dict.fromkeys(name for row in sample for name in row.values))
-    taken = [name for name in (LABEL, PROBABILITY, TRUNCATED) if name in names]
+    taken = [name for name in added if name in names]
     if taken:
         what = f"the table already has a column named {taken[0]!r}"
         raise DataError(Problem("column-taken", what, str(source), "rename or drop that column"))
@@ -76,12 +109,13 @@ def _columns(sample: Sequence[Row], source: str | Path) -> list[str]:
 class _Scoring:
     """Adds answers to rows, and counts what is worth a note."""
 
-    def __init__(self, predictor: Predictor, column: str, columns: Sequence[str]) -> None:
+    def __init__(self, predictor: Predictor, column: str, columns: Sequence[str], answers: _Answers) -> None:
         self.done = 0
         self._empty = 0
         self._late: dict[str, str] = {}
         self._predictor = predictor
         self._column = column
+        self._answers = answers
         self._columns = frozenset(columns)
         self._started = time.perf_counter()
 
@@ -89,7 +123,7 @@ class _Scoring:
         texts = [_text(row, self._column) for row in rows]
         answers = iter(self._predictor.predict([text for text in texts if text.strip()]))
         scored = [
-            row.values | _answer(next(answers) if text.strip() else None)
+            row.values | self._answers.cells(next(answers) if text.strip() else None)
             for row, text in zip(rows, texts, strict=True)
         ]
         self.done += len(rows)
@@ -120,9 +154,3 @@ def _text(row: Row, column: str) -> str:
         return text_of(row.values.get(column)) or ""
     except CellError as fault:
         raise DataError(Problem(fault.code, fault.what, row.where, fault.fix)) from fault
-
-
-def _answer(prediction: Prediction | None) -> dict[str, object]:
-    if prediction is None:
-        return dict.fromkeys((LABEL, PROBABILITY, TRUNCATED))
-    return {LABEL: prediction.target, PROBABILITY: prediction.score, TRUNCATED: prediction.truncated}

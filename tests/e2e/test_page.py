@@ -45,6 +45,15 @@ class Words:
         return Prediction(target, scores, len(text.split()) > self.max_tokens, len(text.split()))
 
 
+class Topics(Words):
+    """Gives every label whose name stands in the text."""
+
+    def _answer(self, text: str) -> Prediction:
+        given = tuple(label for label in self.labels if label in text)
+        scores = {label: 0.8 if label in given else 0.1 for label in self.labels}
+        return Prediction(given, scores, False, len(text.split()))
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, a dev dependency")
@@ -58,7 +67,7 @@ def browser() -> Iterator[Any]:
 
 
 @contextmanager
-def serving(**settings: Any) -> Iterator[str]:
+def serving(words: Words | None = None, **settings: Any) -> Iterator[str]:
     about = {
         "model": "news",
         "base": "embedded",
@@ -67,7 +76,7 @@ def serving(**settings: Any) -> Iterator[str]:
         "test_rows": 7600,
     }
     ready = threading.Event()
-    server = Server(create_app(Words(), Settings(**settings), about=about), ready.set)
+    server = Server(create_app(words or Words(), Settings(**settings), about=about), ready.set)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
@@ -176,4 +185,23 @@ def test_with_a_key_the_page_asks_for_it(browser: Any) -> None:
         opened.get_by_label("API key").press("Enter")
         opened.wait_for_selector("#bars li")
         assert opened.locator("#said b").inner_text() == "sports"
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sports and politics", ["politics\n80.0 %", "sports\n80.0 %"]),
+        ("a duck", ["No label is likely enough."]),
+    ],
+)
+def test_any_number_of_labels_is_shown(browser: Any, text: str, said: list[str]) -> None:
+    with serving(Topics()) as url:
+        opened = browser.new_page()
+        opened.goto(url)
+        opened.get_by_label("Text").fill(text)
+        opened.get_by_role("button", name="Classify").click()
+        opened.wait_for_selector("#bars li")
+        assert opened.locator("#said .verdict").all_inner_texts() == said
+        assert opened.locator("#bars li").count() == 3
         opened.close()

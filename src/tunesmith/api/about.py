@@ -18,11 +18,13 @@ __all__ = ["about_bundle"]
 def about_bundle(bundle: Bundle) -> dict[str, Any]:
     """Name, base, scores on the test rows, and the versions that serve it; no path and no text."""
     report = bundle.read("report.json")
+    beside = "micro_f1" if bundle.task.kind == "multi_label" else "accuracy"
     return {
         "model": _name(bundle.path),
         "base": _base(bundle.recipe.base),
+        "kind": bundle.task.kind,
         "macro_f1": _measured(report, "macro_f1"),
-        "accuracy": _measured(report, "accuracy"),
+        beside: _measured(report, beside),
         "test_rows": report["rows"],
         "versions": {
             "tunesmith": version("tunesmith"),

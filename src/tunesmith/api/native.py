@@ -77,8 +77,8 @@ async def classify(request: Request) -> Response:
     exchange.characters = sum(len(text) for text in asked.texts)
     predictions = await _while_connected(request, context.batcher.predict(asked.texts))
     exchange.tokens = sum(prediction.tokens for prediction in predictions)
-    top_k = asked.top_k or min(DEFAULT_TOP_K, context.settings.max_top_k)
-    return JSONResponse(_response(context.facts.model, predictions, top_k).model_dump())
+    most = context.settings.max_top_k
+    return JSONResponse(_response(context.facts.model, predictions, asked.top_k, most).model_dump())
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, AnswerT]) -> AnswerT:
@@ -99,18 +99,27 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _response(model_name: str, predictions: Sequence[Prediction], top_k: int) -> ClassifyResponse:
+def _response(
+    model_name: str, predictions: Sequence[Prediction], top_k: int | None, most: int
+) -> ClassifyResponse:
     return ClassifyResponse(
         model=model_name,
-        results=[_result(prediction, top_k) for prediction in predictions],
+        results=[_result(prediction, top_k or _fitting(prediction, most)) for prediction in predictions],
         usage=Usage(texts=len(predictions), tokens=sum(prediction.tokens for prediction in predictions)),
     )
 
 
+def _fitting(prediction: Prediction, most: int) -> int:
+    """So many scores that those of all labels given are among them, within the cap."""
+    return min(most, max(DEFAULT_TOP_K, len(prediction.labels)))
+
+
 def _result(prediction: Prediction, top_k: int) -> Result:
+    likeliest = next(iter(prediction.labels), None)
     return Result(
-        label=prediction.target,
-        score=prediction.score,
+        label=likeliest,
+        score=None if likeliest is None else prediction.scores[likeliest],
+        labels=list(prediction.labels),
         truncated=prediction.truncated,
         scores=[LabelScore(label=label, score=score) for label, score in prediction.top(top_k)],
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from tunesmith.task import Kind
+
 __all__ = [
     "ClassifyRequest",
     "ClassifyResponse",
@@ -45,17 +47,20 @@ class LabelScore(_Wire):
     """The label's name."""
 
     score: FiniteFloat
-    """From 0 to 1; over all labels the scores of a text sum to 1."""
+    """From 0 to 1; over all labels the scores of a text sum to 1, unless the model is multi-label."""
 
 
 class Result(_Wire):
     """The answer to one text."""
 
-    label: str
-    """The likeliest label."""
+    label: str | None
+    """The likeliest of the labels given; null where a multi-label model gives none."""
 
-    score: FiniteFloat
+    score: FiniteFloat | None
     """Its probability."""
+
+    labels: list[str]
+    """The labels given, the likeliest first: one, or of a multi-label model any number."""
 
     truncated: bool
     """Whether the text is longer than the model reads, so that its end was left out."""
@@ -106,6 +111,9 @@ class ModelFacts(_Wire):
     model: str
     """The model's name."""
 
+    kind: Kind = "single_label"
+    """How many labels a text gets: one, or any number."""
+
     labels: list[str]
     """The labels, in label order."""
 
@@ -122,7 +130,10 @@ class ModelFacts(_Wire):
     """The mean F1 over all labels, on the test rows."""
 
     accuracy: Measured | None = None
-    """The share of test rows answered rightly."""
+    """The share of test rows answered rightly; null for a multi-label model."""
+
+    micro_f1: Measured | None = None
+    """Of a multi-label model: the F1 over all decisions, on the test rows."""
 
     test_rows: int | None = None
     """Rows of the test set that the scores come from."""

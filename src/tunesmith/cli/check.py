@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tunesmith.cli.boundary import error_console, show_problems, verb
-from tunesmith.cli.options import AsJson, LabelColumn, Overwrite, TaskFile, TextColumn
+from tunesmith.cli.options import AsJson, LabelColumn, LabelKind, Overwrite, TaskFile, TextColumn, kind_from
 from tunesmith.cli.output import console, print_json
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def command(
     task: TaskFile = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    kind: LabelKind = None,
     base: Annotated[str, typer.Option(help="The base whose tokens and window count.")] = "embedded",
     fix: Annotated[
         Path | None,
@@ -51,7 +52,13 @@ def command(
     held_out = {name: path for name, path in (("test", test), ("validation", validation)) if path}
     if fix:
         notes = mend_file(
-            data, fix, task=task, text_column=text_column, label_column=label_column, overwrite=overwrite
+            data,
+            fix,
+            task=task,
+            text_column=text_column,
+            label_column=label_column,
+            kind=kind_from(kind),
+            overwrite=overwrite,
         )
         for note in notes:
             error_console.print(f"  {note}", markup=False)
@@ -64,6 +71,7 @@ def command(
         base=base,
         text_column=text_column,
         label_column=label_column,
+        kind=kind_from(kind),
     )
     if as_json:
         print_json(report.to_dict())

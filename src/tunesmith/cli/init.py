@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.options import LabelColumn, Overwrite, TextColumn
+from tunesmith.cli.options import LabelColumn, LabelKind, Overwrite, TextColumn, kind_from
 
 if TYPE_CHECKING:
     from tunesmith.task import Task
@@ -22,6 +22,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Where to write the task.", readable=False)] = Path("task.yaml"),
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    kind: LabelKind = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a task.yaml that says which column is the text, which the label, and what the labels are.
@@ -32,7 +33,7 @@ def command(
     from tunesmith.files import refuse_existing, write_text
 
     refuse_existing(out, overwrite)
-    dataset = read(data, text_column=text_column, label_column=label_column)
+    dataset = read(data, text_column=text_column, label_column=label_column, kind=kind_from(kind))
     write_text(out, _commented(dataset.task, data))
     for note in dataset.notes:
         error_console.print(f"  {note}", markup=False)

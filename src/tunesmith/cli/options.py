@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +10,20 @@ import typer
 
 if TYPE_CHECKING:
     from tunesmith.recipe import Recipe
+    from tunesmith.task import Kind
 
-__all__ = ["AsJson", "LabelColumn", "ModelPath", "Overwrite", "TaskFile", "TextColumn", "recipe_from"]
+__all__ = [
+    "AsJson",
+    "KindName",
+    "LabelColumn",
+    "LabelKind",
+    "ModelPath",
+    "Overwrite",
+    "TaskFile",
+    "TextColumn",
+    "kind_from",
+    "recipe_from",
+]
 
 # `readable=False`, here and elsewhere: a path that may not be read is told by whoever opens it
 ModelPath = Annotated[Path, typer.Argument(help="A run, or its model directory.", readable=False)]
@@ -21,6 +34,24 @@ LabelColumn = Annotated[
     str | None,
     typer.Option("--label-column", help="The column that holds the label.", show_default="inferred"),
 ]
+
+
+class KindName(StrEnum):
+    """The kinds of a task as they are typed."""
+
+    SINGLE = "single-label"
+    MULTI = "multi-label"
+
+
+LabelKind = Annotated[
+    KindName | None,
+    typer.Option(
+        "--kind",
+        help="Whether a text has one label or any number: `single-label` or `multi-label`.",
+        show_default="inferred",
+        metavar="KIND",
+    ),
+]
 TaskFile = Annotated[
     Path | None,
     typer.Option(
@@ -29,6 +60,17 @@ TaskFile = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+def kind_from(name: KindName | None) -> Kind | None:
+    """What `--kind` names, None where it is left out."""
+    match name:
+        case KindName.SINGLE:
+            return "single_label"
+        case KindName.MULTI:
+            return "multi_label"
+        case None:
+            return None
 
 
 def recipe_from(file: Path | None, flags: dict[str, Any], settings: list[str]) -> Recipe:

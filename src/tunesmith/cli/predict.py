@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_NO_LABEL = "(no label)"
+
 
 @verb("predict")
 def command(
@@ -39,7 +41,12 @@ def command(
         ),
     ] = None,
     text_column: TextColumnOption = None,
-    top: Annotated[int, typer.Option(min=1, help="How many labels a text is shown with.")] = 1,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Show so many labels of each text, likeliest first.", show_default="those it gives"
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +75,7 @@ def _lines() -> Iterator[str]:
             yield line.rstrip("\n")
 
 
-def _predict_texts(model: Predictor, texts: Iterable[str], top: int, as_json: bool) -> None:
+def _predict_texts(model: Predictor, texts: Iterable[str], top: int | None, as_json: bool) -> None:
     """A person at a terminal is answered line by line; a pipe is read in chunks."""
     answers = model.stream(texts, chunk_texts=1 if sys.stdin.isatty() else None)
     for prediction in answers:
@@ -76,15 +83,26 @@ def _predict_texts(model: Predictor, texts: Iterable[str], top: int, as_json: bo
         sys.stdout.flush()
 
 
-def _as_line(prediction: Prediction, top: int) -> str:
+def _as_line(prediction: Prediction, top: int | None) -> str:
     cut = "\t(text cut to what the model reads)" if prediction.truncated else ""
-    return "\t".join(f"{label}\t{score:.4f}" for label, score in prediction.top(top)) + cut
+    shown = "\t".join(f"{label}\t{score:.4f}" for label, score in _shown(prediction, top))
+    return (shown or _NO_LABEL) + cut
 
 
-def _as_json(prediction: Prediction, top: int) -> str:
-    scores = [{"label": label, "score": score} for label, score in prediction.top(top)]
-    values = {"label": prediction.target, "scores": scores, "truncated": prediction.truncated}
-    return json.dumps(values, ensure_ascii=False)
+def _as_json(prediction: Prediction, top: int | None) -> str:
+    scores = [{"label": label, "score": score} for label, score in _shown(prediction, top)]
+    match prediction.target:
+        case str(label):
+            target: dict[str, object] = {"label": label}
+        case labels:
+            target = {"labels": list(labels)}
+    return json.dumps({**target, "scores": scores, "truncated": prediction.truncated}, ensure_ascii=False)
+
+
+def _shown(prediction: Prediction, top: int | None) -> list[tuple[str, float]]:
+    if top is not None:
+        return prediction.top(top)
+    return [(label, prediction.scores[label]) for label in prediction.labels]
 
 
 def _predict_file(model: Path, file: Path, out: Path, text_column: str | None, overwrite: bool) -> None:

@@ -76,5 +76,6 @@ def _classify(run: Run) -> None:
     model = run.load()
     console.print()
     for text, prediction in zip(SENTENCES, model.predict(SENTENCES), strict=True):
-        console.print(f"  {escape(text)}\n  → [bold]{escape(prediction.target)}[/]  {prediction.score:.2f}")
+        label = escape(prediction.labels[0])
+        console.print(f"  {escape(text)}\n  → [bold]{label}[/]  {prediction.score:.2f}")
     console.print("\n  Your own data: [bold]tunesmith train news.csv --out runs/news[/]")

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli.boundary import verb
-from tunesmith.cli.options import AsJson, LabelColumn, Overwrite, TaskFile, TextColumn, recipe_from
+from tunesmith.cli.options import (
+    AsJson,
+    LabelColumn,
+    LabelKind,
+    Overwrite,
+    TaskFile,
+    TextColumn,
+    kind_from,
+    recipe_from,
+)
 from tunesmith.cli.output import print_json, show_run
 from tunesmith.cli.progress import RichListener, resumable
 
@@ -37,6 +46,7 @@ def command(
     task: TaskFile = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    kind: LabelKind = None,
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe.yaml.", show_default=False, readable=False)
     ] = None,
@@ -108,6 +118,7 @@ def command(
             recipe=chosen,
             text_column=text_column,
             label_column=label_column,
+            kind=kind_from(kind),
             overwrite=overwrite,
             resume=resume,
             listener=listener,

@@ -10,7 +10,13 @@ import numpy as np
 
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, facts_of
-from tunesmith.data.label_checks import label_balance, label_variants, missing_labels, unknown_labels
+from tunesmith.data.label_checks import (
+    label_balance,
+    label_variants,
+    missing_labels,
+    unknown_labels,
+    without_labels,
+)
 from tunesmith.data.text_checks import (
     CountTokens,
     TokenLengths,
@@ -131,4 +137,4 @@ def _row_problems(facts: Facts, name: str) -> list[Problem]:
         return [
             Problem("no-rows", f"{name} has no rows", "0 rows", "check the file, and what was left out of it")
         ]
-    return [*empty_texts(facts), *missing_labels(facts)]
+    return [*empty_texts(facts), *missing_labels(facts), *without_labels(facts)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.texts import EMPTY_KEY, Keys, same_text_keys
@@ -23,9 +24,13 @@ class Facts:
     keys: Keys
     """The same_text_key of each text."""
     codes: npt.NDArray[np.int32]
-    """Index into `labels` of each row, -1 where there is no label."""
+    """A number for each row, equal where the targets are equal, -1 where there is none."""
     labels: tuple[str, ...]
     """The distinct labels, in order of first appearance."""
+    bearers: Rows
+    """(pairs,) the row of every label that a row bears"""
+    borne: npt.NDArray[np.int32]
+    """(pairs,) that label, as an index into `labels`"""
 
     @property
     def empty(self) -> Rows:
@@ -46,7 +51,7 @@ class Facts:
 
     @property
     def contradictory(self) -> Rows:
-        """Labelled rows whose text also stands under another label."""
+        """Rows with a target whose text also stands under another target."""
         told = (self.codes >= 0) & (self.keys != EMPTY_KEY)
         keys, codes = self.keys[told], self.codes[told]
         order = np.lexsort((codes, keys))
@@ -57,12 +62,13 @@ class Facts:
     @property
     def counts(self) -> dict[str, int]:
         """label -> rows."""
-        counts = np.bincount(self.codes[self.codes >= 0], minlength=len(self.labels))
+        counts = np.bincount(self.borne, minlength=len(self.labels))
         return dict(zip(self.labels, counts.tolist(), strict=True))
 
     def rows_of(self, label: str) -> Rows:
         """Rows with this label."""
-        return np.flatnonzero(self.codes == self.labels.index(label))
+        rows: Rows = self.bearers[self.borne == self.labels.index(label)]
+        return rows
 
     def where(self, row: int | np.int64) -> str:
         """file:line of a row."""
@@ -70,12 +76,46 @@ class Facts:
 
     def take(self, rows: Rows) -> Facts:
         """The same facts about some of the rows."""
-        return Facts(self.dataset.take(rows.tolist()), self.keys[rows], self.codes[rows], self.labels)
+        place = np.full(len(self.keys), -1)
+        place[rows] = np.arange(rows.size)
+        bearers = place[self.bearers]
+        kept = bearers >= 0
+        taken = self.dataset.take(rows.tolist())
+        return Facts(taken, self.keys[rows], self.codes[rows], self.labels, bearers[kept], self.borne[kept])
 
 
 def facts_of(dataset: Dataset) -> Facts:
     """Hash the texts and number the labels of a dataset."""
-    coded = dataset.table.column("target").combine_chunks().dictionary_encode()
+    targets = dataset.table.column("target").combine_chunks()
+    of_targets = _several if dataset.task.kind == "multi_label" else _single
+    return Facts(dataset, same_text_keys(dataset.table.column("text")), *of_targets(targets))
+
+
+_OfTargets = tuple[npt.NDArray[np.int32], tuple[str, ...], Rows, npt.NDArray[np.int32]]
+
+
+def _single(targets: pa.Array) -> _OfTargets:
+    coded = targets.dictionary_encode()
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    labels = tuple(coded.dictionary.to_pylist())
-    return Facts(dataset, same_text_keys(dataset.table.column("text")), codes, labels)
+    bearers = np.flatnonzero(codes >= 0)
+    return codes, tuple(coded.dictionary.to_pylist()), bearers, codes[bearers]
+
+
+def _several(targets: pa.Array) -> _OfTargets:
+    codes_of_labels: dict[str, int] = {}
+    codes_of_sets: dict[frozenset[str], int] = {}
+    codes, bearers, borne = [], [], []
+    for row, labels in enumerate(targets.to_pylist()):
+        if labels is None:
+            codes.append(-1)
+            continue
+        codes.append(codes_of_sets.setdefault(frozenset(labels), len(codes_of_sets)))
+        for label in labels:
+            bearers.append(row)
+            borne.append(codes_of_labels.setdefault(label, len(codes_of_labels)))
+    return (
+        np.asarray(codes, np.int32),
+        tuple(codes_of_labels),
+        np.asarray(bearers, np.int64),
+        np.asarray(borne, np.int32),
+    )

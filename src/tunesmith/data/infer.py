@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tunesmith.data.cells import CellError, label_of
+from tunesmith.data.cells import CellError, labels_of
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.names import GENERIC_LABEL_NAMES, LABEL_NAMES, TEXT_NAMES, folded_name
 from tunesmith.errors import DataError, Problem
@@ -80,7 +80,7 @@ def _column(name: str, cells: list[object]) -> _Column:
 
 def _may_be_labels(cells: list[object]) -> bool:
     try:
-        labels = [label for cell in cells if (label := label_of(cell)) is not None]
+        labels = [label for cell in cells for label in labels_of(cell) or ()]
     except CellError:
         return False
     few = max(2, min(_MOST_LABELS, len(labels) // 2))

@@ -7,11 +7,20 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+import numpy as np
+
 from tunesmith.data.facts import Facts
-from tunesmith.data.problems import grouped, shown
+from tunesmith.data.problems import grouped, shown, shown_target
 from tunesmith.errors import Problem, Severity
 
-__all__ = ["label_balance", "label_groups", "label_variants", "missing_labels", "unknown_labels"]
+__all__ = [
+    "label_balance",
+    "label_groups",
+    "label_variants",
+    "missing_labels",
+    "unknown_labels",
+    "without_labels",
+]
 
 _FEWEST_EXAMPLES = 8
 _MOST_IMBALANCE = 10
@@ -30,6 +39,20 @@ def missing_labels(facts: Facts) -> Iterator[Problem]:
             "fill it in, or let `tunesmith check FILE --fix NEW_FILE` drop the row",
             column=facts.dataset.task.target_column,
             count=rows.size,
+        )
+
+
+def without_labels(facts: Facts) -> Iterator[Problem]:
+    """Rows that say that no label fits: only multi-label data may have them."""
+    bare = facts.codes >= 0
+    bare[facts.bearers] = False
+    rows = np.flatnonzero(bare)
+    if rows.size:
+        what = f"{rows.size:,} of {len(facts.dataset):,} rows have no label: they teach that none need fit"
+        fix = "nothing need be done, if that is meant"
+        column = facts.dataset.task.target_column
+        yield grouped(
+            "no-labels", what, facts.where(rows[0]), fix, column=column, severity="info", count=rows.size
         )
 
 
@@ -123,6 +146,9 @@ def label_balance(facts: Facts) -> Iterator[Problem]:
     if len(present) < 2:
         yield _one_class(facts, list(present))
         return
+    if facts.dataset.task.kind == "multi_label" and np.unique(facts.codes).size == 1:
+        yield _one_target(facts)
+        return
     rare = sorted(
         (label for label in counts if counts[label] < _FEWEST_EXAMPLES), key=lambda label: counts[label]
     )
@@ -136,6 +162,13 @@ def label_balance(facts: Facts) -> Iterator[Problem]:
 def _one_class(facts: Facts, present: list[str]) -> Problem:
     what = f"every row has the label {shown(present[0])}" if present else "no row has a label of this task"
     fix = "add rows of another label, or name the right column with --label-column"
+    column = facts.dataset.task.target_column
+    return grouped("one-class", what, facts.where(0), fix, column=column, count=len(facts.dataset))
+
+
+def _one_target(facts: Facts) -> Problem:
+    what = f"every row has the same labels: {shown_target(facts.dataset[0].target)}"
+    fix = "add rows with other labels, or name the right column with --label-column"
     column = facts.dataset.task.target_column
     return grouped("one-class", what, facts.where(0), fix, column=column, count=len(facts.dataset))
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tunesmith.data.cells import sorted_labels
-from tunesmith.data.dataset import Dataset
+from tunesmith.data.dataset import Dataset, Target
 from tunesmith.data.facts import Facts, Rows, facts_of
 from tunesmith.data.label_checks import label_groups
 from tunesmith.data.problems import shown
@@ -76,9 +76,15 @@ def _with_one_spelling(facts: Facts, listed: Collection[str], done: list[str]) -
         return facts
     for label, other in better.items():
         done.append(f"{_rows(counts[label])} relabelled from {shown(label)} to {shown(other)}")
-    labels = pa.array([better.get(label, label) for label in facts.labels], pa.large_string())
-    targets = labels.take(pa.array(facts.codes, mask=facts.codes < 0))
-    return facts_of(_with_column(facts.dataset, "target", pa.chunked_array([targets])))
+    targets = [_respelled(example.target, better) for example in facts.dataset]
+    column = pa.array(targets, facts.dataset.table.schema.field("target").type)
+    return facts_of(_with_column(facts.dataset, "target", pa.chunked_array([column])))
+
+
+def _respelled(target: Target, better: Mapping[str, str]) -> Target:
+    if target is None or isinstance(target, str):
+        return target and better.get(target, target)
+    return tuple(dict.fromkeys(better.get(label, label) for label in target))
 
 
 def _spellings(counts: Mapping[str, int], listed: Collection[str]) -> dict[str, str]:

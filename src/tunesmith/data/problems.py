@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tunesmith.errors import DataError, Problem, Severity
 
-__all__ = ["ReadLog", "grouped", "refuse", "shown"]
+__all__ = ["ReadLog", "grouped", "refuse", "shown", "shown_target"]
 
 _SHOWN_CHARS = 60
 # what a lenient reader may go on after: the row is replaced or left out
@@ -18,6 +18,17 @@ _FORGIVABLE = frozenset(
 def shown(value: str) -> str:
     """A value in quotes as messages show it: escaped, and cut where it is long."""
     return repr(value if len(value) <= _SHOWN_CHARS else value[: _SHOWN_CHARS - 1] + "…")
+
+
+def shown_target(target: str | tuple[str, ...] | None) -> str:
+    """A label, or all labels of a text, as messages show them."""
+    match target:
+        case str():
+            return shown(target)
+        case None | ():
+            return "without a label"
+        case _:
+            return shown(", ".join(target))
 
 
 def grouped(

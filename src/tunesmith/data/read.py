@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tunesmith.data.cells import CellError, label_of, sorted_labels, text_of
-from tunesmith.data.dataset import SCHEMA, Dataset
+from tunesmith.data.cells import CellError, label_of, labels_of, sorted_labels, text_of
+from tunesmith.data.dataset import Dataset, Target, schema_of
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.formats.source import open_rows
 from tunesmith.data.infer import Columns, infer_columns
 from tunesmith.data.problems import ReadLog, refuse, shown
+from tunesmith.data.several import infer_kind, looks_joined, sniff_separator
 from tunesmith.errors import DataError
-from tunesmith.task import Task
+from tunesmith.task import Kind, Task
 
 __all__ = ["read", "sampled", "stream"]
 
@@ -36,14 +38,17 @@ def read(
     *,
     text_column: str | None = None,
     label_column: str | None = None,
+    kind: Kind | None = None,
+    separator: str | None = None,
     lenient: bool = False,
 ) -> Dataset:
     """Read labelled texts from a file or from a directory of class directories.
 
-    Columns that neither an argument nor `task` names are inferred; `notes` say so. A task without labels
-    gets the data's own, sorted. Rows that cannot be read are `problems` of the dataset: errors, or warnings
-    where `lenient`, with bad bytes replaced and unreadable rows left out. Raises DataError or StorageError
-    where nothing can be read.
+    Columns that neither an argument nor `task` names are inferred; `notes` say so. So is the kind of the
+    task, `multi_label` where the labels stand in lists of several, and what parts the labels of one cell. A
+    task without labels gets the data's own, sorted. Rows that cannot be read are `problems` of the dataset:
+    errors, or warnings where `lenient`, with bad bytes replaced and unreadable rows left out. Raises
+    DataError or StorageError where nothing can be read.
     """
     log = ReadLog(lenient=lenient)
     sample, rows = sampled(open_rows(Path(path), log))
@@ -53,10 +58,12 @@ def read(
         text_column or (task.text_column if task else None),
         label_column or (task.target_column if task else None),
     )
-    table = _table(rows, columns, log)
+    cells = [row.values.get(columns.label) for row in sample]
+    targets = _targets(cells, task or Task(), kind, separator, log)
+    table = _table(rows, columns, targets, log)
     if not table.num_rows:
         raise DataError(log.problems)
-    return _dataset(path, task or Task(), columns, table, log)
+    return _dataset(path, task or Task(), columns, targets, table, log)
 
 
 def stream(path: Path | str, *, lenient: bool = False) -> Iterator[Row]:
@@ -79,32 +86,64 @@ def sampled(rows: Iterator[Row]) -> tuple[list[Row], Iterator[Row]]:
     return sample, chain(sample, rows)
 
 
-def _table(rows: Iterable[Row], columns: Columns, log: ReadLog) -> pa.Table:
-    batches, batch = [], _Batch()
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """How a cell of the labels is read."""
+
+    kind: Kind
+    separator: str | None
+    read: Callable[[object], Target]
+
+
+def _targets(
+    cells: Sequence[object], task: Task, kind: Kind | None, separator: str | None, log: ReadLog
+) -> _Targets:
+    said = kind or (task.kind if "kind" in task.model_fields_set else None)
+    given = separator or task.separator
+    if (said or ("multi_label" if given else infer_kind(cells))) == "multi_label":
+        separator = given or sniff_separator(cells)
+        log.notes += _several_notes(said, given, separator)
+        return _Targets("multi_label", separator, partial(labels_of, separator=separator))
+    if said is None and (mark := looks_joined(cells)):
+        log.notes.append(f"labels look like several joined by {mark!r}; if they are: --kind multi-label")
+    return _Targets("single_label", None, label_of)
+
+
+def _several_notes(said: Kind | None, given: str | None, separator: str | None) -> Iterator[str]:
+    if said is None and given is None:
+        yield "the labels stand in lists, so a text may have several: the task is multi-label"
+    if given is None and separator is not None:
+        yield f"the labels of one cell are parted by {separator!r}"
+
+
+def _table(rows: Iterable[Row], columns: Columns, targets: _Targets, log: ReadLog) -> pa.Table:
+    schema = schema_of(targets.kind)
+    batches, batch = [], _Batch(schema)
     for row in rows:
         try:
-            text, label = text_of(row.values.get(columns.text)), label_of(row.values.get(columns.label))
+            text, label = text_of(row.values.get(columns.text)), targets.read(row.values.get(columns.label))
         except CellError as fault:
             log.fault(fault.code, fault.what, row.where, fault.fix)
             continue
         batch.append(text, label, row)
         if batch.full:
             batches.append(batch.arrow())
-            batch = _Batch()
-    return pa.Table.from_batches([*batches, batch.arrow()], SCHEMA).unify_dictionaries()
+            batch = _Batch(schema)
+    return pa.Table.from_batches([*batches, batch.arrow()], schema).unify_dictionaries()
 
 
 class _Batch:
     """Rows on their way into Arrow."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
         self._texts: list[str | None] = []
-        self._labels: list[str | None] = []
+        self._labels: list[Target] = []
         self._files: list[str] = []
         self._lines: list[int] = []
         self._chars = 0
 
-    def append(self, text: str | None, label: str | None, row: Row) -> None:
+    def append(self, text: str | None, label: Target, row: Row) -> None:
         self._texts.append(text)
         self._labels.append(label)
         self._files.append(row.file)
@@ -122,22 +161,31 @@ class _Batch:
             pa.array(self._files, pa.string()).dictionary_encode(),
             self._lines,
         ]
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
-def _dataset(path: Path | str, task: Task, columns: Columns, table: pa.Table, log: ReadLog) -> Dataset:
+def _dataset(
+    path: Path | str, task: Task, columns: Columns, targets: _Targets, table: pa.Table, log: ReadLog
+) -> Dataset:
     notes = list(log.notes)
     if columns.inferred:
         notes.append(f'text is read from column "{columns.text}", label from "{columns.label}"')
     # the task's own validator does not run on a copy: one label is for the check to refuse, in plain words
-    task = task.model_copy(update={"text_column": columns.text, "target_column": columns.label})
+    found = {"text_column": columns.text, "target_column": columns.label}
+    task = task.model_copy(update={**found, "kind": targets.kind, "separator": targets.separator})
     if not task.labels:
-        labels = sorted_labels(pc.unique(table.column("target")).drop_null().to_pylist())
+        labels = sorted_labels(_distinct(table.column("target")))
         _refuse_free_text(path, columns.label, labels, table.num_rows)
         notes.append(_labels_note(labels))
         task = task.model_copy(update={"labels": labels})
     return replace(Dataset(task, table), notes=tuple(notes), problems=log.problems)
+
+
+def _distinct(targets: pa.ChunkedArray) -> list[str]:
+    labels = pc.list_flatten(targets) if pa.types.is_list(targets.type) else targets
+    distinct: list[str] = pc.unique(labels).drop_null().to_pylist()
+    return distinct
 
 
 def _labels_note(labels: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.facts import Facts, facts_of
 from tunesmith.data.problems import grouped, shown
+from tunesmith.data.stratify import stratified
 from tunesmith.data.texts import KEY_BYTES
 from tunesmith.errors import DataError, Problem
 
@@ -38,9 +39,9 @@ def split(
 
     Within each label the distinct texts are ordered by a hash of seed and text, so that the outcome depends
     neither on the platform nor, where equal texts bear one label, on the order of the rows; the first go to
-    test, the next to validation. What stands in a given test set is left out of the other parts, what stands
-    in a given validation set out of train. Every label keeps a training row. Raises DataError where that
-    cannot be, or where a part would be empty.
+    test, the next to validation; texts of several labels are dealt out by `stratified`. What stands in a
+    given test set is left out of the other parts, what stands in a given validation set out of train. Every
+    label keeps a training row. Raises DataError where that cannot be, or where a part would be empty.
     """
     whole = facts_of(dataset)
     given_test = None if test is None else facts_of(test)
@@ -74,17 +75,35 @@ def _drawn(
     keys, first_row, group_of_row = np.unique(pool.keys, return_index=True, return_inverse=True)
     part_of_group = np.full(keys.size, _TRAIN)
     order = np.argsort(_hashes(keys, seed), kind="stable")
-    by_label = _by_label(order, pool.codes[first_row])
+    if pool.dataset.task.kind == "multi_label":
+        fractions = (1 - validation_fraction - test_fraction, validation_fraction, test_fraction)
+        part_of_group = stratified(_labels_of_groups(pool, first_row, order), fractions)[np.argsort(order)]
+    else:
+        by_label = _by_label(order, pool.codes[first_row])
+        _draw_by_label(part_of_group, by_label, test_fraction, validation_fraction)
+    _keep_every_label(pool, group_of_row, part_of_group)
+    part_of_row = part_of_group[group_of_row]
+    train, validation, test = (np.flatnonzero(part_of_row == part) for part in (_TRAIN, _VALIDATION, _TEST))
+    return pool.take(train), pool.take(validation), pool.take(test)
+
+
+def _labels_of_groups(pool: Facts, first_row: Indices, order: Indices) -> list[list[str]]:
+    """The labels of each distinct text, those of its first row, in the order given."""
+    labels: list[list[str]] = [[] for _ in range(len(pool.dataset))]
+    for row, code in zip(pool.bearers.tolist(), pool.borne.tolist(), strict=True):
+        labels[row].append(pool.labels[code])
+    return [labels[row] for row in first_row[order].tolist()]
+
+
+def _draw_by_label(
+    part_of_group: Indices, by_label: list[Indices], test_fraction: float, validation_fraction: float
+) -> None:
     sizes = [groups.size for groups in by_label]
     wanted = zip(by_label, _shares(sizes, test_fraction), _shares(sizes, validation_fraction), strict=True)
     for groups, tests, validations in wanted:
         held_out = groups[: groups.size - 1]  # the last stays in train, whatever the fractions
         part_of_group[held_out[:tests]] = _TEST
         part_of_group[held_out[tests : tests + validations]] = _VALIDATION
-    _keep_every_label(pool, group_of_row, part_of_group)
-    part_of_row = part_of_group[group_of_row]
-    train, validation, test = (np.flatnonzero(part_of_row == part) for part in (_TRAIN, _VALIDATION, _TEST))
-    return pool.take(train), pool.take(validation), pool.take(test)
 
 
 def _hashes(keys: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64]:
@@ -118,9 +137,9 @@ def _keep_every_label(pool: Facts, group_of_row: Indices, part_of_group: Indices
 
     Only a label all of whose texts also stand under other labels can need it.
     """
-    trained = pool.codes[part_of_group[group_of_row] == _TRAIN]
-    for code in np.setdiff1d(pool.codes, trained):
-        part_of_group[group_of_row[np.argmax(pool.codes == code)]] = _TRAIN
+    part_of_pair = part_of_group[group_of_row[pool.bearers]]
+    for code in np.setdiff1d(pool.borne, pool.borne[part_of_pair == _TRAIN]):
+        part_of_group[group_of_row[pool.bearers[np.argmax(pool.borne == code)]]] = _TRAIN
 
 
 def _refuse_lost_labels(whole: Facts, train: Facts) -> None:

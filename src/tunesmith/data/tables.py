@@ -145,12 +145,26 @@ class _Groups:
     def _array(self, cells: list[object], field: pa.Field) -> pa.Array:
         if field.type == pa.large_string():
             return pa.array(map(_text, cells), field.type)
+        if field.type == pa.list_(pa.large_string()):
+            # no list of the first group held anything that is no text; whatever comes later becomes text
+            lists = (list(map(_text, cell)) if isinstance(cell, list) else cell for cell in cells)
+            return pa.array(lists, field.type)
         try:
             return pa.array(cells, field.type)
         except (pa.ArrowException, OverflowError, TypeError) as error:
             what = f'column "{field.name}" was {field.type} at first, but then: {error}'
             where = f"row {self._rows_written + 1:,} or later"
             raise refuse("mixed-types", what, where, "write .csv or .jsonl instead") from error
+
+
+def _type_of_lists(cells: list[object]) -> pa.DataType:
+    match {type(item) for cell in cells if isinstance(cell, list) for item in cell}:
+        case kinds if kinds == {float}:
+            return pa.list_(pa.float64())
+        case kinds if kinds <= {str}:
+            return pa.list_(pa.large_string())
+        case _:
+            return pa.large_string()
 
 
 def _type_of(cells: list[object]) -> pa.DataType:
@@ -163,5 +177,7 @@ def _type_of(cells: list[object]) -> pa.DataType:
             return pa.int64()
         case kinds if float in kinds and kinds <= {int, float}:
             return pa.float64()
+        case kinds if kinds == {list}:
+            return _type_of_lists(cells)
         case _:
             return pa.large_string()

@@ -9,7 +9,7 @@ import numpy as np
 
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, Rows
-from tunesmith.data.problems import grouped, shown
+from tunesmith.data.problems import grouped, shown_target
 from tunesmith.data.texts import EMPTY_KEY, text_batches
 from tunesmith.errors import Problem, Severity
 
@@ -64,8 +64,8 @@ def _contradictions(facts: Facts) -> Iterator[Problem]:
         return
     first = rows[0]
     same = rows[(facts.keys[rows] == facts.keys[first]) & (facts.codes[rows] != facts.codes[first])]
-    one, other = (facts.labels[facts.codes[row]] for row in (first, same[0]))
-    what = f"the same text is {shown(one)} here and {shown(other)} at {facts.where(same[0])}"
+    one, other = (shown_target(facts.dataset[int(row)].target) for row in (first, same[0]))
+    what = f"the same text is {one} here and {other} at {facts.where(same[0])}"
     fix = "decide which label is right; `--fix` drops every such text"
     yield from _of_texts(facts.dataset, "conflicting-labels", what, rows, fix, "warning")
 

@@ -14,10 +14,13 @@ from tunesmith.data.dataset import SCHEMA, Dataset
 from tunesmith.data.problems import refuse
 from tunesmith.data.tables import Write, delimited_table, json_lines_table, parquet_table
 from tunesmith.files import atomic_file
+from tunesmith.task import Task
 
-__all__ = ["TableWriter", "open_table", "write_dataset"]
+__all__ = ["TableWriter", "joined", "open_table", "separator_for", "write_dataset"]
 
 _TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+# what has no lists
+_JOINED = (".csv", ".tsv")
 _BATCH_ROWS = 4096
 
 
@@ -79,14 +82,30 @@ def _table(
 def write_dataset(path: Path | str, dataset: Dataset) -> None:
     """Write texts and labels in the task's columns, so that reading them gives the same dataset.
 
-    Formulas are not guarded: a text must stay the text it is.
+    Several labels become a list, or in CSV and TSV what the task's separator joins. Formulas are not guarded:
+    a text must stay the text it is.
     """
     columns = (dataset.task.text_column, dataset.task.target_column)
+    separator = separator_for(path, dataset.task)
     with open_table(path, columns, guard_formulas=False) as table:
         for batch in dataset.table.to_batches(max_chunksize=_BATCH_ROWS):
-            table.write([dict(zip(columns, cells, strict=True)) for cells in _cells(batch)])
+            table.write([dict(zip(columns, cells, strict=True)) for cells in _cells(batch, separator)])
 
 
-def _cells(batch: pa.RecordBatch) -> Iterator[tuple[object, object]]:
+def _cells(batch: pa.RecordBatch, separator: str | None) -> Iterator[tuple[object, object]]:
     text, target = (batch.column(SCHEMA.get_field_index(name)).to_pylist() for name in ("text", "target"))
-    yield from zip(text, target, strict=True)
+    yield from zip(text, (joined(each, separator) for each in target), strict=True)
+
+
+def separator_for(path: Path | str, task: Task, default: str | None = None) -> str | None:
+    """What joins labels in a cell of `path`; None where the format has lists, or a label holds it."""
+    suffix, _ = format_and_compression(Path(path))
+    separator = task.separator or default
+    if suffix not in _JOINED or separator is None or any(separator in label for label in task.labels):
+        return None
+    return separator
+
+
+def joined(cell: object, separator: str | None) -> object:
+    """A list as one text, its items joined by `separator`; what is no list stays as it is."""
+    return cell if separator is None or not isinstance(cell, list) else separator.join(map(str, cell))

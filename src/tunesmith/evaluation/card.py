@@ -10,8 +10,12 @@ import yaml
 
 from tunesmith.evaluation.types import Interval, LabelScore, Report, RivalScore
 from tunesmith.evaluation.wording import (
+    MACRO_F1,
+    Score,
+    beside_macro_f1,
     clip,
     duration,
+    further,
     listed,
     milliseconds,
     plain,
@@ -34,13 +38,8 @@ _EXPLAINED = (
     "In brackets: 95 % percentile bootstrap intervals over the test rows. Macro-F1 is the mean over all"
     " labels of the task; the gain is in macro-F1, paired. All methods had the same rows."
 )
-_METRICS = (
-    ("accuracy", "accuracy", "Accuracy"),
-    ("f1", "macro_f1", "Macro F1"),
-    ("f1", "weighted_f1", "Weighted F1"),
-    ("precision", "macro_precision", "Macro precision"),
-    ("recall", "macro_recall", "Macro recall"),
-)
+# what the hub calls the kinds of a score
+_HUB_TYPES = ("accuracy", "f1", "precision", "recall")
 
 
 def as_model_card(report: Report, *, task: Task, recipe: Recipe, name: str = "text classifier") -> str:
@@ -53,7 +52,7 @@ def as_model_card(report: Report, *, task: Task, recipe: Recipe, name: str = "te
         _table("## Data", ("What", "Value"), _facts(report)),
         _table("## Training recipe", ("Setting", "Value"), _settings(recipe)),
         _limits(report, recipe),
-        _how_to_use(recipe),
+        _how_to_use(report, recipe),
     )
     return f"---\n{_front_matter(report, recipe, name)}---\n\n" + "\n\n".join(sections) + "\n"
 
@@ -76,14 +75,20 @@ def _is_hub_name(base: str) -> bool:
 
 
 def _result(report: Report) -> dict[str, Any]:
+    scores = (beside_macro_f1(report), MACRO_F1, *further(report))
     metrics = [
-        {"type": kind, "value": round(report.metrics[key], 4), "name": shown} for kind, key, shown in _METRICS
+        {"type": _hub_type(each.key), "value": round(report.metrics[each.key], 4), "name": each.title}
+        for each in scores
     ]
     return {
         "task": {"type": "text-classification", "name": "Text classification"},
         "dataset": {"type": "custom", "name": f"{report.rows} held-out test rows", "split": "test"},
         "metrics": metrics,
     }
+
+
+def _hub_type(key: str) -> str:
+    return next((kind for kind in _HUB_TYPES if key.endswith(kind)), key)
 
 
 def _markdown(text: str) -> str:
@@ -99,7 +104,8 @@ def _table(heading: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> 
 
 def _what_it_does(report: Report, task: Task) -> str:
     sentences = [f"- {_markdown(sentence)}" for sentence in report.verdict.sentences]
-    what = f"It gives a text one of {len(task.labels)} labels, with a probability for each."
+    how_many = "one" if task.kind == "single_label" else "none, one or several"
+    what = f"It gives a text {how_many} of {len(task.labels)} labels, with a probability for each."
     return "\n".join(
         ["## What it does", "", what, "", f"**{_markdown(report.verdict.headline)}.**", "", *sentences]
     )
@@ -122,24 +128,25 @@ def _label_row(found: LabelScore) -> tuple[str, ...]:
 
 
 def _how_it_did(report: Report) -> str:
-    head = ("Method", "Accuracy", "Macro-F1", "Log-loss", "This model's gain", "Training", "ms per text")
-    rows = [_rival_row(rival) for rival in report.rivals]
+    beside = beside_macro_f1(report)
+    head = ("Method", beside.title, "Macro-F1", "Log-loss", "This model's gain", "Training", "ms per text")
+    rows = [_rival_row(rival, beside) for rival in report.rivals]
     cost = report.cost
     own = (duration(cost.train_seconds), milliseconds(cost.milliseconds_per_text))
-    rows.append(("**this model**", *_scores(report.metrics, report.intervals), "–", *own))
+    rows.append(("**this model**", *_scores(report.metrics, report.intervals, beside), "–", *own))
     table = _table(f"## How it did on {report.rows:,} test rows", head, rows)
     return f"{table}\n\n{_EXPLAINED}"
 
 
-def _rival_row(rival: RivalScore) -> tuple[str, ...]:
+def _rival_row(rival: RivalScore, beside: Score) -> tuple[str, ...]:
     gain = rival.differences["macro_f1"]
     gained = f"{signed(gain.value)} ({span(gain, sign=True)})"
     cost = (duration(rival.train_seconds), milliseconds(rival.milliseconds_per_text))
-    return (_markdown(rival.name), *_scores(rival.metrics, rival.intervals), gained, *cost)
+    return (_markdown(rival.name), *_scores(rival.metrics, rival.intervals, beside), gained, *cost)
 
 
-def _scores(metrics: dict[str, float], intervals: dict[str, Interval]) -> tuple[str, ...]:
-    shown = ("accuracy", "macro_f1", "log_loss")
+def _scores(metrics: dict[str, float], intervals: dict[str, Interval], beside: Score) -> tuple[str, ...]:
+    shown = (beside.key, "macro_f1", "log_loss")
     return tuple(f"{score(metrics[name])} ({span(intervals[name])})" for name in shown)
 
 
@@ -156,7 +163,9 @@ def _settings(recipe: Recipe) -> list[tuple[str, ...]]:
 
 def _limits(report: Report, recipe: Recipe) -> str:
     limits = [
-        "It always answers with one of its labels, also for texts that fit none of them.",
+        "It always answers with one of its labels, also for texts that fit none of them."
+        if report.kind == "single_label"
+        else "It gives the labels whose probability reaches the threshold in `thresholds.json`, maybe none.",
         "Its scores hold for texts like the test rows; on texts of another kind it may do worse.",
         f"Its probabilities are off by {score(report.calibration.ece)} on average (calibration error).",
     ]
@@ -169,8 +178,9 @@ def _limits(report: Report, recipe: Recipe) -> str:
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 
 
-def _how_to_use(recipe: Recipe) -> str:
+def _how_to_use(report: Report, recipe: Recipe) -> str:
     cut = f", truncation=True, max_length={recipe.max_tokens}" if recipe.max_tokens else ", truncation=True"
+    every = "" if report.kind == "single_label" else ", top_k=None"
     return f"""## How to use
 
 With transformers:
@@ -178,7 +188,7 @@ With transformers:
 ```python
 from transformers import pipeline
 
-classify = pipeline("text-classification", model="path/to/this/directory")
+classify = pipeline("text-classification", model="path/to/this/directory"{every})
 classify("your text"{cut})
 ```
 

@@ -8,8 +8,10 @@ from tunesmith.evaluation.bars import confusions, heat_map, label_bar, most_conf
 from tunesmith.evaluation.curves import f1_curve, loss_curve, reliability
 from tunesmith.evaluation.types import Report, RivalScore
 from tunesmith.evaluation.wording import (
+    beside_macro_f1,
     clip,
     duration,
+    further,
     memory,
     milliseconds,
     plain,
@@ -63,7 +65,7 @@ def _charts(report: Report) -> dict[str, Any]:
     return {
         "curves": [curve for curve in curves if curve is not None],
         "rival_bars": rival_bars(report) if report.rivals else None,
-        "heat_map": heat_map(report, most_confused(report, _MOST_HEAT)),
+        "heat_map": heat_map(report, most_confused(report, _MOST_HEAT)) if report.confusion else None,
         "heat_labels": min(_MOST_HEAT, len(report.labels)),
         "reliability": reliability(report.calibration),
     }
@@ -75,7 +77,10 @@ def _tables(report: Report) -> dict[str, Any]:
         "strongest": _strongest(report),
         "many_labels": many,
         "per_label": weakest(report.per_label) if many else report.per_label,
-        "confusions": confusions(report, _MOST_CONFUSIONS),
+        "confusions": report.mix_ups[:_MOST_CONFUSIONS] or confusions(report, _MOST_CONFUSIONS),
+        "several": report.kind == "multi_label",
+        "beside": beside_macro_f1(report),
+        "further": further(report),
         "text_shown": _TEXT_SHOWN,
         "text_kept": _TEXT_KEPT,
     }

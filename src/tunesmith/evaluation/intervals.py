@@ -15,7 +15,16 @@ import numpy.typing as npt
 from tunesmith.evaluation.metrics import Counts, averages, count, resampled_label_scores, row_losses
 from tunesmith.evaluation.types import Difference, Floats, Interval, Ints
 
-__all__ = ["RESAMPLES", "Resampled", "difference", "intervals", "label_intervals", "resample"]
+__all__ = [
+    "RESAMPLES",
+    "Resampled",
+    "count_ids",
+    "difference",
+    "draw",
+    "intervals",
+    "label_intervals",
+    "resample",
+]
 
 RESAMPLES = 2_000
 _QUANTILES = (0.025, 0.975)
@@ -42,7 +51,7 @@ def resample(truth: Ints, probabilities: Floats, *, seed: int, resamples: int = 
     whole = count(truth, predicted, labels)
     losses = row_losses(truth, probabilities)
     found, label_f1 = [], []
-    for draws in _draws(len(truth), max(len(truth), labels), seed, resamples):
+    for draws in draw(len(truth), max(len(truth), labels), seed, resamples):
         counts = _count_draws(truth, predicted, draws, labels)
         per_label = resampled_label_scores(counts, whole)
         found.append(averages(per_label, counts) | {"log_loss": losses[draws].mean(axis=1)})
@@ -51,7 +60,8 @@ def resample(truth: Ints, probabilities: Floats, *, seed: int, resamples: int = 
     return Resampled(joined, np.concatenate(label_f1), whole.truth + whole.predicted == 0)
 
 
-def _draws(rows: int, width: int, seed: int, resamples: int) -> Iterator[Ints]:
+def draw(rows: int, width: int, seed: int, resamples: int = RESAMPLES) -> Iterator[Ints]:
+    """Row numbers of every resample, (resamples, rows), in chunks; `width` numbers are kept of each."""
     generator = np.random.default_rng(seed)
     size = max(1, _CHUNK_NUMBERS // width)
     for start in range(0, resamples, size):
@@ -62,13 +72,14 @@ def _count_draws(truth: Ints, predicted: Ints, draws: Ints, labels: int) -> Coun
     # a wrong answer is a hit of no label: it falls in one more bin, which is dropped
     hits = np.where(truth == predicted, truth, labels)
     return Counts(
-        _count_ids(hits, draws, labels + 1)[:, :labels],
-        _count_ids(truth, draws, labels),
-        _count_ids(predicted, draws, labels),
+        count_ids(hits, draws, labels + 1)[:, :labels],
+        count_ids(truth, draws, labels),
+        count_ids(predicted, draws, labels),
     )
 
 
-def _count_ids(ids: Ints, draws: Ints, bins: int) -> Ints:
+def count_ids(ids: Ints, draws: Ints, bins: int) -> Ints:
+    """How often each id, of (rows,), falls in each resample: (resamples, bins)."""
     offsets = np.arange(len(draws))[:, None] * bins
     drawn = ids.astype(np.int64)[draws] + offsets
     return np.bincount(drawn.ravel(), minlength=len(draws) * bins).reshape(len(draws), bins)

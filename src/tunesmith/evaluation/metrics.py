@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunesmith.evaluation.types import Bin, Calibration, Floats, Ints
+from tunesmith.evaluation.types import Bin, Bools, Calibration, Floats, Ints
 
 __all__ = [
     "Counts",
@@ -20,6 +20,8 @@ __all__ = [
     "count",
     "label_scores",
     "measure",
+    "ratio",
+    "reliability",
     "resampled_label_scores",
     "row_losses",
 ]
@@ -46,11 +48,11 @@ def measure(truth: Ints, probabilities: Floats) -> dict[str, float]:
     """
     _assert_fit(truth, probabilities)
     counts = count(truth, probabilities.argmax(axis=1), probabilities.shape[1])
-    reliability = calibration(truth, probabilities)
+    believed = calibration(truth, probabilities)
     return {name: float(value) for name, value in averages(label_scores(counts), counts).items()} | {
         "log_loss": float(row_losses(truth, probabilities).mean()),
-        "brier": reliability.brier,
-        "ece": reliability.ece,
+        "brier": believed.brier,
+        "ece": believed.ece,
     }
 
 
@@ -79,9 +81,9 @@ def confusion(truth: Ints, predicted: Ints, labels: int) -> Ints:
 def label_scores(counts: Counts) -> tuple[Floats, Floats, Floats]:
     """Precision, recall and F1 of each label (..., labels), 0 where they would divide by zero."""
     return (
-        _ratio(counts.hits, counts.predicted),
-        _ratio(counts.hits, counts.truth),
-        _ratio(2 * counts.hits, counts.truth + counts.predicted),
+        ratio(counts.hits, counts.predicted),
+        ratio(counts.hits, counts.truth),
+        ratio(2 * counts.hits, counts.truth + counts.predicted),
     )
 
 
@@ -100,16 +102,17 @@ def resampled_label_scores(counts: Counts, whole: Counts) -> tuple[Floats, Float
 def averages(per_label: tuple[Floats, Floats, Floats], counts: Counts) -> dict[str, Floats]:
     """Accuracy and the macro_, weighted_ and micro_ means of label scores, each (...,)."""
     rows = counts.truth.sum(axis=-1)
-    accuracy = _ratio(counts.hits.sum(axis=-1), rows)
+    accuracy = ratio(counts.hits.sum(axis=-1), rows)
     found = {"accuracy": accuracy}
     for name, values in zip(("precision", "recall", "f1"), per_label, strict=True):
         found[f"macro_{name}"] = values.mean(axis=-1)
-        found[f"weighted_{name}"] = _ratio((values * counts.truth).sum(axis=-1), rows)
+        found[f"weighted_{name}"] = ratio((values * counts.truth).sum(axis=-1), rows)
         found[f"micro_{name}"] = accuracy
     return found
 
 
-def _ratio(part: Ints | Floats, whole: Ints) -> Floats:
+def ratio(part: Ints | Floats, whole: Ints) -> Floats:
+    """`part` / `whole`, 0 where that would divide by zero."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
@@ -124,6 +127,12 @@ def calibration(truth: Ints, probabilities: Floats) -> Calibration:
     """Ten equal bins of the highest probability; ece: their mean gap from accuracy, by rows."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == truth
+    bins, ece = reliability(confidence, right)
+    return Calibration(bins, ece, _brier(truth, probabilities))
+
+
+def reliability(confidence: Floats, right: Bools) -> tuple[tuple[Bin, ...], float]:
+    """Ten equal bins of `confidence` with the share that was `right`, both (answers,); their mean gap."""
     edges = np.linspace(0, 1, _BINS + 1)
     place = np.clip(np.digitize(confidence, edges[1:-1], right=True), 0, _BINS - 1)
     bins = tuple(
@@ -131,7 +140,7 @@ def calibration(truth: Ints, probabilities: Floats) -> Calibration:
         for index in range(_BINS)
     )
     gap = sum(found.rows * abs(found.confidence - found.accuracy) for found in bins)
-    return Calibration(bins, gap / len(truth), _brier(truth, probabilities))
+    return bins, gap / len(confidence)
 
 
 def _bin(low: float, high: float, confidence: Floats, right: np.ndarray) -> Bin:

@@ -30,10 +30,9 @@ from tunesmith.evaluation.types import (
     RivalScore,
 )
 from tunesmith.evaluation.verdict import judge
+from tunesmith.evaluation.wording import ACCURACY
 
-__all__ = ["COMPARED", "build_report"]
-
-COMPARED = ("macro_f1", "accuracy")
+__all__ = ["build_report", "finite", "how_intervals", "refuse_no_rows", "score_rival"]
 
 
 def build_report(
@@ -54,7 +53,10 @@ def build_report(
     truth = _truth(test)
     metrics, resampled = measure(truth, probabilities), resample(truth, probabilities, seed=seed)
     per_label = _per_label(test.task.labels, truth, probabilities, resampled)
-    scored = tuple(_score(rival, truth, metrics, resampled, seed) for rival in rivals)
+    compared = ("macro_f1", ACCURACY.key)
+    scored = tuple(
+        score_rival(rival, *_judged(rival, truth, seed), metrics, resampled, compared) for rival in rivals
+    )
     table = confusion(truth, probabilities.argmax(axis=1), len(test.task.labels))
     return Report(
         labels=test.task.labels,
@@ -66,23 +68,29 @@ def build_report(
         calibration=calibration(truth, probabilities),
         rivals=scored,
         mistakes=_mistakes(test, truth, probabilities, worst),
-        verdict=judge(scored, per_label, len(test)),
+        verdict=judge(scored, per_label, len(test), ACCURACY),
         cost=cost,
-        provenance=dict(provenance) | {"intervals": _how_intervals(seed)},
-        curves=tuple(_finite(point) for point in curves),
+        provenance=dict(provenance) | {"intervals": how_intervals(seed)},
+        curves=tuple(finite(point) for point in curves),
     )
 
 
 def _truth(test: Dataset) -> Ints:
-    if not len(test):
-        fix = "give a test file with rows, or a larger `test_fraction`"
-        raise DataError(Problem("no-test-rows", "there is no row to test on", "the test set", fix))
+    refuse_no_rows(test)
     truth = np.asarray(test.label_ids, dtype=np.int64)
     assert len(truth) == len(test), "the check lets no unlabelled row through"
     return truth
 
 
-def _how_intervals(seed: int) -> str:
+def refuse_no_rows(test: Dataset) -> None:
+    """Raise DataError where there is nothing to measure on."""
+    if not len(test):
+        fix = "give a test file with rows, or a larger `test_fraction`"
+        raise DataError(Problem("no-test-rows", "there is no row to test on", "the test set", fix))
+
+
+def how_intervals(seed: int) -> str:
+    """How the intervals came about, in words."""
     return f"95 %, percentile bootstrap over the test rows, {RESAMPLES:,} resamples, seed {seed}"
 
 
@@ -95,14 +103,22 @@ def _per_label(
     return tuple(LabelScore(*row) for row in rows)
 
 
-def _score(
-    rival: Rival, truth: Ints, model_metrics: dict[str, float], model: Resampled, seed: int
+def _judged(rival: Rival, truth: Ints, seed: int) -> tuple[dict[str, float], Resampled]:
+    return measure(truth, rival.probabilities), resample(truth, rival.probabilities, seed=seed)
+
+
+def score_rival(
+    rival: Rival,
+    metrics: dict[str, float],
+    resampled: Resampled,
+    model_metrics: dict[str, float],
+    model: Resampled,
+    compared: Sequence[str],
 ) -> RivalScore:
-    metrics = measure(truth, rival.probabilities)
-    resampled = resample(truth, rival.probabilities, seed=seed)
+    """What a rival scored, and by how much the model is better in the metrics `compared`."""
     differences: dict[str, Difference] = {
         metric: difference(metric, model_metrics[metric] - metrics[metric], model, resampled)
-        for metric in COMPARED
+        for metric in compared
     }
     return RivalScore(
         name=rival.name,
@@ -132,7 +148,8 @@ def _mistakes(test: Dataset, truth: Ints, probabilities: Floats, worst: int) -> 
     )
 
 
-def _finite(point: Mapping[str, int | float | None]) -> dict[str, int | float | None]:
+def finite(point: Mapping[str, int | float | None]) -> dict[str, int | float | None]:
+    """The point with None for what is no finite number."""
     return {name: _or_none(value) for name, value in point.items()}
 
 

@@ -12,19 +12,31 @@ import numpy as np
 
 from tunesmith.data.dataset import Dataset
 from tunesmith.evaluation.metrics import measure
-from tunesmith.evaluation.types import Floats, Ints
+from tunesmith.evaluation.types import Bools, Floats, Ints
 
-__all__ = ["MAJORITY", "TFIDF", "Clock", "Rival", "majority", "run_rivals", "tfidf_logistic_regression"]
+__all__ = [
+    "CHOICE_ROWS",
+    "MAJORITY",
+    "STRENGTHS",
+    "TFIDF",
+    "Clock",
+    "Rival",
+    "majority",
+    "milliseconds_each",
+    "run_rivals",
+    "tfidf_logistic_regression",
+    "vectorizer_for",
+]
 
 MAJORITY = "majority"
 TFIDF = "TF-IDF + LR"
 
 Clock = Callable[[], float]
 
-_STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
+STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
 _SKEW = 3
 # choosing C looks at no more rows than this; the final fit sees them all
-_CHOICE_ROWS = 20_000
+CHOICE_ROWS = 20_000
 _CHOICE_FOLDS = 5
 # bounds the weights (terms x labels) of the regression, and with them time and memory
 _MOST_TERMS = 200_000
@@ -35,13 +47,17 @@ _ITERATIONS = 200
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A cheap method's answers on the test rows: probabilities are (rows, labels)."""
+    """A cheap method's answers on the test rows: probabilities are (rows, labels).
+
+    `given` (rows, labels) are the labels that a multi-label method gives.
+    """
 
     name: str
     how: str
     probabilities: Floats
     train_seconds: float
     milliseconds_per_text: float
+    given: Bools | None = None
 
 
 def run_rivals(
@@ -58,7 +74,7 @@ def majority(train: Dataset, test: Dataset, clock: Clock) -> Rival:
     shares = _shares(train)
     trained = clock()
     probabilities = np.tile(shares, (len(test), 1))
-    per_text = _milliseconds(clock() - trained, len(test))
+    per_text = milliseconds_each(clock() - trained, len(test))
     how = "answers every text with the most frequent label of the training rows"
     return Rival(MAJORITY, how, probabilities, trained - start, per_text)
 
@@ -70,7 +86,8 @@ def _shares(train: Dataset) -> Floats:
     return shares
 
 
-def _milliseconds(seconds: float, texts: int) -> float:
+def milliseconds_each(seconds: float, texts: int) -> float:
+    """The share of each text, in milliseconds."""
     return 1000 * seconds / max(1, texts)
 
 
@@ -87,11 +104,11 @@ def tfidf_logistic_regression(train: Dataset, test: Dataset, seed: int, clock: C
     if len(np.unique(truth)) < 2 or not any(text.strip() for text in texts):
         return _nothing_to_learn(majority(train, test, clock))
     chosen = _choose(texts, truth, labels, seed)
-    vectorizer = _vectorizer(labels)
+    vectorizer = vectorizer_for(labels)
     model = _fit(_regression(chosen), vectorizer.fit_transform(texts), truth)
     trained = clock()
     probabilities = _answer(model, vectorizer.transform(test.texts), labels)
-    per_text = _milliseconds(clock() - trained, len(test))
+    per_text = milliseconds_each(clock() - trained, len(test))
     return Rival(TFIDF, _how(chosen), probabilities, trained - start, per_text)
 
 
@@ -117,16 +134,16 @@ def _how(chosen: _Choice) -> str:
 def _choose(texts: list[str], truth: Ints, labels: int, seed: int) -> _Choice:
     """The strength and weighting that do best on held-out training rows."""
     fit_rows, held_rows = _part(truth, seed)
-    vectorizer = _vectorizer(labels)
+    vectorizer = vectorizer_for(labels)
     if len(np.unique(truth[fit_rows])) < 2 or not len(held_rows):
-        return _Choice(_STRENGTHS[2], balanced=False)
+        return _Choice(STRENGTHS[2], balanced=False)
     features = vectorizer.fit_transform([texts[row] for row in fit_rows])
     held = vectorizer.transform([texts[row] for row in held_rows])
     found = []
     for balanced in (False, True) if _is_skewed(truth) else (False,):
         # each fit starts from the last one's weights
-        model = _regression(_Choice(_STRENGTHS[0], balanced))
-        for strength in _STRENGTHS:
+        model = _regression(_Choice(STRENGTHS[0], balanced))
+        for strength in STRENGTHS:
             _fit(model.set_params(C=strength), features, truth[fit_rows])
             metrics = measure(truth[held_rows], _answer(model, held, labels))
             rank = (metrics["macro_f1"], -metrics["log_loss"])
@@ -137,7 +154,7 @@ def _choose(texts: list[str], truth: Ints, labels: int, seed: int) -> _Choice:
 def _part(truth: Ints, seed: int) -> tuple[Ints, Ints]:
     """Training rows to fit and to hold out, in even shares of every label."""
     shuffled = np.lexsort((np.random.default_rng(seed).random(len(truth)), truth))
-    stride = -(-len(shuffled) // _CHOICE_ROWS)
+    stride = -(-len(shuffled) // CHOICE_ROWS)
     taken = shuffled[::stride]
     held = np.arange(len(taken)) % _CHOICE_FOLDS == _CHOICE_FOLDS - 1
     return taken[~held], taken[held]
@@ -148,7 +165,8 @@ def _is_skewed(truth: Ints) -> bool:
     return bool(counts.max() > _SKEW * counts.min())
 
 
-def _vectorizer(labels: int) -> Any:
+def vectorizer_for(labels: int) -> Any:
+    """TF-IDF of words and word pairs, of no more terms than `labels` regressions can weigh."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     terms = max(_FEWEST_TERMS, min(_MOST_TERMS, _MOST_WEIGHTS // labels))

@@ -9,7 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.evaluation.types import Interval, LabelScore, Mistake, Report
-from tunesmith.evaluation.wording import clip, duration, milliseconds, plain, score, span, weakest
+from tunesmith.evaluation.wording import (
+    Score,
+    beside_macro_f1,
+    clip,
+    duration,
+    further,
+    milliseconds,
+    plain,
+    score,
+    span,
+    weakest,
+)
 
 __all__ = ["as_terminal"]
 
@@ -26,6 +37,7 @@ def as_terminal(report: Report) -> RenderableType:
     parts: list[RenderableType] = [
         _heading(f"On {report.rows:,} test rows"),
         _comparison(report),
+        *([_further(report)] if report.kind == "multi_label" else []),
         Text(),
         *_labels(report),
         Text(),
@@ -51,21 +63,27 @@ def _table(left: tuple[str, ...], right: tuple[str, ...]) -> Table:
 
 
 def _comparison(report: Report) -> Table:
-    right = ("accuracy", "macro-F1", "95 % interval", "log-loss", "train", "ms/text")
+    beside = beside_macro_f1(report)
+    right = (beside.name, "macro-F1", "95 % interval", "log-loss", "train", "ms/text")
     table = _table(("method",), right)
     for rival in report.rivals:
-        cells = _cells(rival.metrics, rival.intervals["macro_f1"])
+        cells = _cells(rival.metrics, rival.intervals["macro_f1"], beside)
         cost = (duration(rival.train_seconds), milliseconds(rival.milliseconds_per_text))
         table.add_row(*map(Text, (clip(rival.name, _NAME_COLUMNS), *cells, *cost)))
-    cells = _cells(report.metrics, report.intervals["macro_f1"])
+    cells = _cells(report.metrics, report.intervals["macro_f1"], beside)
     cost = (duration(report.cost.train_seconds), milliseconds(report.cost.milliseconds_per_text))
     table.add_row(*map(Text, (_MODEL, *cells, *cost)), style="bold")
     return table
 
 
-def _cells(metrics: dict[str, float], interval: Interval) -> tuple[str, ...]:
+def _cells(metrics: dict[str, float], interval: Interval, beside: Score) -> tuple[str, ...]:
     macro_f1 = score(metrics["macro_f1"])
-    return score(metrics["accuracy"]), macro_f1, span(interval), score(metrics["log_loss"])
+    return score(metrics[beside.key]), macro_f1, span(interval), score(metrics["log_loss"])
+
+
+def _further(report: Report) -> Text:
+    told = ", ".join(f"{each.name} {score(report.metrics[each.key])}" for each in further(report))
+    return Text(f"also: {told}", style="dim")
 
 
 def _labels(report: Report) -> list[RenderableType]:

@@ -12,9 +12,11 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from tunesmith.errors import BundleError, Problem
+from tunesmith.task import Kind
 
 __all__ = [
     "Bin",
+    "Bools",
     "Calibration",
     "Cost",
     "Difference",
@@ -23,6 +25,7 @@ __all__ = [
     "Ints",
     "LabelScore",
     "Mistake",
+    "MixUp",
     "Report",
     "RivalScore",
     "Verdict",
@@ -30,6 +33,7 @@ __all__ = [
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """How one label did; `rows` have it in truth, `predicted` rows were given it."""
+    """How one label did; `rows` have it in truth, `predicted` rows were given it.
+
+    `threshold` is the probability from which on a multi-label model gives it.
+    """
 
     label: str
     rows: int
@@ -60,11 +67,15 @@ class LabelScore:
     recall: float
     f1: float
     f1_interval: Interval
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The rows whose highest probability lies in (low, high]; means are 0 where there are no rows."""
+    """The rows whose highest probability lies in (low, high]; means are 0 where there are no rows.
+
+    Of a multi-label model, the pairs of row and label whose probability lies there.
+    """
 
     low: float
     high: float
@@ -97,13 +108,29 @@ class RivalScore:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A test row answered wrongly; `probability` is what the wrong label was given."""
+    """A test row answered wrongly; `probability` is what the wrong label was given.
+
+    Of a multi-label model: which labels were `missed` and which `added`, and how sure it was of the worst of
+    these decisions.
+    """
 
     text: str
     where: str
     truth: str
     predicted: str
     probability: float
+    missed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MixUp:
+    """In `rows` test rows, a `share` of those with `truth`, it was missed and `predicted` given wrongly."""
+
+    truth: str
+    predicted: str
+    rows: int
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +156,9 @@ class Cost:
 class Report:
     """The proof: how a model did on test rows it has never seen, and against what.
 
-    `confusion` is (labels, labels) with truth in rows; `mistakes` are the most confident first;
-    `curves` hold step, epoch, train_loss, validation_loss, macro_f1 where they were measured.
+    `confusion` is (labels, labels) with truth in rows, and empty for a multi-label task, which has `mix_ups`
+    instead; `mistakes` are the most confident first; `curves` hold step, epoch, train_loss, validation_loss,
+    macro_f1 where they were measured.
     """
 
     labels: tuple[str, ...]
@@ -146,6 +174,8 @@ class Report:
     cost: Cost
     provenance: dict[str, str]
     curves: tuple[dict[str, int | float | None], ...]
+    kind: Kind = "single_label"
+    mix_ups: tuple[MixUp, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; `from_dict` gives back an equal report."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tunesmith.evaluation.types import Difference, LabelScore, RivalScore, Verdict
-from tunesmith.evaluation.wording import clip, listed, signed, span
+from tunesmith.evaluation.wording import ACCURACY, Score, clip, listed, signed, span
 
 __all__ = ["judge", "outcome"]
 
@@ -23,12 +23,14 @@ def outcome(found: Difference) -> Outcome:
     return "worse" if found.high < 0 else "not distinguishable"
 
 
-def judge(rivals: Sequence[RivalScore], per_label: Sequence[LabelScore], rows: int) -> Verdict:
-    """The verdict by macro-F1, with a word on accuracy where it says otherwise."""
+def judge(
+    rivals: Sequence[RivalScore], per_label: Sequence[LabelScore], rows: int, beside: Score = ACCURACY
+) -> Verdict:
+    """The verdict by macro-F1, with a word on the score `beside` it where that says otherwise."""
     by_outcome: dict[Outcome, list[str]] = {"beats": [], "not distinguishable": [], "worse": []}
     for rival in rivals:
         by_outcome[outcome(rival.differences["macro_f1"])].append(rival.name)
-    sentences = [_sentence(rival) for rival in rivals] + _cautions(per_label, rows)
+    sentences = [_sentence(rival, beside) for rival in rivals] + _cautions(per_label, rows)
     return Verdict(_headline(by_outcome), tuple(sentences), tuple(by_outcome["beats"]))
 
 
@@ -42,8 +44,8 @@ def _headline(by_outcome: dict[Outcome, list[str]]) -> str:
     return "Not compared with any rival"
 
 
-def _sentence(rival: RivalScore) -> str:
-    by_f1, by_accuracy = rival.differences["macro_f1"], rival.differences["accuracy"]
+def _sentence(rival: RivalScore, beside: Score) -> str:
+    by_f1 = rival.differences["macro_f1"]
     match outcome(by_f1):
         case "beats":
             said = f"Beats {rival.name}: macro-F1 is {_gap(by_f1)} higher ({_span(by_f1)})"
@@ -54,7 +56,7 @@ def _sentence(rival: RivalScore) -> str:
                 f"Is not distinguishable from {rival.name}: the difference in macro-F1,"
                 f" {signed(by_f1.value)}, may be chance ({_span(by_f1)})"
             )
-    return said + _accuracy_differs(by_f1, by_accuracy) + "."
+    return said + _other_differs(by_f1, rival.differences[beside.key], beside.name) + "."
 
 
 def _gap(found: Difference) -> str:
@@ -65,12 +67,12 @@ def _span(found: Difference) -> str:
     return f"95 % interval {span(found, sign=True)}"
 
 
-def _accuracy_differs(by_f1: Difference, by_accuracy: Difference) -> str:
-    if outcome(by_f1) == outcome(by_accuracy):
+def _other_differs(by_f1: Difference, by_other: Difference, name: str) -> str:
+    if outcome(by_f1) == outcome(by_other):
         return ""
     says = {"beats": "is higher", "worse": "is lower", "not distinguishable": "is not distinguishable"}
-    numbers = f"{signed(by_accuracy.value)}, {_span(by_accuracy)}"
-    return f"; its accuracy {says[outcome(by_accuracy)]} ({numbers})"
+    numbers = f"{signed(by_other.value)}, {_span(by_other)}"
+    return f"; its {name} {says[outcome(by_other)]} ({numbers})"
 
 
 def _cautions(per_label: Sequence[LabelScore], rows: int) -> list[str]:

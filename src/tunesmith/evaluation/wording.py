@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
+from dataclasses import dataclass
 from itertools import accumulate
 
-from tunesmith.evaluation.types import Difference, Interval, LabelScore
+from tunesmith.evaluation.types import Difference, Interval, LabelScore, Report
 
 __all__ = [
+    "ACCURACY",
+    "MACRO_F1",
+    "MICRO_F1",
+    "Score",
+    "beside_macro_f1",
     "clip",
     "columns",
     "duration",
+    "further",
     "listed",
     "memory",
     "milliseconds",
@@ -24,6 +31,49 @@ __all__ = [
 
 # these turn the reading direction of what follows, so that a text could pass for another
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score by its key in `Report.metrics`, and what people call it."""
+
+    key: str
+    name: str
+
+    @property
+    def title(self) -> str:
+        """The name where a line begins with it."""
+        return self.name[0].upper() + self.name[1:]
+
+
+MACRO_F1 = Score("macro_f1", "macro-F1")
+ACCURACY = Score("accuracy", "accuracy")
+MICRO_F1 = Score("micro_f1", "micro-F1")
+
+
+_FURTHER = {
+    "single_label": (
+        Score("weighted_f1", "weighted F1"),
+        Score("macro_precision", "macro precision"),
+        Score("macro_recall", "macro recall"),
+    ),
+    "multi_label": (
+        Score("weighted_f1", "weighted F1"),
+        Score("example_f1", "example-F1"),
+        Score("subset_accuracy", "subset accuracy"),
+        Score("hamming_loss", "Hamming loss"),
+    ),
+}
+
+
+def further(report: Report) -> tuple[Score, ...]:
+    """The scores that say more once macro-F1 and the one beside it are known."""
+    return _FURTHER[report.kind]
+
+
+def beside_macro_f1(report: Report) -> Score:
+    """The score that is shown beside macro-F1: it counts rows, not labels, alike."""
+    return MICRO_F1 if report.kind == "multi_label" else ACCURACY
 
 
 def score(value: float) -> str:

@@ -14,7 +14,7 @@ from tunesmith.model.packed import can_pack, packed_features, packed_logits, unw
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Floats", "batch_features", "batch_logits", "logits_of", "softmax"]
+__all__ = ["Floats", "batch_features", "batch_logits", "logits_of", "sigmoid", "softmax"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,6 +57,13 @@ def logits_of(
             answer = batch_logits(model, [encoded[row] for row in group], pad_token_id)
             logits[group] = answer.float().cpu().numpy()
     return logits
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """The probability of each label on its own."""
+    # the exponent is never positive: nothing overflows
+    small = np.exp(-np.abs(logits))
+    return np.asarray(np.where(logits >= 0, 1, small) / (1 + small), np.float64)
 
 
 def softmax(logits: Floats) -> Floats:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from tunesmith.errors import BaseError, Problem
 from tunesmith.files import read_json
 from tunesmith.model.faster import use_fast_modules
+from tunesmith.task import Kind
 
 __all__ = [
     "EMBEDDED",
@@ -43,6 +44,11 @@ _DROPOUT_KEYS = (
 )
 HEADS = ("score.", "classifier.")
 """What the names of a head's weights begin with."""
+# what transformers calls the kinds of a task; its pipelines choose softmax or sigmoid by it
+_PROBLEM_TYPES: dict[Kind, str] = {
+    "single_label": "single_label_classification",
+    "multi_label": "multi_label_classification",
+}
 # tokenizers without a limit of their own report an astronomic one
 _NO_LIMIT = 1_000_000
 
@@ -64,6 +70,11 @@ class Classifier:
     labels: tuple[str, ...]
     window: int
     """The most tokens the model can read."""
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have several labels: each then has a probability of its own."""
+        return bool(self.model.config.problem_type == _PROBLEM_TYPES["multi_label"])
 
     @property
     def parameters(self) -> int:
@@ -135,6 +146,7 @@ def load_classifier(
     base: str,
     labels: Sequence[str],
     *,
+    kind: Kind = "single_label",
     revision: str | None = None,
     seed: int = 0,
     dropout: float | None = None,
@@ -156,7 +168,7 @@ def load_classifier(
     with quiet_transformers(), _base_errors(base):
         tokenizer = _load_tokenizer(location, revision)
         config = _load_config(location, revision)
-        _prepare_config(config, names, dropout)
+        _prepare_config(config, kind, names, dropout)
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             location,
             config=config,
@@ -219,11 +231,11 @@ def _load_config(location: str, revision: str | None) -> Any:
     return AutoConfig.from_pretrained(location, revision=revision or "main", trust_remote_code=False)
 
 
-def _prepare_config(config: Any, names: dict[int, str], dropout: float | None) -> None:
+def _prepare_config(config: Any, kind: Kind, names: dict[int, str], dropout: float | None) -> None:
     config.num_labels = len(names)
     config.id2label = names
     config.label2id = {label: label_id for label_id, label in names.items()}
-    config.problem_type = "single_label_classification"
+    config.problem_type = _PROBLEM_TYPES[kind]
     config.use_cache = False
     if dropout is not None:
         for key in _DROPOUT_KEYS:

@@ -16,7 +16,7 @@ from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.features import features_of, joined
 from tunesmith.training.loop import Fitted, LoopSettings, Progress
 from tunesmith.training.memory import peak_memory_bytes
-from tunesmith.training.objective import Classification
+from tunesmith.training.objective import LabelObjective
 
 if TYPE_CHECKING:
     import torch
@@ -41,8 +41,8 @@ class _Candidate:
 
 def fit_head(
     model: Any,
-    train: Classification,
-    held_out: Classification,
+    train: LabelObjective,
+    held_out: LabelObjective,
     settings: LoopSettings,
     *,
     evaluate: Callable[[Any], Mapping[str, float]],
@@ -97,7 +97,7 @@ def _put(weight: torch.Tensor, score: Any) -> None:
 
 
 def _candidates(
-    features: torch.Tensor, train: Classification, unseen: torch.Tensor, held_out: Classification, score: Any
+    features: torch.Tensor, train: LabelObjective, unseen: torch.Tensor, held_out: LabelObjective, score: Any
 ) -> list[_Candidate]:
     """A head for every strength of the penalty, the strongest first; features are (rows, width)."""
     spread = features.std(0, correction=0)
@@ -113,7 +113,7 @@ def _candidates(
 
 
 def _minimised(
-    features: torch.Tensor, objective: Classification, strength: float, start: torch.Tensor
+    features: torch.Tensor, objective: LabelObjective, strength: float, start: torch.Tensor
 ) -> torch.Tensor:
     import torch
 
@@ -137,6 +137,6 @@ def _minimised(
     return weight.detach()
 
 
-def _mean_loss(logits: torch.Tensor, objective: Classification) -> torch.Tensor:
+def _mean_loss(logits: torch.Tensor, objective: LabelObjective) -> torch.Tensor:
     rows = range(len(objective.encoded))
     return objective.loss_of(logits, rows) / objective.weight(rows)

@@ -18,7 +18,7 @@ from tunesmith.training.frozen import freeze, frozen_states
 from tunesmith.training.head import fit_head
 from tunesmith.training.loop import Fitted, LoopSettings, Progress, fit, weight_decay_left
 from tunesmith.training.lora import add_adapters, merge_adapters, refuse_targets
-from tunesmith.training.objective import Classification
+from tunesmith.training.objective import LabelObjective
 from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_without_qlora, whole_model
 from tunesmith.training.vocabulary import compact_vocabulary
 
@@ -91,8 +91,8 @@ class Job:
 
     classifier: Classifier
     recipe: Recipe
-    train: Classification
-    held_out: Classification
+    train: LabelObjective
+    held_out: LabelObjective
     """What the penalty of a head that is fitted alone is chosen on"""
     plan: Plan
     settings: LoopSettings
@@ -109,7 +109,7 @@ class Job:
         """The model that is trained, in place."""
         return self.classifier.model
 
-    def fit(self, train: Classification | None = None) -> Fitted:
+    def fit(self, train: LabelObjective | None = None) -> Fitted:
         """Run the loop over whatever trains."""
         return fit(
             self.model,

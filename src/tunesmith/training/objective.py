@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,18 @@ if TYPE_CHECKING:
 
     RowLogits = Callable[[Any, Sequence[int]], torch.Tensor]
 
-__all__ = ["Classification", "LanguageModelling", "Objective", "label_weights"]
+__all__ = [
+    "Classification",
+    "LabelObjective",
+    "LanguageModelling",
+    "MultiLabelClassification",
+    "Objective",
+    "label_weights",
+    "positive_weights",
+]
+
+Bools = npt.NDArray[np.bool_]
+_MOST_POSITIVE_WEIGHT = 10.0
 
 
 class Objective(Protocol):
@@ -44,23 +56,15 @@ def label_weights(label_ids: Sequence[int], labels: int) -> npt.NDArray[np.float
     return np.divide(len(label_ids), present * counts, out=np.zeros(labels), where=counts > 0)
 
 
-class Classification:
-    """Texts with one label each: weighted cross-entropy at the last token."""
+class LabelObjective(ABC):
+    """Texts whose labels are read off the logits of their last token."""
 
-    def __init__(
-        self,
-        encoded: Encoded,
-        label_ids: Sequence[int],
-        pad_token_id: int,
-        weights: npt.NDArray[np.float64],
-    ) -> None:
+    def __init__(self, encoded: Encoded, pad_token_id: int) -> None:
         self.encoded = encoded
-        self._label_ids = np.asarray(label_ids, np.int64)
         self._pad_token_id = pad_token_id
-        self._row_weights = weights[self._label_ids]  # (rows,)
         self._logits: RowLogits = self._of_tokens
 
-    def with_logits(self, logits: RowLogits) -> Classification:
+    def with_logits(self, logits: RowLogits) -> Self:
         """The same rows, but their logits come from `logits`."""
         other = copy(self)
         other._logits = logits
@@ -71,13 +75,39 @@ class Classification:
         """(rows,) tokens of each row."""
         return self.encoded.lengths
 
+    def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
+        """The loss of `rows`, summed."""
+        return self.loss_of(self._logits(model, rows), rows)
+
+    @abstractmethod
+    def weight(self, rows: Sequence[int]) -> float:
+        """What the summed loss of `rows` is divided by."""
+
+    @abstractmethod
+    def loss_of(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        """The loss of `rows`, summed, where these are their logits: (rows, labels)."""
+
+    def _of_tokens(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
+        return batch_logits(model, [self.encoded[row] for row in rows], self._pad_token_id)
+
+
+class Classification(LabelObjective):
+    """Texts with one label each: weighted cross-entropy at the last token."""
+
+    def __init__(
+        self,
+        encoded: Encoded,
+        label_ids: Sequence[int],
+        pad_token_id: int,
+        weights: npt.NDArray[np.float64],
+    ) -> None:
+        super().__init__(encoded, pad_token_id)
+        self._label_ids = np.asarray(label_ids, np.int64)
+        self._row_weights = weights[self._label_ids]  # (rows,)
+
     def weight(self, rows: Sequence[int]) -> float:
         """The summed class weight of `rows`."""
         return float(self._row_weights[np.asarray(rows)].sum())
-
-    def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
-        """The weighted cross-entropy of `rows`, summed."""
-        return self.loss_of(self._logits(model, rows), rows)
 
     def loss_of(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """The weighted cross-entropy of `rows`, summed, where these are their logits: (rows, labels)."""
@@ -89,8 +119,41 @@ class Classification:
         weight = torch.from_numpy(self._row_weights[np.asarray(rows)]).to(logits.device, logits.dtype)
         return (cross_entropy(logits, target, reduction="none") * weight).sum()
 
-    def _of_tokens(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
-        return batch_logits(model, [self.encoded[row] for row in rows], self._pad_token_id)
+
+def positive_weights(targets: Bools) -> npt.NDArray[np.float64]:
+    """(labels,) how much a row that has a label weighs beside one that has it not; targets: (rows, labels).
+
+    The root of the inverse odds, from 1 to 10: whole inverse odds would give rare labels to every text.
+    """
+    rows = targets.sum(axis=0)
+    odds = np.divide(len(targets) - rows, rows, out=np.ones(targets.shape[1]), where=rows > 0)
+    weights: npt.NDArray[np.float64] = np.clip(np.sqrt(odds), 1.0, _MOST_POSITIVE_WEIGHT)
+    return weights
+
+
+class MultiLabelClassification(LabelObjective):
+    """Texts with any number of labels each: binary cross-entropy of every label at the last token."""
+
+    def __init__(
+        self, encoded: Encoded, targets: Bools, pad_token_id: int, weights: npt.NDArray[np.float64]
+    ) -> None:
+        super().__init__(encoded, pad_token_id)
+        self._targets = targets  # (rows, labels)
+        self._positive_weights = weights  # (labels,)
+
+    def weight(self, rows: Sequence[int]) -> float:
+        """How many `rows` there are: a label's gradient does not shrink where there are more labels."""
+        return float(len(rows))
+
+    def loss_of(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        """The binary cross-entropy of `rows`, summed over rows and labels."""
+        import torch
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # (rows, labels)
+        target = torch.from_numpy(self._targets[np.asarray(rows)]).to(logits)
+        weight = torch.from_numpy(self._positive_weights).to(logits)
+        return binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="sum")
 
 
 class LanguageModelling:

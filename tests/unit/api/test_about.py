@@ -11,12 +11,17 @@ from tunesmith.api.about import about_bundle
 from tunesmith.api.schemas import ModelFacts
 from tunesmith.bundle import Bundle
 from tunesmith.recipe import Recipe
-from tunesmith.task import Task
+from tunesmith.task import Kind, Task
 
 
-def bundle_at(path: Path, base: str = "embedded") -> Bundle:
+def bundle_at(
+    path: Path,
+    base: str = "embedded",
+    metrics: dict[str, float] | None = None,
+    kind: Kind = "single_label",
+) -> Bundle:
     path.mkdir(parents=True)
-    scores = {"macro_f1": 0.9, "accuracy": 0.8}
+    scores = metrics or {"macro_f1": 0.9, "accuracy": 0.8}
     report = {
         "rows": 50,
         "metrics": scores,
@@ -24,7 +29,7 @@ def bundle_at(path: Path, base: str = "embedded") -> Bundle:
         "provenance": {"data": "train: /home/someone/secret.csv"},
     }
     (path / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    return Bundle(path, Task(), Recipe(base=base), {})
+    return Bundle(path, Task(kind=kind), Recipe(base=base), {})
 
 
 def test_scores_come_with_their_intervals(tmp_path: Path) -> None:

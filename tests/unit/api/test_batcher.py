@@ -25,7 +25,7 @@ async def running(predictor: FakePredictor, *, waiting: int = 100, size: int = 4
 
 
 def targets(predictions: Sequence[Prediction]) -> list[str]:
-    return [prediction.target for prediction in predictions]
+    return [prediction.labels[0] for prediction in predictions]
 
 
 async def begin(batcher: Batcher, *texts: str) -> asyncio.Task[list[Prediction]]:

@@ -55,7 +55,7 @@ def test_the_hubs_own_reader_understands_it(make_report: MakeReport) -> None:
     data = ModelCard(card_of(make_report(labels=NASTY), name="a: b # c\n---\nd")).data
     assert isinstance(data, ModelCardData)
     assert data.model_name == "a: b # c --- d"
-    assert {one.metric_name for one in data.eval_results or ()} >= {"Accuracy", "Macro F1"}
+    assert {one.metric_name for one in data.eval_results or ()} >= {"Accuracy", "Macro-F1"}
 
 
 @pytest.mark.parametrize("base", ["embedded", "./gpt2", "/models/gpt2", "a/b/c", "a base: x", "~/gpt2"])

@@ -37,11 +37,21 @@ function bar({ label, score }) {
   return row;
 }
 
+function verdicts({ labels, scores }) {
+  if (!labels.length) return [element("p", "verdict", "No label is likely enough.")];
+  const scoreOf = new Map(scores.map(({ label, score }) => [label, score]));
+  return labels.map((label) => {
+    const verdict = element("p", "verdict", "");
+    verdict.append(element("b", "", label));
+    // a label may be given and yet lie beyond the scores that were asked for
+    if (scoreOf.has(label)) verdict.append(element("span", "", percent(scoreOf.get(label))));
+    return verdict;
+  });
+}
+
 function showAnswer({ results, usage: used }, milliseconds) {
   const [result] = results;
-  const verdict = element("p", "verdict", "");
-  verdict.append(element("b", "", result.label), element("span", "", percent(result.score)));
-  said.replaceChildren(verdict);
+  said.replaceChildren(...verdicts(result));
   fault.replaceChildren();
   bars.replaceChildren(...result.scores.map(bar));
   const cut = result.truncated ? " The text is longer than the model reads: its end was left out." : "";

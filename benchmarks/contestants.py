@@ -17,8 +17,9 @@ from tunesmith.model.faster import use_fast_modules
 from tunesmith.model.packed import can_pack
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
-from tunesmith.training.loop import LoopSettings, fit, weight_decay_left
+from tunesmith.training.loop import LoopSettings, fit
 from tunesmith.training.objective import Classification
+from tunesmith.training.optimizer import weight_decay_left
 from tunesmith.training.vocabulary import compact_vocabulary
 
 __all__ = ["CONTESTANTS", "TITLES", "Job", "now"]

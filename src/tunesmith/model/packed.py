@@ -16,6 +16,7 @@ import numpy as np
 
 from tunesmith.model.dropout import add_dropped, drop
 from tunesmith.model.encode import Ids
+from tunesmith.model.recomputing import recomputed
 from tunesmith.model.scoring import Scoring
 
 if TYPE_CHECKING:
@@ -118,8 +119,10 @@ def _begin(body: Any, rows: Sequence[Ids]) -> tuple[torch.Tensor, _Pack]:
 def _end(body: Any, states: torch.Tensor, pack: _Pack, blocks: int) -> torch.Tensor:
     """Run all but the first `blocks` blocks: (texts, width)."""
     block, parts = PACKED_TYPES[body.config.model_type], parts_of(body)
+    lower = recomputed(body, block)
     for layer in parts.blocks[blocks:-1]:
-        states = block(layer, states, pack, False)
+        states = lower(layer, states, pack, False)
+    # the last one's gradients are the first to be computed: there is nothing to save
     features: torch.Tensor = parts.norm(block(parts.blocks[-1], states, pack, True))
     return features
 

@@ -11,6 +11,7 @@ from tunesmith.model.faster import use_fast_modules
 from tunesmith.model.layers import block_count
 from tunesmith.model.load import Classifier
 from tunesmith.model.packed import can_pack
+from tunesmith.model.recomputing import can_recompute, recomputing
 from tunesmith.recipe import Recipe
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
@@ -46,7 +47,12 @@ def quantization_of(recipe: Recipe) -> Any:
 
 
 def refuse_unfit(recipe: Recipe, model: Any) -> None:
-    """Raise ConfigError where the method, as resolved, cannot be used with this base."""
+    """Raise ConfigError where the recipe, as resolved, cannot be used with this base."""
+    if recipe.gradient_checkpointing and not can_recompute(model):
+        what = f"transformers cannot compute the activations of {model.config.model_type} twice"
+        fix = "use `gradient_checkpointing: false` and a smaller `micro_batch_tokens`"
+        where = "`gradient_checkpointing` of the recipe"
+        raise ConfigError(Problem("no-gradient-checkpointing", what, where, fix))
     match recipe.method:
         case "lora" | "qlora":
             refuse_unavailable(recipe)  # `auto` may have chosen it
@@ -149,6 +155,12 @@ def fine_tune(job: Job) -> tuple[Fitted, Classifier]:
     Raises Interrupted, with a checkpoint kept, and what `fit` raises.
     """
     _place(job.model)
+    assert job.recipe.gradient_checkpointing != "auto", "the recipe is not resolved"
+    with recomputing(job.model, job.recipe.gradient_checkpointing):
+        return _by_method(job)
+
+
+def _by_method(job: Job) -> tuple[Fitted, Classifier]:
     match job.recipe.method:
         case "full":
             return _all_weights(job), job.classifier

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,6 @@ __all__ = [
     "RivalScore",
     "Verdict",
 ]
-
-ReportKind = Kind | Literal["completion", "chat"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
@@ -178,7 +176,7 @@ class Report:
     cost: Cost
     provenance: dict[str, str]
     curves: tuple[dict[str, int | float | None], ...]
-    kind: ReportKind = "single_label"
+    kind: Kind = "single_label"
     mix_ups: tuple[MixUp, ...] = ()
     writing: Writing | None = None
 

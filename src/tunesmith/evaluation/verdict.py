@@ -46,14 +46,21 @@ def judge(
 
 def _headline(by_outcome: dict[Outcome, list[str]]) -> str:
     if by_outcome["worse"]:
-        return f"Worse than {listed(by_outcome['worse'])}"
+        return f"Worse than {_rivals(by_outcome['worse'])}"
     if by_outcome["not distinguishable"]:
-        return f"Not distinguishable from {listed(by_outcome['not distinguishable'])}"
+        return f"Not distinguishable from {_rivals(by_outcome['not distinguishable'])}"
     if len(by_outcome["beats"]) > _MOST_RIVALS_NAMED:
         return f"Better than all {len(by_outcome['beats'])} rivals"
     if by_outcome["beats"]:
         return f"Better than {listed(by_outcome['beats'])}"
     return "Not compared with any rival"
+
+
+def _rivals(names: list[str]) -> str:
+    if len(names) <= _MOST_RIVALS_NAMED:
+        return listed(names)
+    named = names[: _MOST_RIVALS_NAMED - 1]
+    return listed([*named, f"{len(names) - len(named)} more rivals"])
 
 
 def _sentence(rival: RivalScore, lead: Score, beside: Score) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.evaluation.generation.questions import Conversation, Questions
+from tunesmith.evaluation.generation.questions import Conversation, Questions, last_question
 from tunesmith.evaluation.rivals import Clock, milliseconds_each, vectorizer_for
 from tunesmith.evaluation.types import Ints
 
@@ -36,6 +36,7 @@ FIRST_SENTENCE = "first sentence"
 Ask = Callable[[Sequence[Conversation]], Sequence[str]]
 """Conversations -> what a model writes next."""
 
+_INSTRUCTING = ("system", "developer")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|(?<=[。！？])|\n")
 # bounds the time of looking up, and with the similarities at once its memory
 _MOST_TRAIN_ROWS = 100_000
@@ -94,7 +95,7 @@ def _asked(
         number = f"{len(shown)} examples" if len(shown) > 1 else "an example"
         how = f"is the same base after {number} from the training rows"
         asked = [_after(shown, conversation) for conversation in test.conversations]
-        yield _answered(f"{UNTUNED}, {len(shown)}-shot", how, clock, lambda: untuned.ask(asked))
+        yield _answered(f"untuned {len(shown)}-shot", how, clock, lambda: untuned.ask(asked))
 
 
 def _answered(
@@ -109,20 +110,26 @@ def _shots(train: Questions, seed: int, most: int, characters: int) -> list[Conv
     """Training rows drawn at random, as long as they are short enough to be shown together."""
     shown: list[Conversation] = []
     for row in np.random.default_rng(seed).permutation(len(train.conversations)).tolist():
-        shot = [message for message in train.conversations[row] if message["role"] != "system"]
-        shot.append({"role": "assistant", "content": train.references[row]})
-        length = sum(len(message["content"]) for message in shot)
-        if len(shown) < most and length <= characters:
+        shot = [*_split(train.conversations[row])[1], {"role": "assistant", "content": train.references[row]}]
+        length = sum(len(str(message.get("content") or "")) for message in shot)
+        if len(shown) == most:
+            break
+        if length <= characters:
             shown.append(shot)
             characters -= length
     return shown
 
 
 def _after(shown: Sequence[Conversation], conversation: Conversation) -> Conversation:
-    """The conversation with examples before it, but after what the system says."""
-    system = [message for message in conversation if message["role"] == "system"]
-    rest = [message for message in conversation if message["role"] != "system"]
-    return [*system, *(message for shot in shown for message in shot), *rest]
+    """The conversation with examples before it, but after what says how to answer."""
+    instructing, rest = _split(conversation)
+    return [*instructing, *(message for shot in shown for message in shot), *rest]
+
+
+def _split(conversation: Conversation) -> tuple[Conversation, Conversation]:
+    """What says how to answer, and what is said."""
+    instructing = [message for message in conversation if message["role"] in _INSTRUCTING]
+    return instructing, [message for message in conversation if message["role"] not in _INSTRUCTING]
 
 
 def _nearest(train: Questions, test: Questions, seed: int, clock: Clock) -> Iterator[WritingRival]:
@@ -132,10 +139,10 @@ def _nearest(train: Questions, test: Questions, seed: int, clock: Clock) -> Iter
     prompts = [train.prompts[row] for row in rows]
     if not any(prompt.strip() for prompt in prompts):
         return
-    start = clock()
+    began = clock()
     vectorizer = vectorizer_for(1)
     known = vectorizer.fit_transform(prompts).T.tocsc()
-    seconds = clock() - start
+    seconds = clock() - began
     how = "answers with what stands beside the most similar training prompt (TF-IDF)"
 
     def look_up() -> list[str]:
@@ -164,19 +171,11 @@ def _commonest(train: Questions, test: Questions, clock: Clock) -> Iterator[Writ
 
 def _copies(test: Questions, clock: Clock) -> Iterator[WritingRival]:
     """The prompt, and where that is something else, its first sentence."""
-    asked = [_last_said(test, row) for row in range(len(test))]
+    asked = [last_question(test, row) for row in range(len(test))]
     yield _answered(COPY, "answers with the prompt itself", clock, lambda: asked)
     first = [_first_sentence(prompt) for prompt in asked]
     if first != [prompt.strip() for prompt in asked]:
         yield _answered(FIRST_SENTENCE, "answers with the prompt's first sentence", clock, lambda: first)
-
-
-def _last_said(test: Questions, row: int) -> str:
-    """What the person said last: the prompt, or the last message of a chat."""
-    if test.kind == "completion" or not test.conversations:
-        return test.prompts[row]
-    said = [message["content"] for message in test.conversations[row] if message["role"] == "user"]
-    return said[-1] if said else test.prompts[row]
 
 
 def _first_sentence(text: str) -> str:

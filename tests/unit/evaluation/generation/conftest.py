@@ -55,7 +55,7 @@ def make_report() -> MakeReport:
     """A report on made-up answers beside all rivals, unless told otherwise."""
 
     def build(rows: int = 120, skill: float = 0.9, **given: Any) -> Report:
-        test = given.pop("test", None) or questions(rows, 1)
+        test = given.pop("test") if "test" in given else questions(rows, 1)
         if "rivals" not in given:
             untuned = Untuned(lambda asked: ["It was told."] * len(asked), {"perplexity": 40.5})
             given["rivals"] = run_generation_rivals(questions(80, 2), test, 0, untuned=untuned)

@@ -34,6 +34,8 @@ from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
+from tunesmith.tracking.observer import parameters_of, tracked
+from tunesmith.tracking.trackers import trackers_named
 from tunesmith.training.batches import Plan
 from tunesmith.training.memory import free_bytes
 from tunesmith.training.methods import Job, fine_tune, refuse_unavailable, refuse_unfit
@@ -80,6 +82,7 @@ def train(
     kind: Kind | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    track: str | Sequence[str] = (),
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -87,10 +90,13 @@ def train(
 
     `data`, `test` and `validation` are files or folders; what is not given is split off `data`.
     `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
-    `out` defaults to `runs/` and the name of `data`. Raises UserError for whatever is wrong with these, and
-    Interrupted, with a checkpoint kept, once `should_stop` answers True.
+    `out` defaults to `runs/` and the name of `data`. `track` names who is told the measurements,
+    `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
+    Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
+    `should_stop` answers True.
     """
     listener = listener or Listener()
+    trackers = trackers_named(track)
     directory = RunDirectory(Path(out) if out else Path("runs") / _name_of(data))
     directory.refuse(overwrite=overwrite, resume=resume)
     sources = {"train": data, "validation": validation, "test": test}
@@ -104,11 +110,14 @@ def train(
         _Columns(text_column, label_column, kind),
     )
     directory.begin(_about(inputs), resume=resume, reasons=inputs.reasons)
-    fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
-    inputs = replace(inputs, classifier=predictor.classifier)
-    report = _judge(inputs, fitted, predictor, listener)
-    listener.stage("write")
-    return _write(directory, inputs, report, predictor.thresholds)
+    parameters = parameters_of(inputs.recipe.model_dump(mode="json"), _provenance(inputs))
+    with tracked(trackers, directory.logs, listener, parameters) as listener:
+        fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
+        inputs = replace(inputs, classifier=predictor.classifier)
+        report = _judge(inputs, fitted, predictor, listener)
+        listener.judged(report)
+        listener.stage("write")
+        return _write(directory, inputs, report, predictor.thresholds)
 
 
 def _name_of(data: str | Path) -> str:
@@ -225,6 +234,7 @@ def _fine_tune(
     )
     fitted, classifier = fine_tune(job)
     directory.log(fitted.history)
+    listener.trained(fitted)
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
     return fitted, labels.predictor(classifier, recipe, splits)
 

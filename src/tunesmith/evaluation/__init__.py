@@ -1,7 +1,7 @@
 """Evaluate: measure a model on unseen rows, against cheap rivals, and show the proof."""
 
 from tunesmith.evaluation.card import as_model_card
-from tunesmith.evaluation.generation.questions import Questions
+from tunesmith.evaluation.generation.questions import Questions, questions_of
 from tunesmith.evaluation.generation.report import build_generation_report
 from tunesmith.evaluation.generation.rivals import Untuned, WritingRival, run_generation_rivals
 from tunesmith.evaluation.html import as_html
@@ -24,6 +24,7 @@ __all__ = [
     "build_generation_report",
     "build_report",
     "measure",
+    "questions_of",
     "run_generation_rivals",
     "run_rivals",
 ]

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tunesmith.data.chat import before_last_answer, messages_in
 from tunesmith.data.dataset import Dataset
+from tunesmith.data.render import messages_of
+from tunesmith.task import Task
 
 __all__ = ["Conversation", "Questions", "last_question", "questions_of"]
 
@@ -35,17 +38,16 @@ class Questions:
         return len(self.prompts)
 
 
-def questions_of(dataset: Dataset, conversations: Sequence[Conversation]) -> Questions:
-    """The rows of a checked dataset; `conversations` are what a model reads of each, its answer left out."""
-    kind = dataset.task.kind
-    assert kind in ("completion", "chat"), "a task that gives labels asks nothing"
-    examples = list(dataset)
+def questions_of(dataset: Dataset) -> Questions:
+    """The rows of a checked dataset; of a chat, what is said before its last answer is the question."""
+    task, examples = dataset.task, list(dataset)
+    assert task.kind == "completion" or task.kind == "chat", "a task that gives labels asks nothing"
     return Questions(
-        kind="chat" if kind == "chat" else "completion",
-        prompts=[_as_read(said) for said in conversations] if kind == "chat" else dataset.texts,
+        kind=task.kind,
+        prompts=[_as_read(task, example.text) for example in examples],
         references=[_text(example.target) for example in examples],
         where=[example.where for example in examples],
-        conversations=conversations,
+        conversations=[before_last_answer(messages_of(task, example.text)) for example in examples],
     )
 
 
@@ -54,11 +56,13 @@ def _text(target: Any) -> str:
     return target
 
 
-def _as_read(conversation: Conversation) -> str:
+def _as_read(task: Task, text: str) -> str:
     """What the person says, with who says what where there is more than that."""
-    said = [(str(message["role"]), str(message.get("content") or "")) for message in conversation]
+    if task.kind == "completion":
+        return text
+    said = [(message["role"], message["content"] or "") for message in before_last_answer(messages_in(text))]
     if [role for role, _ in said] == ["user"]:
-        return said[0][1]
+        return str(said[0][1])
     return "\n".join(f"{role}: {content}" for role, content in said)
 
 

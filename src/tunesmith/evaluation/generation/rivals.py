@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tunesmith.data.chat import ASSISTANT, INSTRUCTING
 from tunesmith.evaluation.generation.questions import Conversation, Questions, last_question
 from tunesmith.evaluation.rivals import Clock, milliseconds_each, vectorizer_for
 from tunesmith.evaluation.types import Ints
@@ -36,7 +37,6 @@ FIRST_SENTENCE = "first sentence"
 Ask = Callable[[Sequence[Conversation]], Sequence[str]]
 """Conversations -> what a model writes next."""
 
-_INSTRUCTING = ("system", "developer")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|(?<=[。！？])|\n")
 # bounds the time of looking up, and with the similarities at once its memory
 _MOST_TRAIN_ROWS = 100_000
@@ -110,7 +110,7 @@ def _shots(train: Questions, seed: int, most: int, characters: int) -> list[Conv
     """Training rows drawn at random, as long as they are short enough to be shown together."""
     shown: list[Conversation] = []
     for row in np.random.default_rng(seed).permutation(len(train.conversations)).tolist():
-        shot = [*_split(train.conversations[row])[1], {"role": "assistant", "content": train.references[row]}]
+        shot = [*_split(train.conversations[row])[1], {"role": ASSISTANT, "content": train.references[row]}]
         length = sum(len(str(message.get("content") or "")) for message in shot)
         if len(shown) == most:
             break
@@ -128,8 +128,8 @@ def _after(shown: Sequence[Conversation], conversation: Conversation) -> Convers
 
 def _split(conversation: Conversation) -> tuple[Conversation, Conversation]:
     """What says how to answer, and what is said."""
-    instructing = [message for message in conversation if message["role"] in _INSTRUCTING]
-    return instructing, [message for message in conversation if message["role"] not in _INSTRUCTING]
+    instructing = [message for message in conversation if message["role"] in INSTRUCTING]
+    return instructing, [message for message in conversation if message["role"] not in INSTRUCTING]
 
 
 def _nearest(train: Questions, test: Questions, seed: int, clock: Clock) -> Iterator[WritingRival]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.evaluation.generation.conftest import questions
+from tunesmith.data.chat import as_row_text
 from tunesmith.data.dataset import dataset_of
 from tunesmith.evaluation.generation.questions import Conversation, Questions, questions_of
 from tunesmith.evaluation.generation.rivals import (
@@ -126,17 +127,27 @@ def test_the_draw_follows_the_seed() -> None:
     assert first.heard[1] != other.heard[1]
 
 
-def test_questions_of_a_dataset() -> None:
-    completion = dataset_of(Task(kind="completion"), ["2+2?", "3+3?"], ["4", "6"], "sums.csv")
-    found = questions_of(completion, [[{"role": "user", "content": text}] for text in completion.texts])
+def test_questions_of_completions() -> None:
+    task = Task(kind="completion", instruction="Add up.")
+    found = questions_of(dataset_of(task, ["2+2?", "3+3?"], ["4", "6"], "sums.csv"))
     assert (found.kind, found.prompts, found.references) == ("completion", ["2+2?", "3+3?"], ["4", "6"])
     assert found.where == ["sums.csv:1", "sums.csv:2"]
-    chat = dataset_of(Task(kind="chat"), ["[]", "[]"], ["Hi!", "Fine."])
-    system, user = {"role": "system", "content": "be kind"}, {"role": "user", "content": "Hello"}
-    found = questions_of(chat, [[user], [system, user]])
-    assert found.prompts == ["Hello", "system: be kind\nuser: Hello"]
+    assert found.conversations[0] == [
+        {"role": "system", "content": "Add up."},
+        {"role": "user", "content": "2+2?"},
+    ]
+
+
+def test_questions_of_chats() -> None:
+    hello, hi = {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi!"}
+    again, fine = {"role": "user", "content": "How are you?"}, {"role": "assistant", "content": "Fine."}
+    texts = [as_row_text([hello, hi]), as_row_text([hello, hi, again, fine])]
+    found = questions_of(dataset_of(Task(kind="chat"), texts, ["Hi!", "Fine."]))
+    assert found.prompts == ["Hello", "user: Hello\nassistant: Hi!\nuser: How are you?"]
+    assert found.references == ["Hi!", "Fine."]
+    assert found.conversations == [[hello], [hello, hi, again]]
 
 
 def test_a_task_that_gives_labels_asks_nothing() -> None:
     with pytest.raises(AssertionError):
-        questions_of(dataset_of(Task(labels=("a", "b")), ["x"], ["a"]), [])
+        questions_of(dataset_of(Task(labels=("a", "b")), ["x"], ["a"]))

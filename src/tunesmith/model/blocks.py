@@ -30,7 +30,7 @@ class Pack:
     rotary: tuple[torch.Tensor, torch.Tensor] | None
     """cos and sin, each (tokens, rotary dims)"""
     before: Sequence[torch.Tensor] | None = None
-    """(tokens, tokens) of each text: how far back a token sees another, negative where not; None: all before"""
+    """(tokens, tokens) of each text: how far back each token is seen, negative: it is not; None: causality"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from tunesmith.model.forward import Floats
 from tunesmith.model.load import Classifier
 from tunesmith.model.thresholds import fit_thresholds
 from tunesmith.predict import Predictor
+from tunesmith.task import Kind
 from tunesmith.training.objective import (
     Classification,
     LabelObjective,
@@ -55,6 +56,8 @@ def weights_for(train: Dataset, *, weighted: bool) -> Floats:
             return label_weights(train.label_ids, len(train.task.labels))
         case "multi_label":
             return positive_weights(train.label_matrix)
+        case kind:
+            raise _no_labels(kind)
 
 
 def objective_for(
@@ -67,6 +70,8 @@ def objective_for(
             return Classification(encoded, dataset.label_ids, pad_token_id, weights)
         case "multi_label":
             return MultiLabelClassification(encoded, dataset.label_matrix, pad_token_id, weights)
+        case kind:
+            raise _no_labels(kind)
 
 
 def validation_for(
@@ -121,3 +126,9 @@ def report_for(
             return build_report(**same)
         case "multi_label":
             return build_multilabel_report(thresholds=predictor.thresholds, **same)
+        case kind:
+            raise _no_labels(kind)
+
+
+def _no_labels(kind: Kind) -> AssertionError:
+    return AssertionError(f"a {kind} task has no labels")

@@ -40,6 +40,7 @@ from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
 from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
 from tunesmith.model.packed import can_pack
+from tunesmith.model.targets import template_of
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
@@ -485,4 +486,5 @@ def check_file(
         dataset,
         count_tokens=lambda texts: count_tokens(reader.tokenizer, texts),
         window=reader.window,
+        template=template_of(reader.tokenizer) if dataset.task.writes else None,
     )

@@ -15,6 +15,7 @@ __all__ = [
     "is_learned",
     "last_answer",
     "messages_in",
+    "up_to_last_answer",
 ]
 
 Message = dict[str, Any]
@@ -49,5 +50,11 @@ def last_answer(messages: Sequence[Message]) -> str | None:
 
 def before_last_answer(messages: Sequence[Message]) -> list[Message]:
     """What is said before the assistant speaks for the last time: the prompt of that answer."""
-    places = [at for at, message in enumerate(messages) if message["role"] == ASSISTANT]
+    said = up_to_last_answer(messages)
+    return said[:-1] if said and said[-1]["role"] == ASSISTANT else said
+
+
+def up_to_last_answer(messages: Sequence[Message]) -> list[Message]:
+    """The messages without those that follow the last answer; all where there is no answer."""
+    places = [at for at, message in enumerate(messages, 1) if message["role"] == ASSISTANT]
     return list(messages[: places[-1]] if places else messages)

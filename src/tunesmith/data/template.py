@@ -34,7 +34,7 @@ class Template:
     """A Jinja chat template as tokenizers carry it, with the variables that transformers gives it."""
 
     source: str = DEFAULT_TEMPLATE
-    tokens: Mapping[str, str] = field(default_factory=dict)
+    tokens: Mapping[str, str] = field(default_factory=lambda: {"bos_token": "", "eos_token": ""})
     """`bos_token`, `eos_token` and others by name."""
     special_tokens: tuple[str, ...] = ()
     """All texts that become a token with a meaning of its own."""

@@ -120,7 +120,7 @@ def test_what_need_not_be_learned_may_be_written_otherwise() -> None:
         ("{% for %}", "Expected"),
         ("{{ ''.__class__ }}", "__class__"),
         ("{% for i in range(99999) %}{% for j in range(99) %}aaaa{% endfor %}{% endfor %}", "characters"),
-        ("{{ messages[0].content + eos_token }}", "eos_token"),
+        ("{{ messages[0].content + sep_token }}", "sep_token"),
     ],
 )
 def test_a_template_that_fails_is_one_clear_error(refused: Refused, source: str, reason: str) -> None:

@@ -390,7 +390,7 @@ def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Lis
     return dataset
 
 
-def known_column(name: str, sample: Sequence[Row]) -> str | None:
+def known_column(name: str | None, sample: Sequence[Row]) -> str | None:
     """The column that a task names, where the rows have it."""
     return name if any(name in row.values for row in sample) else None
 

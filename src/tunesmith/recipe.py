@@ -110,8 +110,8 @@ class Recipe(Config):
     test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     """The share of the training file kept for the test where no test file is given."""
 
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """The number format of the forward pass; weights and optimizer stay fp32. `auto`: bf16 in hardware."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """The number format of the forward pass; weights stay fp32. `auto`: the best that the hardware has."""
 
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Compute activations twice, not keep them: less memory, more time. `auto`: where they would not fit."""
@@ -136,6 +136,8 @@ class DataFacts:
     """The full names of the linear layers of the blocks."""
     bf16_in_hardware: bool = False
     """Whether the device that trains multiplies bf16 itself."""
+    fp16_in_hardware: bool = False
+    """Whether the device that trains multiplies fp16 itself."""
     activation_bytes_per_token: int = 0
     """About what training keeps of each token; 0: the base cannot do without."""
     free_bytes: int | None = None
@@ -151,7 +153,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
     return recipe.model_copy(
         update={
             "method": method,
-            "precision": _precision(facts) if recipe.precision == "auto" else recipe.precision,
+            "precision": _precision(facts)[0] if recipe.precision == "auto" else recipe.precision,
             "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[0],
             "max_tokens": max_tokens,
             "batch_tokens": batch_tokens,
@@ -175,8 +177,13 @@ def choose_method(facts: DataFacts) -> tuple[Method, str]:
     return "full", f"{sizes}, which fits"
 
 
-def _precision(facts: DataFacts) -> Literal["fp32", "bf16"]:
-    return "bf16" if facts.bf16_in_hardware else "fp32"
+def _precision(facts: DataFacts) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
+    """What `auto` becomes, and why."""
+    if facts.bf16_in_hardware:
+        return "bf16", "this machine multiplies bf16 in hardware"
+    if facts.fp16_in_hardware:
+        return "fp16", "this machine multiplies fp16 in hardware, and bf16 not"
+    return "fp32", "this machine does not multiply bf16 in hardware"
 
 
 def _gradient_checkpointing(recipe: Recipe, facts: DataFacts) -> tuple[bool, str]:
@@ -202,11 +209,10 @@ def _gib(count: float) -> str:
 
 def reasons_for(recipe: Recipe, facts: DataFacts) -> dict[str, str]:
     """Why what `recipe` leaves to `auto` becomes what it does."""
-    bf16 = "multiplies" if facts.bf16_in_hardware else "does not multiply"
     reasons = {
         "method": choose_method(facts)[1],
         "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[1],
-        "precision": f"this machine {bf16} bf16 in hardware",
+        "precision": _precision(facts)[1],
     }
     return {name: reason for name, reason in reasons.items() if getattr(recipe, name) == "auto"}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tunesmith.training.batches import Plan, Rows
 from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.loss_scale import LossScale
 from tunesmith.training.memory import keep_freed_memory, peak_memory_bytes
 from tunesmith.training.objective import Objective
 from tunesmith.training.optimizer import adamw, learning_rate_at
@@ -79,6 +80,7 @@ class _Loop:
             where,
             on_note,
             settings.micro_batch_tokens,
+            LossScale.of(settings.precision),
         )
         unwrapped = self.accelerator.unwrap_model(self.model)
         self.saver = Saver(unwrapped, optimizer, plan, settings, checkpoints, on_note)
@@ -107,6 +109,8 @@ class _Loop:
         state = self.state
         state.step = step + 1
         state.micro_batch_tokens = self.stepper.micro_batch_tokens
+        scale = self.stepper.loss_scale
+        state.loss_scale, state.good_steps = scale.value, scale.good_steps
         state.seconds += time.monotonic() - started
         state.tokens += int(self.objective.lengths[rows].sum())
         state.loss_sum += loss
@@ -165,6 +169,7 @@ class _Loop:
         if state is not None:
             self.state = state
             self.stepper.micro_batch_tokens = state.micro_batch_tokens
+            self.stepper.loss_scale = LossScale(state.loss_scale, state.good_steps)
 
     def _finish(self) -> Fitted:
         state = self.state

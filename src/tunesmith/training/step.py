@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from tunesmith.errors import ConfigError, DataError, Problem
 from tunesmith.model.encode import micro_batches
 from tunesmith.training.batches import Rows
+from tunesmith.training.loss_scale import LossScale
 from tunesmith.training.memory import is_out_of_memory, release_memory
 from tunesmith.training.objective import Objective
 from tunesmith.training.precision import autocast
@@ -39,9 +40,10 @@ class Stepper:
     on_note: Callable[[str], None]
     micro_batch_tokens: int
     """The budget; a run goes on with the one that memory bore, so it belongs into checkpoints."""
+    loss_scale: LossScale = field(default_factory=LossScale)
 
     def take(self, step: int, rows: Rows, learning_rate: float) -> float:
-        """Step over `rows`; returns the mean loss before it.
+        """Step over `rows`; returns the mean loss before it. Where fp16 overflows, the weights stay.
 
         Raises DataError `bad-loss` where loss or gradients are not finite, with the weights as they were,
         and ConfigError `out-of-memory` where not even one row fits.
@@ -51,9 +53,11 @@ class Stepper:
         self.model.train()
         weight = self.objective.weight(rows.tolist())
         loss = self._gradients(step, rows, weight)
+        self.loss_scale.undo(self.model.parameters())
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.max_gradient_norm)
-        self._check_finite("norm of the gradients", float(norm), step, rows)
-        self.optimizer.step()
+        if not self.loss_scale.backs_off(float(norm)):
+            self._check_finite("norm of the gradients", float(norm), step, rows)
+            self.optimizer.step()
         self.optimizer.zero_grad()
         return loss / weight
 
@@ -96,7 +100,7 @@ class Stepper:
             with autocast(self.accelerator.device, self.settings.precision):
                 loss = self.objective.loss(self.model, rows.tolist())
             # divided by the weight of the whole step: accumulation changes nothing
-            self.accelerator.backward(loss / weight)
+            self.accelerator.backward(loss * self.loss_scale.value / weight)
             return float(loss.detach())
         except (MemoryError, RuntimeError) as error:
             # no error leaves from here: its frames would keep the memory that the next try needs

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.data.conftest import Refused, Save
@@ -289,6 +289,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON)
 def test_any_cell_is_messages_or_faults(cell: object) -> None:
     messages, faults = messages_of_cell(cell)

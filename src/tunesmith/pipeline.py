@@ -30,6 +30,7 @@ from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
 from tunesmith.model.load import Classifier, Reader, base_location, load_reader
 from tunesmith.model.packed import can_pack
+from tunesmith.model.recomputing import activation_bytes_per_token
 from tunesmith.model.targets import template_of
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
@@ -165,7 +166,7 @@ def _prepare(
     refuse_unfit(resolved, classifier.model)
     reasons = reasons_for(recipe, facts)
     for name, reason in reasons.items():
-        listener.note(f"{name}: {getattr(resolved, name)}, as {reason}")
+        listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
@@ -188,6 +189,9 @@ def _load_base(
         parameters=base.parameters,
         blocks=block_count(base.model),
         linear_layers=linear_layers(base.model),
+        activation_bytes_per_token=activation_bytes_per_token(
+            base.model, min(report.token_lengths.longest, window)
+        ),
         free_bytes=free_bytes(),
         bf16_in_hardware=bf16_in_hardware(),
     )

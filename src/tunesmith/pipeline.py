@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith import __version__
+from tunesmith import __version__, labels
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
-from tunesmith.by_kind import (
-    objective_for,
-    report_for,
-    rivals_for,
-    start,
-    validation_for,
-    weights_for,
-    with_thresholds,
-)
 from tunesmith.config import read_config
 from tunesmith.data.check import DataReport, check, measure_tokens
 from tunesmith.data.dataset import Dataset, Splits
@@ -30,25 +20,28 @@ from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.html import as_html
-from tunesmith.evaluation.rivals import Rival
-from tunesmith.evaluation.types import Cost, Report
+from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import memory
 from tunesmith.files import refuse_existing
+from tunesmith.lesson import Judging
 from tunesmith.listener import Listener
 from tunesmith.model.encode import count_tokens
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
-from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
+from tunesmith.model.load import Classifier, Reader, base_location, load_reader
 from tunesmith.model.packed import can_pack
+from tunesmith.model.recomputing import activation_bytes_per_token
 from tunesmith.model.targets import template_of
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
+from tunesmith.tracking.observer import parameters_of, tracked
+from tunesmith.tracking.trackers import trackers_named
 from tunesmith.training.batches import Plan
 from tunesmith.training.memory import free_bytes
-from tunesmith.training.methods import Job, fine_tune, quantization_of, refuse_unavailable, refuse_unfit
+from tunesmith.training.methods import Job, fine_tune, refuse_unavailable, refuse_unfit
 from tunesmith.training.precision import bf16_in_hardware
 from tunesmith.training.state import Fitted, LoopSettings
 
@@ -92,6 +85,7 @@ def train(
     kind: Kind | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    track: str | Sequence[str] = (),
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -99,10 +93,13 @@ def train(
 
     `data`, `test` and `validation` are files or folders; what is not given is split off `data`.
     `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
-    `out` defaults to `runs/` and the name of `data`. Raises UserError for whatever is wrong with these, and
-    Interrupted, with a checkpoint kept, once `should_stop` answers True.
+    `out` defaults to `runs/` and the name of `data`. `track` names who is told the measurements,
+    `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
+    Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
+    `should_stop` answers True.
     """
     listener = listener or Listener()
+    trackers = trackers_named(track)
     directory = RunDirectory(Path(out) if out else Path("runs") / _name_of(data))
     directory.refuse(overwrite=overwrite, resume=resume)
     sources = {"train": data, "validation": validation, "test": test}
@@ -116,11 +113,14 @@ def train(
         _Columns(text_column, label_column, kind),
     )
     directory.begin(_about(inputs), resume=resume, reasons=inputs.reasons)
-    fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
-    inputs = replace(inputs, classifier=predictor.classifier)
-    report = _judge(inputs, fitted, predictor, listener)
-    listener.stage("write")
-    return _write(directory, inputs, report, predictor.thresholds)
+    parameters = parameters_of(inputs.recipe.model_dump(mode="json"), _provenance(inputs))
+    with tracked(trackers, directory.logs, listener, parameters) as listener:
+        fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
+        inputs = replace(inputs, classifier=predictor.classifier)
+        report = _judge(inputs, fitted, predictor, listener)
+        listener.judged(report)
+        listener.stage("write")
+        return _write(directory, inputs, report, predictor.thresholds)
 
 
 def _name_of(data: str | Path) -> str:
@@ -166,7 +166,7 @@ def _prepare(
     refuse_unfit(resolved, classifier.model)
     reasons = reasons_for(recipe, facts)
     for name, reason in reasons.items():
-        listener.note(f"{name}: {getattr(resolved, name)}, as {reason}")
+        listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
@@ -176,38 +176,26 @@ def _prepare(
 def _load_base(
     recipe: Recipe, splits: Splits, report: DataReport
 ) -> tuple[Classifier, DataFacts, DataReport]:
-    labels, kind = splits.train.task.labels, splits.train.task.kind
-    classifier = load_classifier(
-        recipe.base,
-        labels,
-        kind=kind,
-        revision=recipe.revision,
-        seed=recipe.seed,
-        dropout=recipe.dropout,
-        quantization=quantization_of(recipe),
-    )
-    window = min(recipe.max_tokens or classifier.window, classifier.window)
-    report = measure_tokens(
-        report,
-        splits.train,
-        count_tokens=lambda texts: count_tokens(classifier.tokenizer, texts),
-        window=window,
-    )
+    base = labels.load_base(recipe, splits.train)
+    window = min(recipe.max_tokens or base.window, base.window)
+    report = labels.token_report(report, splits.train, base.tokenizer, window)
     assert report.token_lengths is not None, "a split without texts is refused"
     facts = DataFacts(
         examples=len(splits.train),
         mean_tokens=report.token_lengths.mean,
         longest_tokens=report.token_lengths.longest,
-        # of several labels, thresholds and not weights make up for rare ones
-        label_counts=tuple(splits.train.label_counts.values()) if kind == "single_label" else (),
-        window=classifier.window,
-        parameters=classifier.parameters,
-        blocks=block_count(classifier.model),
-        linear_layers=linear_layers(classifier.model),
+        label_counts=labels.label_counts(splits.train),
+        window=base.window,
+        parameters=base.parameters,
+        blocks=block_count(base.model),
+        linear_layers=linear_layers(base.model),
+        activation_bytes_per_token=activation_bytes_per_token(
+            base.model, min(report.token_lengths.longest, window)
+        ),
         free_bytes=free_bytes(),
         bf16_in_hardware=bf16_in_hardware(),
     )
-    return classifier, facts, report
+    return base, facts, report
 
 
 def _about(inputs: _Inputs) -> dict[str, Any]:
@@ -232,22 +220,17 @@ def _fine_tune(
 ) -> tuple[Fitted, Predictor]:
     listener.stage("train")
     recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
-    assert recipe.max_tokens is not None
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
-    predictor = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
-    train = predictor.encode(splits.train.texts)
-    held_out = predictor.encode(splits.validation.texts)
-    weights = weights_for(splits.train, weighted=recipe.class_weights == "auto")
-    start(classifier, train, splits.train)
+    lesson = labels.lesson(classifier, recipe, splits)
     job = Job(
         classifier,
         recipe,
-        objective_for(classifier, train, splits.train, weights),
-        objective_for(classifier, held_out, splits.validation, weights),
-        Plan(train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
+        lesson.train,
+        lesson.held_out,
+        Plan(lesson.train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
         _loop_settings(recipe, packed=can_pack(classifier.model)),
-        evaluate=validation_for(predictor, held_out, splits.validation),
+        evaluate=lesson.evaluate,
         checkpoints=directory.checkpoints,
         resume=resume,
         on_progress=listener.training,
@@ -257,9 +240,9 @@ def _fine_tune(
     )
     fitted, classifier = fine_tune(job)
     directory.log(fitted.history)
+    listener.trained(fitted)
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
-    final = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
-    return fitted, with_thresholds(final, held_out, splits.validation)
+    return fitted, labels.predictor(classifier, recipe, splits)
 
 
 def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
@@ -282,44 +265,10 @@ def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
 
 def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: Listener) -> Report:
     listener.stage("evaluate")
-    splits = inputs.splits
-    rivals = rivals_for(splits.train, splits.test, inputs.recipe.seed)
-    return _report(
-        predictor,
-        splits.test,
-        rivals,
-        curves=fitted.history,
-        train_seconds=fitted.seconds,
-        peak_memory_bytes=fitted.peak_memory_bytes,
-        provenance=_provenance(inputs),
-        seed=inputs.recipe.seed,
-    )
-
-
-def _report(
-    predictor: Predictor,
-    test: Dataset,
-    rivals: Sequence[Rival],
-    *,
-    curves: Sequence[Mapping[str, float]],
-    train_seconds: float | None,
-    peak_memory_bytes: int | None = None,
-    provenance: Mapping[str, str],
-    seed: int,
-) -> Report:
-    started = time.perf_counter()
-    probabilities = predictor.probabilities(predictor.encode(test.texts))
-    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
-    return report_for(
-        predictor,
-        test,
-        probabilities,
-        rivals,
-        curves=curves,
-        cost=Cost(train_seconds, milliseconds, peak_memory_bytes),
-        provenance=dict(provenance),
-        seed=seed,
-    )
+    splits, seed = inputs.splits, inputs.recipe.seed
+    rivals = labels.rivals(splits.train, splits.test, seed)
+    judging = Judging(_provenance(inputs), seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
+    return labels.judge(predictor, splits.test, rivals, judging)
 
 
 def _provenance(inputs: _Inputs) -> dict[str, str]:
@@ -415,16 +364,10 @@ def evaluate(
     test = _read_for(bundle, data, columns, listener)
     train_set = _read_for(bundle, train_data, columns, listener) if train_data else None
     listener.stage("evaluate")
-    predictor = bundle.predictor()
-    return _report(
-        predictor,
-        test,
-        rivals_for(train_set, test, bundle.recipe.seed) if train_set else (),
-        curves=[],
-        train_seconds=None,
-        provenance={"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()},
-        seed=bundle.recipe.seed,
-    )
+    seed = bundle.recipe.seed
+    rivals = labels.rivals(train_set, test, seed) if train_set else ()
+    provenance = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()}
+    return labels.judge(bundle.predictor(), test, rivals, Judging(provenance, seed))
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Listener) -> Dataset:
@@ -481,10 +424,16 @@ def check_file(
     if not len(dataset):
         return dataset, report
     reader = load_reader(base)
-    return dataset, measure_tokens(
+    if dataset.task.writes:
+        return dataset, _written_token_report(report, dataset, reader)
+    return dataset, labels.token_report(report, dataset, reader.tokenizer, reader.window)
+
+
+def _written_token_report(report: DataReport, dataset: Dataset, reader: Reader) -> DataReport:
+    return measure_tokens(
         report,
         dataset,
         count_tokens=lambda texts: count_tokens(reader.tokenizer, texts),
         window=reader.window,
-        template=template_of(reader.tokenizer) if dataset.task.writes else None,
+        template=template_of(reader.tokenizer),
     )

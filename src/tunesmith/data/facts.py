@@ -13,7 +13,7 @@ from tunesmith.data.chat import before_last_answer, messages_in
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.texts import EMPTY_KEY, Keys, same_text_keys, text_batches
 
-__all__ = ["Facts", "Rows", "facts_of"]
+__all__ = ["Facts", "Rows", "facts_of", "prompts_of"]
 
 Rows = npt.NDArray[np.int64]  # row numbers from 0, ascending
 

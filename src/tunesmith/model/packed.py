@@ -16,6 +16,7 @@ import numpy as np
 
 from tunesmith.model.blocks import BLOCKS, Pack, embedded, parts_of, rotary
 from tunesmith.model.encode import Ids
+from tunesmith.model.recomputing import recomputed
 
 if TYPE_CHECKING:
     import torch
@@ -107,8 +108,10 @@ def _begin(
 def _end(body: Any, states: torch.Tensor, pack: Pack, blocks: int) -> torch.Tensor:
     """Run all but the first `blocks` blocks: (queries, width)."""
     block, parts = BLOCKS[body.config.model_type], parts_of(body)
+    lower = recomputed(body, block)
     for layer in parts.blocks[blocks:-1]:
-        states = block(layer, states, pack, False)
+        states = lower(layer, states, pack, False)
+    # the last one's gradients are the first to be computed: there is nothing to save
     only_asked = len(pack.asked) < len(states)
     features: torch.Tensor = parts.norm(block(parts.blocks[-1], states, pack, only_asked))
     return features

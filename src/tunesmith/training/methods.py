@@ -11,6 +11,7 @@ from tunesmith.model.faster import use_fast_modules
 from tunesmith.model.layers import block_count
 from tunesmith.model.learner import Learner
 from tunesmith.model.packed import can_pack
+from tunesmith.model.recomputing import can_recompute, recomputing
 from tunesmith.recipe import Recipe
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
@@ -47,7 +48,12 @@ def quantization_of(recipe: Recipe) -> Any:
 
 
 def refuse_unfit(recipe: Recipe, model: Any) -> None:
-    """Raise ConfigError where the method, as resolved, cannot be used with this base."""
+    """Raise ConfigError where the recipe, as resolved, cannot be used with this base."""
+    if recipe.gradient_checkpointing and not can_recompute(model):
+        what = f"transformers cannot compute the activations of {model.config.model_type} twice"
+        fix = "use `gradient_checkpointing: false` and a smaller `micro_batch_tokens`"
+        where = "`gradient_checkpointing` of the recipe"
+        raise ConfigError(Problem("no-gradient-checkpointing", what, where, fix))
     match recipe.method:
         case "lora" | "qlora":
             refuse_unavailable(recipe)  # `auto` may have chosen it
@@ -161,6 +167,12 @@ def fine_tune(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
     Raises Interrupted, with a checkpoint kept, and what `fit` raises.
     """
     _place(job.model)
+    assert job.recipe.gradient_checkpointing != "auto", "the recipe is not resolved"
+    with recomputing(job.model, job.recipe.gradient_checkpointing):
+        return _by_method(job)
+
+
+def _by_method(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
     match job.recipe.method:
         case "full":
             return _all_weights(job), job.learner

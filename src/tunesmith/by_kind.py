@@ -20,6 +20,7 @@ from tunesmith.model.forward import Floats
 from tunesmith.model.load import Classifier
 from tunesmith.model.thresholds import fit_thresholds
 from tunesmith.predict import Predictor
+from tunesmith.processes import ALONE, Processes
 from tunesmith.training.objective import (
     Classification,
     LabelObjective,
@@ -70,7 +71,7 @@ def objective_for(
 
 
 def validation_for(
-    predictor: Predictor, encoded: Encoded, validation: Dataset
+    predictor: Predictor, encoded: Encoded, validation: Dataset, processes: Processes = ALONE
 ) -> Callable[[Any], Mapping[str, float]]:
     """What judges the weights while they are trained: their figures on the validation rows."""
     figures_of = _label_figures if validation.task.kind == "multi_label" else _figures
@@ -78,8 +79,9 @@ def validation_for(
     # as the training loss: summed over the labels of a row
     losses = len(predictor.labels) if validation.task.kind == "multi_label" else 1
 
-    def evaluate(_model: Any) -> dict[str, float]:
-        figures, beside = figures_of(np.asarray(truth), predictor.probabilities(encoded))
+    def evaluate(model: Any) -> dict[str, float]:
+        probabilities = predictor.probabilities(encoded, model=model, processes=processes)
+        figures, beside = figures_of(np.asarray(truth), probabilities)
         # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
         score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
         chosen = {name: figures[name] for name in ("macro_f1", beside)}
@@ -97,11 +99,14 @@ def _label_figures(truth: Any, probabilities: Any) -> tuple[dict[str, float], st
     return measure_labels(truth, probabilities, given), "micro_f1"
 
 
-def with_thresholds(predictor: Predictor, encoded: Encoded, validation: Dataset) -> Predictor:
+def with_thresholds(
+    predictor: Predictor, encoded: Encoded, validation: Dataset, processes: Processes = ALONE
+) -> Predictor:
     """The predictor with thresholds fitted on the validation rows, where the task has any."""
     if validation.task.kind == "single_label":
         return predictor
-    thresholds = fit_thresholds(validation.label_matrix, predictor.probabilities(encoded))
+    probabilities = predictor.probabilities(encoded, processes=processes)
+    thresholds = fit_thresholds(validation.label_matrix, probabilities)
     return Predictor(predictor.classifier, predictor.max_tokens, predictor.micro_batch_tokens, thresholds)
 
 

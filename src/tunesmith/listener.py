@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
     from tunesmith.training.state import Progress
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "StageListener"]
 
 
 class Listener:
@@ -25,3 +25,14 @@ class Listener:
 
     def training(self, progress: Progress) -> None:
         """A step was taken."""
+
+
+class StageListener(Listener):
+    """Passes on which stage begins, and nothing else: for the processes beside the main one."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def stage(self, name: str) -> None:
+        """Pass it on."""
+        self._listener.stage(name)

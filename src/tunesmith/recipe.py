@@ -9,9 +9,11 @@ from pydantic import Field
 
 from tunesmith.config import Config
 
-__all__ = ["DataFacts", "Method", "Recipe", "choose_method", "reasons_for", "resolve"]
+__all__ = ["DataFacts", "Method", "Parallel", "Recipe", "choose_method", "reasons_for", "resolve"]
 
 Method = Literal["auto", "full", "lora", "qlora", "head", "frozen", "head-first"]
+
+Parallel = Literal["ddp", "fsdp"]
 
 # tokens of a step are counted so that a step holds about this many examples
 _EXAMPLES_PER_STEP = 16
@@ -104,6 +106,9 @@ class Recipe(Config):
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """The number format of the forward pass; weights and optimizer stay fp32. `auto`: bf16 in hardware."""
+
+    parallel: Parallel | None = None
+    """Where torchrun starts several processes: `ddp`, a copy each; `fsdp`, a part each. null: `ddp`."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Decides the split, the batch order, the head's first weights and dropout."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PACKED_TYPES",
     "Parts",
+    "add_packed_method",
     "can_pack",
     "lower_states",
     "packed_features",
@@ -55,6 +57,7 @@ class Parts:
 
 
 Block = Callable[[Any, "torch.Tensor", _Pack, bool], "torch.Tensor"]
+_METHOD = "tunesmith_packed"
 
 
 def unwrapped(model: Any) -> Any:
@@ -92,8 +95,9 @@ def lower_states(model: Any, rows: Sequence[Ids], blocks: int) -> torch.Tensor:
     """What the first `blocks` blocks, fewer than all, make of the texts: (tokens, width)."""
     body = unwrapped(model).base_model
     states, pack = _begin(body, rows)
+    block = _block_of(body.config.model_type)
     for layer in parts_of(body).blocks[:blocks]:
-        states = PACKED_TYPES[body.config.model_type](layer, states, pack, False)
+        states = block(layer, states, pack, False)
     return states
 
 
@@ -117,7 +121,7 @@ def _begin(body: Any, rows: Sequence[Ids]) -> tuple[torch.Tensor, _Pack]:
 
 def _end(body: Any, states: torch.Tensor, pack: _Pack, blocks: int) -> torch.Tensor:
     """Run all but the first `blocks` blocks: (texts, width)."""
-    block, parts = PACKED_TYPES[body.config.model_type], parts_of(body)
+    block, parts = _block_of(body.config.model_type), parts_of(body)
     for layer in parts.blocks[blocks:-1]:
         states = block(layer, states, pack, False)
     features: torch.Tensor = parts.norm(block(parts.blocks[-1], states, pack, True))
@@ -240,6 +244,25 @@ PACKED_TYPES: dict[str, Block] = {
     "qwen3": _llama,
 }
 """model_type -> its block, (tokens, width) -> (tokens, width), or (texts, width) for the last tokens only."""
+
+
+def add_packed_method(layer: Any, model_type: str) -> str:
+    """Give a block its packed pass as a method, through which it is then run; returns the method's name.
+
+    Who must act before and after a block runs, such as FSDP, can wrap a method.
+    """
+    setattr(layer, _METHOD, partial(PACKED_TYPES[model_type], layer))
+    return _METHOD
+
+
+def _block_of(model_type: str) -> Block:
+    run = PACKED_TYPES[model_type]
+
+    def block(layer: Any, states: torch.Tensor, pack: _Pack, only_last: bool) -> torch.Tensor:
+        method: Callable[..., torch.Tensor] = getattr(layer, _METHOD, partial(run, layer))
+        return method(states, pack, only_last)
+
+    return block
 
 
 def _rate(module: Any, dropout: float) -> float:

@@ -11,6 +11,7 @@ from tunesmith.model.faster import use_fast_modules
 from tunesmith.model.layers import block_count
 from tunesmith.model.load import Classifier
 from tunesmith.model.packed import can_pack
+from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
@@ -45,8 +46,10 @@ def quantization_of(recipe: Recipe) -> Any:
     return quantization(recipe) if recipe.method == "qlora" else None
 
 
-def refuse_unfit(recipe: Recipe, model: Any) -> None:
-    """Raise ConfigError where the method, as resolved, cannot be used with this base."""
+def refuse_unfit(recipe: Recipe, model: Any, processes: int = 1) -> None:
+    """Raise ConfigError where the method, as resolved, cannot be used with this base or in many processes."""
+    if processes > 1:
+        _refuse_processes(recipe)
     match recipe.method:
         case "lora" | "qlora":
             refuse_unavailable(recipe)  # `auto` may have chosen it
@@ -58,6 +61,19 @@ def refuse_unfit(recipe: Recipe, model: Any) -> None:
             _refuse_architecture(recipe, model, fits=hasattr(model, "score"))
         case _:
             pass
+
+
+def _refuse_processes(recipe: Recipe) -> None:
+    match recipe.method:
+        case "head" | "head-first" | "frozen":
+            why = "computes once what stays as it is, which more processes would only repeat"
+        case "qlora":
+            why = "holds its base in a form that is not spread over processes"
+        case _:
+            return
+    fix = "start it without torchrun, in one process; or use `method: full` or `method: lora`"
+    what = f"`{recipe.method}` {why}"
+    raise ConfigError(Problem("one-process", what, "`method` of the recipe", fix))
 
 
 def _refuse_architecture(recipe: Recipe, model: Any, *, fits: bool) -> None:
@@ -105,6 +121,7 @@ class Job:
     should_stop: Callable[[], bool] = lambda: False
     where: Callable[[int], str] = "row {}".format
     on_note: Callable[[str], None] = lambda _: None
+    processes: Processes = ALONE
 
     @property
     def model(self) -> Any:
@@ -121,6 +138,8 @@ class Job:
             **self._hooks(),
             where=self.where,
             on_note=self.on_note,
+            processes=self.processes,
+            parallel=self.recipe.parallel,
         )
 
     def fit_head(self) -> Fitted:
@@ -148,7 +167,9 @@ def fine_tune(job: Job) -> tuple[Fitted, Classifier]:
 
     Raises Interrupted, with a checkpoint kept, and what `fit` raises.
     """
-    _place(job.model)
+    # a part each: FSDP takes the model from the CPU block by block
+    if job.processes.count == 1 or job.recipe.parallel != "fsdp":
+        _place(job.model)
     match job.recipe.method:
         case "full":
             return _all_weights(job), job.classifier

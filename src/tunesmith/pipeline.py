@@ -2,52 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import platform
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith import __version__
+from tunesmith import __version__, labels
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
-from tunesmith.by_kind import (
-    objective_for,
-    report_for,
-    rivals_for,
-    start,
-    validation_for,
-    weights_for,
-    with_thresholds,
-)
 from tunesmith.config import read_config
-from tunesmith.data.check import DataReport, check, measure_tokens
+from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.mend import mend
 from tunesmith.data.read import read, sampled, stream
 from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset
+from tunesmith.errors import DataError, Problem
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.html import as_html
-from tunesmith.evaluation.rivals import Rival
-from tunesmith.evaluation.types import Cost, Report
+from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import memory
-from tunesmith.files import refuse_existing
-from tunesmith.listener import Listener
-from tunesmith.model.encode import count_tokens
+from tunesmith.files import refuse_existing, sha256_bytes
+from tunesmith.lesson import Judging
+from tunesmith.listener import Listener, StageListener
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
-from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
+from tunesmith.model.load import Classifier, base_location, load_reader
 from tunesmith.model.packed import can_pack
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
+from tunesmith.processes import Processes, join
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
 from tunesmith.training.batches import Plan
 from tunesmith.training.memory import free_bytes
-from tunesmith.training.methods import Job, fine_tune, quantization_of, refuse_unavailable, refuse_unfit
+from tunesmith.training.methods import Job, fine_tune, refuse_unavailable, refuse_unfit
 from tunesmith.training.precision import bf16_in_hardware
 from tunesmith.training.state import Fitted, LoopSettings
 
@@ -100,26 +92,40 @@ def train(
     `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
     `out` defaults to `runs/` and the name of `data`. Raises UserError for whatever is wrong with these, and
     Interrupted, with a checkpoint kept, once `should_stop` answers True.
+
+    Where torchrun has started several processes, each calls this alike and gets the same Run, or the same
+    error; only the main one writes, and has its `listener` told more than the stages.
     """
+    processes = join()
     listener = listener or Listener()
+    listener = listener if processes.is_main else StageListener(listener)
     directory = RunDirectory(Path(out) if out else Path("runs") / _name_of(data))
-    directory.refuse(overwrite=overwrite, resume=resume)
+    processes.from_main(lambda: directory.refuse(overwrite=overwrite, resume=resume))
     sources = {"train": data, "validation": validation, "test": test}
-    asked = _config(recipe, Recipe) or Recipe()
-    asked = directory.as_begun(asked) if resume else asked
-    inputs = _prepare(
-        {name: str(path) for name, path in sources.items() if path},
-        _config(task, Task),
-        asked,
-        listener,
-        _Columns(text_column, label_column, kind),
+    asked: Recipe = processes.together(lambda: _config(recipe, Recipe) or Recipe())
+    if resume:
+        asked = _from_main(lambda: directory.as_begun(asked), processes)
+    inputs = processes.together(
+        lambda: _prepare(
+            {name: str(path) for name, path in sources.items() if path},
+            _config(task, Task),
+            asked,
+            listener,
+            _Columns(text_column, label_column, kind),
+            processes,
+        )
     )
-    directory.begin(_about(inputs), resume=resume, reasons=inputs.reasons)
-    fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
-    inputs = replace(inputs, classifier=predictor.classifier)
-    report = _judge(inputs, fitted, predictor, listener)
-    listener.stage("write")
-    return _write(directory, inputs, report, predictor.thresholds)
+    inputs = replace(inputs, recipe=_from_main(lambda: inputs.recipe, processes))
+    about = _about(inputs)
+    _refuse_differences(about, processes)
+    beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
+    processes.from_main(lambda: directory.begin(about, resume=resume, beside=beside))
+    fitted, classifier = _fine_tune(inputs, directory, resume, listener, should_stop, processes)
+    inputs = replace(inputs, classifier=classifier)
+    listener.stage("evaluate")
+    values = processes.from_main(lambda: _finish(inputs, fitted, directory, listener))
+    task_learned, report = inputs.splits.train.task, Report.from_dict(values)
+    return Run(directory.path, task_learned, inputs.recipe, inputs.data_report, report)
 
 
 def _name_of(data: str | Path) -> str:
@@ -131,12 +137,18 @@ def _config(value: Any, kind: Any) -> Any:
     return read_config(Path(value), kind) if isinstance(value, (str, Path)) else value
 
 
+def _from_main(recipe: Callable[[], Recipe], processes: Processes) -> Recipe:
+    """The main process's recipe: what is free or can be done may be otherwise for another."""
+    return Recipe.model_validate(processes.from_main(lambda: recipe().model_dump(mode="json")))
+
+
 def _prepare(
     sources: Mapping[str, str],
     task: Task | None,
     recipe: Recipe,
     listener: Listener,
     columns: _Columns,
+    processes: Processes,
 ) -> _Inputs:
     base_location(recipe.base)  # told before large data is read
     refuse_unavailable(recipe)
@@ -158,14 +170,18 @@ def _prepare(
         validation=held_out.get("validation"),
         test=held_out.get("test"),
     )
-    classifier, facts, report = _load_base(recipe, splits, report)
+    classifier, facts, report = _load_base(recipe, splits, report, processes)
     listener.checked(report)
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
-    refuse_unfit(resolved, classifier.model)
+    refuse_unfit(resolved, classifier.model, processes.count)
     reasons = reasons_for(recipe, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {getattr(resolved, name)}, as {reason}")
+    if processes.count > 1:
+        listener.note(f"{processes.count} processes, {resolved.parallel}: each takes a share of every step")
+    elif resolved.parallel is not None:
+        listener.note(f"one process: there is nothing to spread with `parallel: {resolved.parallel}`")
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
@@ -173,40 +189,31 @@ def _prepare(
 
 
 def _load_base(
-    recipe: Recipe, splits: Splits, report: DataReport
+    recipe: Recipe, splits: Splits, report: DataReport, processes: Processes
 ) -> tuple[Classifier, DataFacts, DataReport]:
-    labels, kind = splits.train.task.labels, splits.train.task.kind
-    classifier = load_classifier(
-        recipe.base,
-        labels,
-        kind=kind,
-        revision=recipe.revision,
-        seed=recipe.seed,
-        dropout=recipe.dropout,
-        quantization=quantization_of(recipe),
-    )
-    window = min(recipe.max_tokens or classifier.window, classifier.window)
-    report = measure_tokens(
-        report,
-        splits.train,
-        count_tokens=lambda texts: count_tokens(classifier.tokenizer, texts),
-        window=window,
-    )
+    base = labels.load_base(recipe, splits.train)
+    window = min(recipe.max_tokens or base.window, base.window)
+    report = labels.token_report(report, splits.train, base.tokenizer, window)
     assert report.token_lengths is not None, "a split without texts is refused"
     facts = DataFacts(
         examples=len(splits.train),
         mean_tokens=report.token_lengths.mean,
         longest_tokens=report.token_lengths.longest,
-        # of several labels, thresholds and not weights make up for rare ones
-        label_counts=tuple(splits.train.label_counts.values()) if kind == "single_label" else (),
-        window=classifier.window,
-        parameters=classifier.parameters,
-        blocks=block_count(classifier.model),
-        linear_layers=linear_layers(classifier.model),
-        free_bytes=free_bytes(),
+        label_counts=labels.label_counts(splits.train),
+        window=base.window,
+        parameters=base.parameters,
+        blocks=block_count(base.model),
+        linear_layers=linear_layers(base.model),
+        free_bytes=free_bytes(processes.on_this_machine) * _parts(recipe, processes),
+        processes=processes.count,
         bf16_in_hardware=bf16_in_hardware(),
     )
-    return classifier, facts, report
+    return base, facts, report
+
+
+def _parts(recipe: Recipe, processes: Processes) -> int:
+    """Over how many devices gradients and moments are spread."""
+    return processes.count if recipe.parallel == "fsdp" else 1
 
 
 def _about(inputs: _Inputs) -> dict[str, Any]:
@@ -217,9 +224,22 @@ def _about(inputs: _Inputs) -> dict[str, Any]:
         "sha256": {name: part.sha256 for name, part in parts.items()},
         "split": splits.how,
         "task": splits.train.task.model_dump(mode="json"),
-        "recipe": inputs.recipe.model_dump(mode="json"),
+        # a run may go on with another number of processes
+        "recipe": inputs.recipe.model_dump(mode="json", exclude={"parallel"}),
         "base": fingerprint(inputs.classifier),
     }
+
+
+def _refuse_differences(about: Mapping[str, Any], processes: Processes) -> None:
+    """Raise DataError, in all processes, where they have read other data or another base."""
+    # the same files may lie elsewhere on another machine
+    mine = json.dumps({name: value for name, value in about.items() if name != "sources"}, sort_keys=True)
+    digests = processes.texts(sha256_bytes(mine.encode()))
+    others = [f"process {rank}" for rank, digest in enumerate(digests) if digest != digests[0]]
+    if others:
+        what = f"{', '.join(others)} read other data or another base than process 0"
+        fix = "give every machine the same files, and start the same command on all of them"
+        processes.agree(DataError(Problem("processes-differ", what, "the data and the base", fix)))
 
 
 def _fine_tune(
@@ -228,37 +248,33 @@ def _fine_tune(
     resume: bool,
     listener: Listener,
     should_stop: Callable[[], bool],
-) -> tuple[Fitted, Predictor]:
+    processes: Processes,
+) -> tuple[Fitted, Classifier]:
     listener.stage("train")
     recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
-    assert recipe.max_tokens is not None
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
-    predictor = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
-    train = predictor.encode(splits.train.texts)
-    held_out = predictor.encode(splits.validation.texts)
-    weights = weights_for(splits.train, weighted=recipe.class_weights == "auto")
-    start(classifier, train, splits.train)
+    lesson = labels.lesson(classifier, recipe, splits, processes)
     job = Job(
         classifier,
         recipe,
-        objective_for(classifier, train, splits.train, weights),
-        objective_for(classifier, held_out, splits.validation, weights),
-        Plan(train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
+        lesson.train,
+        lesson.held_out,
+        Plan(lesson.train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
         _loop_settings(recipe, packed=can_pack(classifier.model)),
-        evaluate=validation_for(predictor, held_out, splits.validation),
+        evaluate=lesson.evaluate,
         checkpoints=directory.checkpoints,
         resume=resume,
         on_progress=listener.training,
         should_stop=should_stop,
         where=splits.train.where,
         on_note=listener.note,
+        processes=processes,
     )
     fitted, classifier = fine_tune(job)
-    directory.log(fitted.history)
+    processes.from_main(lambda: directory.log(fitted.history))
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
-    final = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
-    return fitted, with_thresholds(final, held_out, splits.validation)
+    return fitted, classifier
 
 
 def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
@@ -279,46 +295,19 @@ def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
     )
 
 
-def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: Listener) -> Report:
-    listener.stage("evaluate")
-    splits = inputs.splits
-    rivals = rivals_for(splits.train, splits.test, inputs.recipe.seed)
-    return _report(
-        predictor,
-        splits.test,
-        rivals,
-        curves=fitted.history,
-        train_seconds=fitted.seconds,
-        peak_memory_bytes=fitted.peak_memory_bytes,
-        provenance=_provenance(inputs),
-        seed=inputs.recipe.seed,
-    )
+def _finish(inputs: _Inputs, fitted: Fitted, directory: RunDirectory, listener: Listener) -> dict[str, Any]:
+    """Judge the trained classifier, write the run, and return its report."""
+    predictor = labels.predictor(inputs.classifier, inputs.recipe, inputs.splits)
+    report = _judge(inputs, fitted, predictor)
+    listener.stage("write")
+    return _write(directory, inputs, report, predictor.thresholds)
 
 
-def _report(
-    predictor: Predictor,
-    test: Dataset,
-    rivals: Sequence[Rival],
-    *,
-    curves: Sequence[Mapping[str, float]],
-    train_seconds: float | None,
-    peak_memory_bytes: int | None = None,
-    provenance: Mapping[str, str],
-    seed: int,
-) -> Report:
-    started = time.perf_counter()
-    probabilities = predictor.probabilities(predictor.encode(test.texts))
-    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
-    return report_for(
-        predictor,
-        test,
-        probabilities,
-        rivals,
-        curves=curves,
-        cost=Cost(train_seconds, milliseconds, peak_memory_bytes),
-        provenance=dict(provenance),
-        seed=seed,
-    )
+def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor) -> Report:
+    splits, seed = inputs.splits, inputs.recipe.seed
+    rivals = labels.rivals(splits.train, splits.test, seed)
+    judging = Judging(_provenance(inputs), seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
+    return labels.judge(predictor, splits.test, rivals, judging)
 
 
 def _provenance(inputs: _Inputs) -> dict[str, str]:
@@ -349,7 +338,9 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _write(directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds) -> Run:
+def _write(
+    directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds
+) -> dict[str, Any]:
     task, recipe = inputs.splits.train.task, inputs.recipe
     values = report.to_dict()
     write_bundle(
@@ -364,7 +355,7 @@ def _write(directory: RunDirectory, inputs: _Inputs, report: Report, thresholds:
         overwrite=True,
     )
     directory.finish(values, as_html(report, title=directory.path.name))
-    return Run(directory.path, task, recipe, inputs.data_report, report)
+    return values
 
 
 def load(path: str | Path) -> Predictor:
@@ -414,16 +405,10 @@ def evaluate(
     test = _read_for(bundle, data, columns, listener)
     train_set = _read_for(bundle, train_data, columns, listener) if train_data else None
     listener.stage("evaluate")
-    predictor = bundle.predictor()
-    return _report(
-        predictor,
-        test,
-        rivals_for(train_set, test, bundle.recipe.seed) if train_set else (),
-        curves=[],
-        train_seconds=None,
-        provenance={"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()},
-        seed=bundle.recipe.seed,
-    )
+    seed = bundle.recipe.seed
+    rivals = labels.rivals(train_set, test, seed) if train_set else ()
+    provenance = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()}
+    return labels.judge(bundle.predictor(), test, rivals, Judging(provenance, seed))
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Listener) -> Dataset:
@@ -480,9 +465,4 @@ def check_file(
     if not len(dataset):
         return dataset, report
     reader = load_reader(base)
-    return dataset, measure_tokens(
-        report,
-        dataset,
-        count_tokens=lambda texts: count_tokens(reader.tokenizer, texts),
-        window=reader.window,
-    )
+    return dataset, labels.token_report(report, dataset, reader.tokenizer, reader.window)

@@ -61,6 +61,11 @@ class Processes:
         """Whether this is the one that prints and writes."""
         return self.rank == 0
 
+    @property
+    def on_this_machine(self) -> int:
+        """How many of them run on this machine."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if self.count > 1 else 1
+
     def gather(self, values: Sequence[float]) -> npt.NDArray[np.float64]:
         """(processes, values): what each of them has."""
         import numpy as np
@@ -229,8 +234,9 @@ def join() -> Processes:
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_TIMEOUT)
     atexit.register(_end)
     processes = Processes(rank, count, PrefixStore("tunesmith", store))
-    local_count = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    processes.together(lambda: _refuse_too_few(torch.cuda.device_count(), local_count) if has_gpu else None)
+    if has_gpu:
+        gpus = torch.cuda.device_count()
+        processes.together(lambda: _refuse_too_few(gpus, processes.on_this_machine))
     _tell_accelerate(on_cpu=not has_gpu)
     return processes
 

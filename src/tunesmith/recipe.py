@@ -128,6 +128,7 @@ class DataFacts:
     blocks: int = 0
     linear_layers: tuple[str, ...] = ()
     """The full names of the linear layers of the blocks."""
+    processes: int = 1
     bf16_in_hardware: bool = False
     """Whether the device that trains multiplies bf16 itself."""
     free_bytes: int | None = None
@@ -149,6 +150,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
             "learning_rate": recipe.learning_rate or _learning_rate(facts.parameters, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
+            "parallel": recipe.parallel or ("ddp" if facts.processes > 1 else None),
             **_of_method(recipe, method, facts),
         }
     )
@@ -161,7 +163,7 @@ def choose_method(facts: DataFacts) -> tuple[Method, str]:
     if facts.free_bytes is not None and needed > facts.free_bytes / 2:
         return "lora", f"{sizes}, over half of the {facts.free_bytes / 2**30:.1f} GiB that are free"
     per_label = facts.examples / max(1, len(facts.label_counts))
-    if per_label < _FEW_EXAMPLES_PER_LABEL:
+    if per_label < _FEW_EXAMPLES_PER_LABEL and facts.processes == 1:
         return "head-first", f"there are only {per_label:.0f} examples a label"
     return "full", f"{sizes}, which fits"
 

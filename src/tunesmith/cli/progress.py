@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from tunesmith.cli.boundary import INTERRUPTED, error_console, show_problems, show_resume
 from tunesmith.listener import Listener
+from tunesmith.processes import process_rank
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
@@ -139,8 +140,9 @@ class StopSignal:
         if self.asked or self._listener.current not in _STEPS:
             raise KeyboardInterrupt
         self.asked = True
-        # not through sys.stderr, in the midst of whose own write the signal may have come
-        os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
+        if process_rank() == 0:
+            # not through sys.stderr, in the midst of whose own write the signal may have come
+            os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
 
 
 @contextmanager

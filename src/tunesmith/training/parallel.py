@@ -101,7 +101,7 @@ class _Copies(Spread):
             return
         parameters = list(trained(self.model).values())
         moved = self._processes.gather([value.grad is not None for value in parameters])
-        for value, is_moved in zip(parameters, moved.any(axis=0).tolist(), strict=True):
+        for value, is_moved in zip(parameters, moved.max(axis=0).tolist(), strict=True):
             # one that moves in no process must stay as it is: the optimizer passes over it
             if is_moved and value.grad is None:
                 value.grad = torch.zeros_like(value)

@@ -1,0 +1,162 @@
+"""Tasks that give labels, one or any number: their base, what is learned, how it is judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tunesmith.data.check import DataReport, measure_tokens
+from tunesmith.data.dataset import Dataset, Splits
+from tunesmith.evaluation.metrics import measure
+from tunesmith.evaluation.multilabel import measure_labels
+from tunesmith.evaluation.multilabel_report import build_multilabel_report
+from tunesmith.evaluation.multilabel_rivals import run_multilabel_rivals
+from tunesmith.evaluation.report import build_report
+from tunesmith.evaluation.rivals import Rival, run_rivals
+from tunesmith.evaluation.types import Cost, Report
+from tunesmith.lesson import Judging, Lesson
+from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.forward import Floats
+from tunesmith.model.load import Classifier, load_classifier
+from tunesmith.model.thresholds import fit_thresholds
+from tunesmith.predict import Predictor
+from tunesmith.processes import ALONE, Processes
+from tunesmith.recipe import Recipe
+from tunesmith.training.methods import quantization_of
+from tunesmith.training.objective import (
+    Classification,
+    LabelObjective,
+    MultiLabelClassification,
+    label_weights,
+    positive_weights,
+)
+from tunesmith.training.start import start_at_shares
+
+__all__ = ["judge", "label_counts", "lesson", "load_base", "predictor", "rivals", "token_report"]
+
+
+def load_base(recipe: Recipe, train: Dataset) -> Classifier:
+    """The recipe's base with a head for the labels."""
+    return load_classifier(
+        recipe.base,
+        train.task.labels,
+        kind=train.task.kind,
+        revision=recipe.revision,
+        seed=recipe.seed,
+        dropout=recipe.dropout,
+        quantization=quantization_of(recipe),
+    )
+
+
+def token_report(report: DataReport, dataset: Dataset, tokenizer: Any, window: int) -> DataReport:
+    """The report with the lengths of the texts."""
+    return measure_tokens(
+        report, dataset, count_tokens=lambda texts: count_tokens(tokenizer, texts), window=window
+    )
+
+
+def label_counts(train: Dataset) -> tuple[int, ...]:
+    """The rows of each label, where weights can make up for rare ones; of several labels, thresholds do."""
+    return tuple(train.label_counts.values()) if train.task.kind == "single_label" else ()
+
+
+def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes = ALONE) -> Lesson:
+    """What is learned from the training rows, and judged on the validation rows by all processes."""
+    learner = _untrained(classifier, recipe)
+    train, held_out = (learner.encode(part.texts) for part in (splits.train, splits.validation))
+    weights = _weights(splits.train, weighted=recipe.class_weights == "auto")
+    if splits.train.task.kind == "multi_label":
+        start_at_shares(classifier, train, splits.train.label_matrix)
+    return Lesson(
+        _objective(classifier, train, splits.train, weights),
+        _objective(classifier, held_out, splits.validation, weights),
+        _validation(learner, held_out, splits.validation, processes),
+    )
+
+
+def _untrained(classifier: Classifier, recipe: Recipe) -> Predictor:
+    assert recipe.max_tokens is not None
+    return Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
+
+
+def predictor(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
+    """What answers with the trained classifier; thresholds are fitted on the validation rows."""
+    found, validation = _untrained(classifier, recipe), splits.validation
+    if validation.task.kind == "single_label":
+        return found
+    probabilities = found.probabilities(found.encode(validation.texts))
+    thresholds = fit_thresholds(validation.label_matrix, probabilities)
+    return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, thresholds)
+
+
+def rivals(train: Dataset, test: Dataset, seed: int) -> tuple[Rival, ...]:
+    """The cheap methods on the same split."""
+    run = run_multilabel_rivals if train.task.kind == "multi_label" else run_rivals
+    return run(train, test, seed)
+
+
+def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging: Judging) -> Report:
+    """The report on the test rows."""
+    started = time.perf_counter()
+    probabilities = predictor.probabilities(predictor.encode(test.texts))
+    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
+    same: dict[str, Any] = {
+        "test": test,
+        "probabilities": probabilities,
+        "rivals": rivals,
+        "curves": judging.curves,
+        "cost": Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes),
+        "provenance": dict(judging.provenance),
+        "seed": judging.seed,
+    }
+    if test.task.kind == "single_label":
+        return build_report(**same)
+    return build_multilabel_report(thresholds=predictor.thresholds, **same)
+
+
+def _weights(train: Dataset, *, weighted: bool) -> Floats:
+    """(labels,) how much each label counts: rare ones for more, where `weighted`."""
+    if not weighted:
+        return np.ones(len(train.task.labels))
+    if train.task.kind == "single_label":
+        return label_weights(train.label_ids, len(train.task.labels))
+    return positive_weights(train.label_matrix)
+
+
+def _objective(classifier: Classifier, encoded: Encoded, dataset: Dataset, weights: Floats) -> LabelObjective:
+    pad_token_id = classifier.tokenizer.pad_token_id
+    if dataset.task.kind == "single_label":
+        return Classification(encoded, dataset.label_ids, pad_token_id, weights)
+    return MultiLabelClassification(encoded, dataset.label_matrix, pad_token_id, weights)
+
+
+def _validation(
+    predictor: Predictor, encoded: Encoded, validation: Dataset, processes: Processes
+) -> Callable[[Any], Mapping[str, float]]:
+    """What judges the weights while they are trained: their figures on the validation rows."""
+    figures_of = _label_figures if validation.task.kind == "multi_label" else _figures
+    truth = validation.label_matrix if validation.task.kind == "multi_label" else validation.label_ids
+    # as the training loss: summed over the labels of a row
+    losses = len(predictor.labels) if validation.task.kind == "multi_label" else 1
+
+    def evaluate(model: Any) -> dict[str, float]:
+        probabilities = predictor.probabilities(encoded, model=model, processes=processes)
+        figures, beside = figures_of(np.asarray(truth), probabilities)
+        # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
+        score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
+        chosen = {name: figures[name] for name in ("macro_f1", beside)}
+        return {"score": score, "validation_loss": losses * figures["log_loss"], **chosen}
+
+    return evaluate
+
+
+def _figures(truth: Any, probabilities: Any) -> tuple[dict[str, float], str]:
+    return measure(truth, probabilities), "accuracy"
+
+
+def _label_figures(truth: Any, probabilities: Any) -> tuple[dict[str, float], str]:
+    given = fit_thresholds(truth, probabilities).given(probabilities)
+    return measure_labels(truth, probabilities, given), "micro_f1"

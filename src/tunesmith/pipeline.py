@@ -123,7 +123,7 @@ def train(
     fitted, classifier = _fine_tune(inputs, directory, resume, listener, should_stop, processes)
     inputs = replace(inputs, classifier=classifier)
     listener.stage("evaluate")
-    values = processes.from_main(lambda: _finish(inputs, fitted, directory, listener))
+    values = processes.from_main(lambda: _finish(inputs, fitted, directory, listener, processes))
     task_learned, report = inputs.splits.train.task, Report.from_dict(values)
     return Run(directory.path, task_learned, inputs.recipe, inputs.data_report, report)
 
@@ -295,22 +295,26 @@ def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
     )
 
 
-def _finish(inputs: _Inputs, fitted: Fitted, directory: RunDirectory, listener: Listener) -> dict[str, Any]:
+def _finish(
+    inputs: _Inputs, fitted: Fitted, directory: RunDirectory, listener: Listener, processes: Processes
+) -> dict[str, Any]:
     """Judge the trained classifier, write the run, and return its report."""
     predictor = labels.predictor(inputs.classifier, inputs.recipe, inputs.splits)
-    report = _judge(inputs, fitted, predictor)
+    report = _judge(inputs, fitted, predictor, processes)
     listener.stage("write")
     return _write(directory, inputs, report, predictor.thresholds)
 
 
-def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor) -> Report:
+def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, processes: Processes) -> Report:
     splits, seed = inputs.splits, inputs.recipe.seed
     rivals = labels.rivals(splits.train, splits.test, seed)
-    judging = Judging(_provenance(inputs), seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
+    judging = Judging(
+        _provenance(inputs, processes), seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes
+    )
     return labels.judge(predictor, splits.test, rivals, judging)
 
 
-def _provenance(inputs: _Inputs) -> dict[str, str]:
+def _provenance(inputs: _Inputs, processes: Processes) -> dict[str, str]:
     splits = inputs.splits
     return {
         "base": inputs.recipe.base,
@@ -322,6 +326,7 @@ def _provenance(inputs: _Inputs) -> dict[str, str]:
         "train sha256": splits.train.sha256,
         "test sha256": splits.test.sha256,
         "seed": str(inputs.recipe.seed),
+        **({"processes": f"{processes.count} ({inputs.recipe.parallel})"} if processes.count > 1 else {}),
         **_versions(),
     }
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-__all__ = ["ALONE", "Processes", "join", "process_count", "process_rank"]
+__all__ = ["ALONE", "Processes", "join", "process_count", "process_rank", "refuse_too_few"]
 
 ResultT = TypeVar("ResultT")
 ItemT = TypeVar("ItemT")
@@ -236,7 +236,7 @@ def join() -> Processes:
     processes = Processes(rank, count, PrefixStore("tunesmith", store))
     if has_gpu:
         gpus = torch.cuda.device_count()
-        processes.together(lambda: _refuse_too_few(gpus, processes.on_this_machine))
+        processes.together(lambda: refuse_too_few(gpus, processes.on_this_machine))
     _tell_accelerate(on_cpu=not has_gpu)
     return processes
 
@@ -259,7 +259,8 @@ def _tell_accelerate(*, on_cpu: bool) -> None:
         PartialState(cpu=on_cpu)
 
 
-def _refuse_too_few(gpus: int, processes: int) -> None:
+def refuse_too_few(gpus: int, processes: int) -> None:
+    """Raise ConfigError where a machine has fewer GPUs than processes: NCCL wants one each."""
     if gpus < processes:
         what = f"{processes} processes were started on a machine with {gpus} GPU{'s' * (gpus != 1)}"
         fix = f"start at most one a GPU: torchrun --nproc-per-node {gpus}"

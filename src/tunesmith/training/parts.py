@@ -51,7 +51,8 @@ class Parts(Spread):
             if can_pack(model):
                 register_fsdp_forward_method(block, add_packed_method(block, model.config.model_type))
         self._root = _Root(self.model)
-        fully_shard(self._root, mesh=mesh)
+        # FSDP would leave the root whole after a pass; but between passes optimizer and checkpoints see parts
+        fully_shard(self._root, mesh=mesh, reshard_after_forward=True)
 
     def run(self, work: Callable[[Any], ResultT]) -> ResultT:
         """Run inside FSDP's hooks."""

@@ -133,6 +133,8 @@ class Stepper:
         for group in mine:
             loss = self._backward(group, weight)
             if loss is None:
+                if self.spread.in_step:
+                    raise self._left_behind(group)
                 return total, _Failed(too_large=group)
             if not math.isfinite(loss):
                 failed = _Failed(fault=self._bad("loss", loss, step, group))
@@ -179,6 +181,13 @@ class Stepper:
             raise _out_of_memory(what, self.where(int(rows[0])))
         cost = lengths.sum() if self.settings.packed else len(rows) * lengths.max()
         return int(cost) // 2
+
+    def _left_behind(self, rows: Rows) -> ConfigError:
+        """The others wait in the midst of a pass that this process cannot take: nothing can be agreed on."""
+        tokens = int(self.objective.lengths[rows].sum())
+        what = f"memory ran out in a micro-batch of {tokens:,} tokens, and `parallel: fsdp` cannot halve it"
+        fix = f"begin anew with a smaller one: --set micro_batch_tokens={max(1, tokens // 2)}"
+        return ConfigError(Problem("out-of-memory", what, self._named(rows), fix))
 
     def _bad(self, name: str, value: float, step: int, rows: Rows) -> DataError:
         return bad_loss(f"the {name} became {value} at step {step + 1}", self._named(rows), len(rows))

@@ -11,13 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.conftest import LONG, Cli, Finished
+from tests.e2e.conftest import Cli, Finished
 from tunesmith.bundle import open_bundle
 from tunesmith.files import sha256_file
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+LONG = ("--epochs", "6", "--set", "batch_tokens=45", "--set", "early_stopping=0")
 TRAIN = ("train", "news.csv", "--base", "base", *LONG)
 # the same sums in another order: exact numbers, and no dropout
 SAME = (
@@ -90,7 +91,7 @@ def test_two_processes_learn_what_one_learns(two: Cli, one: Path, parallel: str)
 
 def test_ctrl_c_stops_both_at_one_step_and_the_printed_command_goes_on(two: Cli, long_two: Path) -> None:
     running = two.start(*TRAIN, "--out", "stopped-two")
-    running.wait_for("epoch 3 ")
+    running.wait_for("epoch 2 ")
     running.send(signal.SIGINT)
     said = running.finish()
     assert said.err.count("stopping after this step") == 1

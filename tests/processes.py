@@ -133,19 +133,22 @@ def same(shop: Workshop, architecture: str, parallel: Parallel) -> dict[str, Any
     }
 
 
-def adapters(shop: Workshop, parallel: Parallel) -> dict[str, Any]:
-    """The same with LoRA, through the methods."""
-    ends = [_with_adapters(shop, parallel, ALONE), _with_adapters(shop, parallel, shop.processes)]
-    return {"weights": float((ends[0] - ends[1]).abs().max()), "digest": _digest(ends[1])}
+def methods(shop: Workshop, parallel: Parallel, **recipe: Any) -> dict[str, Any]:
+    """The same with a recipe, through the methods."""
+    one, two = (
+        _fine_tuned(shop, Recipe(parallel=parallel, **recipe), who) for who in (ALONE, shop.processes)
+    )
+    return {"weights": float((one - two).abs().max()), "digest": _digest(two)}
 
 
-def _with_adapters(shop: Workshop, parallel: Parallel, processes: Processes) -> torch.Tensor:
+def _fine_tuned(shop: Workshop, asked: Recipe, processes: Processes) -> torch.Tensor:
     classifier = shop.classifier("gpt2")
     objective = shop.objective(classifier)
     names = ("transformer.h.0.attn.c_attn", "transformer.h.1.mlp.c_fc")
     facts = DataFacts(ROWS, 10, 30, (11, 11), 64, 10_000, 2, names, processes=processes.count)
-    recipe = resolve(Recipe(method="lora", parallel=parallel, lora_dropout=0, lora_targets=names), facts)
-    place = f"lora-{parallel}-{processes.count}-{shop.processes.rank if processes is ALONE else 0}"
+    recipe = resolve(asked, facts)
+    rank = shop.processes.rank if processes is ALONE else 0
+    place = f"{asked.method}-{asked.parallel}-{processes.count}-{rank}"
     plan = Plan(objective.lengths, 2, BATCH_TOKENS, 1)
     evaluate: Any = lambda _: {"score": 0.0}  # noqa: E731
     checkpoints = Checkpoints(shop.directory / place)
@@ -311,7 +314,11 @@ SCENARIOS: dict[str, Callable[[Workshop], dict[str, Any]]] = {
         for parallel, architectures in ALIKE.items()
         for architecture in architectures
     },
-    **{f"adapters {parallel}": partial(adapters, parallel=parallel) for parallel in ("ddp", "fsdp")},
+    **{
+        f"adapters {parallel}": partial(methods, parallel=parallel, method="lora", lora_dropout=0)
+        for parallel in ("ddp", "fsdp")
+    },
+    "computed twice": partial(methods, parallel="fsdp", method="full", gradient_checkpointing=True),
     **{f"resumed {parallel}": partial(resumed, parallel=parallel) for parallel in ("ddp", "fsdp")},
     "moved on": moved_on,
     "out of memory": partial(out_of_memory, most_tokens=50),

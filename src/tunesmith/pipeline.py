@@ -12,7 +12,7 @@ from typing import Any
 from tunesmith import __version__, labels
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.config import read_config
-from tunesmith.data.check import DataReport, check
+from tunesmith.data.check import DataReport, check, measure_tokens
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.mend import mend
@@ -27,16 +27,21 @@ from tunesmith.evaluation.wording import memory
 from tunesmith.files import refuse_existing, sha256_bytes
 from tunesmith.lesson import Judging
 from tunesmith.listener import Listener, StageListener
+from tunesmith.model.encode import count_tokens
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
-from tunesmith.model.load import Classifier, base_location, load_reader
+from tunesmith.model.load import Classifier, Reader, base_location, load_reader
 from tunesmith.model.packed import can_pack
+from tunesmith.model.recomputing import activation_bytes_per_token
+from tunesmith.model.targets import template_of
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.processes import Processes, join
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
+from tunesmith.tracking.observer import parameters_of, tracked
+from tunesmith.tracking.trackers import trackers_named
 from tunesmith.training.batches import Plan
 from tunesmith.training.memory import free_bytes
 from tunesmith.training.methods import Job, fine_tune, refuse_unavailable, refuse_unfit
@@ -83,6 +88,7 @@ def train(
     kind: Kind | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    track: str | Sequence[str] = (),
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -90,15 +96,18 @@ def train(
 
     `data`, `test` and `validation` are files or folders; what is not given is split off `data`.
     `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
-    `out` defaults to `runs/` and the name of `data`. Raises UserError for whatever is wrong with these, and
-    Interrupted, with a checkpoint kept, once `should_stop` answers True.
+    `out` defaults to `runs/` and the name of `data`. `track` names who is told the measurements,
+    `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
+    Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
+    `should_stop` answers True.
 
     Where torchrun has started several processes, each calls this alike and gets the same Run, or the same
     error; only the main one writes, and has its `listener` told more than the stages.
     """
     processes = join()
-    listener = listener or Listener()
-    listener = listener if processes.is_main else StageListener(listener)
+    told = listener or Listener()
+    told = told if processes.is_main else StageListener(told)
+    trackers = processes.together(lambda: trackers_named(track))
     directory = RunDirectory(Path(out) if out else Path("runs") / _name_of(data))
     processes.from_main(lambda: directory.refuse(overwrite=overwrite, resume=resume))
     sources = {"train": data, "validation": validation, "test": test}
@@ -110,7 +119,7 @@ def train(
             {name: str(path) for name, path in sources.items() if path},
             _config(task, Task),
             asked,
-            listener,
+            told,
             _Columns(text_column, label_column, kind),
             processes,
         )
@@ -120,10 +129,12 @@ def train(
     _refuse_differences(about, processes)
     beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
     processes.from_main(lambda: directory.begin(about, resume=resume, beside=beside))
-    fitted, classifier = _fine_tune(inputs, directory, resume, listener, should_stop, processes)
-    inputs = replace(inputs, classifier=classifier)
-    listener.stage("evaluate")
-    values = processes.from_main(lambda: _finish(inputs, fitted, directory, listener, processes))
+    parameters = parameters_of(inputs.recipe.model_dump(mode="json"), _provenance(inputs, processes))
+    with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
+        fitted, classifier = _fine_tune(inputs, directory, resume, told, should_stop, processes)
+        inputs = replace(inputs, classifier=classifier)
+        told.stage("evaluate")
+        values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes))
     task_learned, report = inputs.splits.train.task, Report.from_dict(values)
     return Run(directory.path, task_learned, inputs.recipe, inputs.data_report, report)
 
@@ -177,7 +188,7 @@ def _prepare(
     refuse_unfit(resolved, classifier.model, processes.count)
     reasons = reasons_for(recipe, facts)
     for name, reason in reasons.items():
-        listener.note(f"{name}: {getattr(resolved, name)}, as {reason}")
+        listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
     if processes.count > 1:
         listener.note(f"{processes.count} processes, {resolved.parallel}: each takes a share of every step")
     elif resolved.parallel is not None:
@@ -204,6 +215,9 @@ def _load_base(
         parameters=base.parameters,
         blocks=block_count(base.model),
         linear_layers=linear_layers(base.model),
+        activation_bytes_per_token=activation_bytes_per_token(
+            base.model, min(report.token_lengths.longest, window)
+        ),
         free_bytes=free_bytes(processes.on_this_machine) * _parts(recipe, processes),
         processes=processes.count,
         bf16_in_hardware=bf16_in_hardware(),
@@ -273,6 +287,7 @@ def _fine_tune(
     )
     fitted, classifier = fine_tune(job)
     processes.from_main(lambda: directory.log(fitted.history))
+    listener.trained(fitted)
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
     return fitted, classifier
 
@@ -301,6 +316,7 @@ def _finish(
     """Judge the trained classifier, write the run, and return its report."""
     predictor = labels.predictor(inputs.classifier, inputs.recipe, inputs.splits)
     report = _judge(inputs, fitted, predictor, processes)
+    listener.judged(report)
     listener.stage("write")
     return _write(directory, inputs, report, predictor.thresholds)
 
@@ -438,7 +454,7 @@ def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Lis
     return dataset
 
 
-def known_column(name: str, sample: Sequence[Row]) -> str | None:
+def known_column(name: str | None, sample: Sequence[Row]) -> str | None:
     """The column that a task names, where the rows have it."""
     return name if any(name in row.values for row in sample) else None
 
@@ -470,4 +486,16 @@ def check_file(
     if not len(dataset):
         return dataset, report
     reader = load_reader(base)
+    if dataset.task.writes:
+        return dataset, _written_token_report(report, dataset, reader)
     return dataset, labels.token_report(report, dataset, reader.tokenizer, reader.window)
+
+
+def _written_token_report(report: DataReport, dataset: Dataset, reader: Reader) -> DataReport:
+    return measure_tokens(
+        report,
+        dataset,
+        count_tokens=lambda texts: count_tokens(reader.tokenizer, texts),
+        window=reader.window,
+        template=template_of(reader.tokenizer),
+    )

@@ -22,6 +22,14 @@ _STEPS_AIMED_AT = 400
 _MOST_EPOCHS = 12
 # fp32 weights, their gradients and AdamW's two moments
 _BYTES_PER_TRAINED_PARAMETER = 16
+# the same for all weights, trained or not, where a method leaves some as they are
+_BYTES_PER_PARAMETER: dict[Method, int] = {
+    "full": _BYTES_PER_TRAINED_PARAMETER,
+    "head-first": _BYTES_PER_TRAINED_PARAMETER,
+    "frozen": 10,
+    "lora": 4,
+    "qlora": 1,
+}
 # `auto` fits the head first where a label has fewer examples on average; 0: never
 _FEW_EXAMPLES_PER_LABEL = 0
 # adapters start at zero, and bear and need larger steps than weights
@@ -107,6 +115,9 @@ class Recipe(Config):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """The number format of the forward pass; weights and optimizer stay fp32. `auto`: bf16 in hardware."""
 
+    gradient_checkpointing: bool | Literal["auto"] = "auto"
+    """Compute activations twice, not keep them: less memory, more time. `auto`: where they would not fit."""
+
     parallel: Parallel | None = None
     """Where torchrun starts several processes: `ddp`, a copy each; `fsdp`, a part each. null: `ddp`."""
 
@@ -131,6 +142,8 @@ class DataFacts:
     processes: int = 1
     bf16_in_hardware: bool = False
     """Whether the device that trains multiplies bf16 itself."""
+    activation_bytes_per_token: int = 0
+    """About what training keeps of each token; 0: the base cannot do without."""
     free_bytes: int | None = None
     """The free memory of the device that trains; None: not known."""
 
@@ -145,6 +158,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
         update={
             "method": method,
             "precision": _precision(facts) if recipe.precision == "auto" else recipe.precision,
+            "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[0],
             "max_tokens": max_tokens,
             "batch_tokens": batch_tokens,
             "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
@@ -159,9 +173,9 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
 def choose_method(facts: DataFacts) -> tuple[Method, str]:
     """What `auto` becomes, and why."""
     needed = facts.parameters * _BYTES_PER_TRAINED_PARAMETER
-    sizes = f"weights, gradients and moments take {needed / 2**30:.1f} GiB"
+    sizes = f"weights, gradients and moments take {_gib(needed)}"
     if facts.free_bytes is not None and needed > facts.free_bytes / 2:
-        return "lora", f"{sizes}, over half of the {facts.free_bytes / 2**30:.1f} GiB that are free"
+        return "lora", f"{sizes}, over half of the {_gib(facts.free_bytes)} that are free"
     per_label = facts.examples / max(1, len(facts.label_counts))
     if per_label < _FEW_EXAMPLES_PER_LABEL and facts.processes == 1:
         return "head-first", f"there are only {per_label:.0f} examples a label"
@@ -172,11 +186,33 @@ def _precision(facts: DataFacts) -> Literal["fp32", "bf16"]:
     return "bf16" if facts.bf16_in_hardware else "fp32"
 
 
+def _gradient_checkpointing(recipe: Recipe, facts: DataFacts) -> tuple[bool, str]:
+    """What it becomes, and why."""
+    if recipe.gradient_checkpointing != "auto":
+        return recipe.gradient_checkpointing, "the recipe says so"
+    method = choose_method(facts)[0] if recipe.method == "auto" else recipe.method
+    if method == "head":
+        return False, "the head alone keeps no activations"
+    step_tokens = recipe.batch_tokens or round(_EXAMPLES_PER_STEP * facts.mean_tokens)
+    longest = min(facts.longest_tokens, recipe.max_tokens or facts.window, facts.window)
+    activations = facts.activation_bytes_per_token * max(longest, min(recipe.micro_batch_tokens, step_tokens))
+    others = facts.parameters * _BYTES_PER_PARAMETER[method]
+    sizes = f"activations take {_gib(activations)} beside {_gib(others)} of weights and moments"
+    if activations and facts.free_bytes is not None and activations + others > facts.free_bytes:
+        return True, f"{sizes}, over the {_gib(facts.free_bytes)} that are free"
+    return False, f"{sizes}, which fits"
+
+
+def _gib(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB"
+
+
 def reasons_for(recipe: Recipe, facts: DataFacts) -> dict[str, str]:
     """Why what `recipe` leaves to `auto` becomes what it does."""
     bf16 = "multiplies" if facts.bf16_in_hardware else "does not multiply"
     reasons = {
         "method": choose_method(facts)[1],
+        "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[1],
         "precision": f"this machine {bf16} bf16 in hardware",
     }
     return {name: reason for name, reason in reasons.items() if getattr(recipe, name) == "auto"}

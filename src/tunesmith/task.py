@@ -11,26 +11,36 @@ from tunesmith.config import Config
 
 __all__ = ["Kind", "Task"]
 
-Kind = Literal["single_label", "multi_label"]
+Kind = Literal["single_label", "multi_label", "completion", "chat"]
 
 
 class Task(Config):
-    """What is to be learned: which column holds the text, which the label, and the labels."""
+    """What is to be learned: which column holds the text, and which the label, or what is to be written."""
 
     kind: Kind = "single_label"
-    """How many labels a text has; `single_label`: exactly one; `multi_label`: none, one or several."""
+    """`single_label`, `multi_label`: one label, or any number; `completion`, `chat`: text to be written."""
 
     labels: tuple[str, ...] = Field(default=(), max_length=10_000)
     """The label names; their order is the label id. Empty: taken from the data, sorted."""
 
     text_column: str = Field(default="text", min_length=1)
-    """The column that holds the text."""
+    """The column that holds the text: for `completion` the prompt, for `chat` the messages."""
 
-    target_column: str = Field(default="label", min_length=1)
-    """The column that holds the label, or the labels."""
+    target_column: str | None = Field(default="label", min_length=1)
+    """The column that holds the label, the labels or the completion; null for `chat`."""
+
+    instruction: str | None = Field(default=None, min_length=1)
+    """What is said before every prompt; for `chat`, where a conversation has no system message."""
 
     separator: str | None = Field(default=None, min_length=1, max_length=8)
     """What parts the labels of one cell, such as `;`; null: found by itself. Only for `multi_label`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _chat_has_one_column(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("kind") == "chat":
+            return {"target_column": None} | values
+        return values
 
     @field_validator("kind", mode="before")
     @classmethod
@@ -58,10 +68,22 @@ class Task(Config):
         return labels
 
     @model_validator(mode="after")
-    def _separator_needs_several(self) -> Self:
-        if self.separator and self.kind == "single_label" and "kind" in self.model_fields_set:
+    def _keys_fit_the_kind(self) -> Self:
+        said = "kind" in self.model_fields_set
+        if self.separator and self.kind != "multi_label" and said:
             raise ValueError("a `separator` stands between several labels: it needs `kind: multi_label`")
+        if self.labels and self.writes:
+            raise ValueError(f"`kind: {self.kind}` writes text and has no `labels`: leave them out")
+        if self.instruction and not self.writes:
+            raise ValueError("an `instruction` stands before prompts: it needs `kind: completion` or `chat`")
+        if self.target_column is None and self.kind != "chat":
+            raise ValueError("only `kind: chat` has no `target_column`")
         return self
+
+    @property
+    def writes(self) -> bool:
+        """Whether text is to be written, and no label to be given."""
+        return self.kind in ("completion", "chat")
 
     @property
     def label_ids(self) -> dict[str, int]:

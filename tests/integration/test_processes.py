@@ -57,6 +57,12 @@ def test_adapters_are_learned_and_merged_as_by_one(seen: Seen, parallel: str) ->
     assert first["digest"] == second["digest"]
 
 
+def test_activations_may_be_computed_twice_where_a_model_is_in_parts(seen: Seen) -> None:
+    first, second = seen["computed twice"]
+    assert first["weights"] < 1e-3
+    assert first["digest"] == second["digest"]
+
+
 @PARALLEL
 def test_one_that_is_stopped_stops_all_and_resuming_is_exact(seen: Seen, parallel: str) -> None:
     for each in seen[f"resumed {parallel}"]:

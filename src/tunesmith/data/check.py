@@ -17,6 +17,7 @@ from tunesmith.data.label_checks import (
     unknown_labels,
     without_labels,
 )
+from tunesmith.data.template import Template
 from tunesmith.data.text_checks import (
     CountTokens,
     TokenLengths,
@@ -26,6 +27,7 @@ from tunesmith.data.text_checks import (
     repeats,
     token_lengths,
 )
+from tunesmith.data.writing_checks import example_faults, example_repeats, few_examples
 from tunesmith.errors import DataError, Problem
 
 __all__ = ["DataReport", "TokenLengths", "check", "measure_tokens"]
@@ -42,7 +44,7 @@ class DataReport:
     token_lengths: TokenLengths | None
     """None where no tokenizer was at hand."""
     duplicates: int
-    """Rows whose text stands in an earlier row."""
+    """Rows whose text, and what is written whose completion too, stands in an earlier row."""
     leaks: int
     """Rows whose text also stands in a held-out set."""
     problems: tuple[Problem, ...]
@@ -98,12 +100,20 @@ def check(
 
 
 def measure_tokens(
-    report: DataReport, dataset: Dataset, *, count_tokens: CountTokens, window: int | None = None
+    report: DataReport,
+    dataset: Dataset,
+    *,
+    count_tokens: CountTokens,
+    window: int | None = None,
+    template: Template | None = None,
 ) -> DataReport:
-    """The report with the token lengths of `dataset` and their problems; see `check`."""
+    """The report with the token lengths of `dataset` and their problems; see `check`.
+
+    What is to be written is measured as `template` writes prompt and completion down.
+    """
     if not len(dataset):
         return report
-    lengths, problems = token_lengths(dataset, count_tokens, window)
+    lengths, problems = token_lengths(dataset, count_tokens, window, template or Template())
     return replace(report, token_lengths=lengths, problems=_in_order([*report.problems, *problems]))
 
 
@@ -114,6 +124,8 @@ def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 def _own_problems(facts: Facts, labels_given: bool) -> list[Problem]:
     task = facts.dataset.task
     problems = [*facts.dataset.problems, *_row_problems(facts, "the data")]
+    if task.writes:
+        return [*problems, *_writing_problems(facts)]
     if len(facts.dataset):
         problems += [*repeats(facts), *label_balance(facts)]
     if not labels_given:
@@ -123,12 +135,17 @@ def _own_problems(facts: Facts, labels_given: bool) -> list[Problem]:
     return problems
 
 
+def _writing_problems(facts: Facts) -> list[Problem]:
+    return [*example_repeats(facts), *few_examples(facts.dataset)] if len(facts.dataset) else []
+
+
 def _held_out_problems(train: Facts, held: Mapping[str, Facts]) -> list[Problem]:
     problems: list[Problem] = []
     trained = [label for label, count in train.counts.items() if count]
     for name, facts in held.items():
         problems += [*facts.dataset.problems, *_row_problems(facts, f"the {name} set")]
-        problems += unknown_labels(facts, trained, whose="the training data")
+        if not facts.dataset.task.writes:
+            problems += unknown_labels(facts, trained, whose="the training data")
     return problems
 
 
@@ -137,4 +154,6 @@ def _row_problems(facts: Facts, name: str) -> list[Problem]:
         return [
             Problem("no-rows", f"{name} has no rows", "0 rows", "check the file, and what was left out of it")
         ]
+    if facts.dataset.task.writes:
+        return list(example_faults(facts))
     return [*empty_texts(facts), *missing_labels(facts), *without_labels(facts)]

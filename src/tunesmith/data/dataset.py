@@ -18,12 +18,13 @@ from tunesmith.task import Kind, Task
 __all__ = ["SCHEMA", "Dataset", "Example", "Splits", "Target", "dataset_of", "schema_of"]
 
 Target = str | tuple[str, ...] | None
-"""A label; of a multi-label text its labels, of which there may be none; None where there is no target."""
+"""A label; of a multi-label text its labels, of which there may be none; of a prompt its completion, of a
+chat the last answer; None where there is no target."""
 
 SCHEMA = pa.schema(
     [
-        pa.field("text", pa.large_string()),  # null: the cell was empty
-        pa.field("target", pa.large_string()),  # null: no label
+        pa.field("text", pa.large_string()),  # null: the cell was empty; of a chat its messages as JSON
+        pa.field("target", pa.large_string()),  # null: no label, no completion, no answer
         pa.field("file", pa.dictionary(pa.int32(), pa.string())),
         pa.field("line", pa.int64()),  # 1-based line, or row where the format has no lines
     ]
@@ -32,7 +33,7 @@ SCHEMA = pa.schema(
 
 def schema_of(kind: Kind) -> pa.Schema:
     """The columns of a Dataset: `SCHEMA`, with a list of labels in each row where they are several."""
-    if kind == "single_label":
+    if kind != "multi_label":
         return SCHEMA
     at = SCHEMA.get_field_index("target")
     return SCHEMA.set(at, pa.field("target", pa.list_(pa.large_string())))
@@ -49,7 +50,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Labelled texts in Arrow; a row keeps its source for ever.
+    """Texts and their targets in Arrow; a row keeps its source for ever.
 
     `notes` says aloud what was inferred while reading; `problems` what reading found wrong.
     """
@@ -77,14 +78,15 @@ class Dataset:
 
     @property
     def targets(self) -> list[str | None]:
-        """Every label name of single-label data, None where there is none."""
-        assert self.task.kind == "single_label", "a row has several targets"
+        """The target of every row of which each has one, None where there is none."""
+        assert self.task.kind != "multi_label", "a row has several targets"
         targets: list[str | None] = self.table.column("target").to_pylist()
         return targets
 
     @property
     def target_lists(self) -> list[list[str] | None]:
-        """The label names of every row, of either kind; None where nothing is said."""
+        """The label names of every row, be it one or any number; None where nothing is said."""
+        assert not self.task.writes, "what is written is no label"
         targets = self.table.column("target").to_pylist()
         return [[target] if isinstance(target, str) else target for target in targets]
 
@@ -105,7 +107,9 @@ class Dataset:
 
     @property
     def label_counts(self) -> dict[str, int]:
-        """label -> rows, in the task's label order, then labels that are not the task's."""
+        """label -> rows, in the task's label order, then labels that are not the task's; none of writing."""
+        if self.task.writes:
+            return {}
         counts = Counter(label for labels in self.target_lists for label in labels or ())
         known = {label: counts.pop(label, 0) for label in self.task.labels}
         return known | dict(counts.most_common())

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tunesmith.data.chat import before_last_answer, messages_in
 from tunesmith.data.dataset import Dataset
-from tunesmith.data.texts import EMPTY_KEY, Keys, same_text_keys
+from tunesmith.data.texts import EMPTY_KEY, Keys, same_text_keys, text_batches
 
-__all__ = ["Facts", "Rows", "facts_of"]
+__all__ = ["Facts", "Rows", "facts_of", "prompts_of"]
 
 Rows = npt.NDArray[np.int64]  # row numbers from 0, ascending
 
@@ -22,7 +24,7 @@ class Facts:
 
     dataset: Dataset
     keys: Keys
-    """The same_text_key of each text."""
+    """The same_text_key of each text; of what is written that of its prompt, or of itself without one."""
     codes: npt.NDArray[np.int32]
     """A number for each row, equal where the targets are equal, -1 where there is none."""
     labels: tuple[str, ...]
@@ -39,15 +41,21 @@ class Facts:
 
     @property
     def unlabelled(self) -> Rows:
-        """Rows without a label."""
+        """Rows without a label, or with nothing written."""
         return np.flatnonzero(self.codes < 0)
 
     @property
     def repeated(self) -> Rows:
-        """Rows whose text stands in an earlier row."""
+        """Rows whose text, and of what is written whose target too, stands in an earlier row."""
         again = self.keys != EMPTY_KEY
-        again[np.unique(self.keys, return_index=True)[1]] = False
+        again[self._firsts()] = False
         return np.flatnonzero(again)
+
+    def _firsts(self) -> Rows:
+        if not self.dataset.task.writes:
+            return np.unique(self.keys, return_index=True)[1]
+        pairs = np.stack([self.keys, self.codes.astype(np.uint64)], axis=1)
+        return np.unique(pairs, axis=0, return_index=True)[1]
 
     @property
     def contradictory(self) -> Rows:
@@ -85,10 +93,39 @@ class Facts:
 
 
 def facts_of(dataset: Dataset) -> Facts:
-    """Hash the texts and number the labels of a dataset."""
+    """Hash the texts and number the targets of a dataset."""
+    if dataset.task.writes:
+        return _of_writing(dataset)
     targets = dataset.table.column("target").combine_chunks()
     of_targets = _several if dataset.task.kind == "multi_label" else _single
     return Facts(dataset, same_text_keys(dataset.table.column("text")), *of_targets(targets))
+
+
+def _of_writing(dataset: Dataset) -> Facts:
+    targets = pc.utf8_trim_whitespace(dataset.table.column("target"))
+    targets = pc.if_else(pc.equal(targets, ""), None, targets).combine_chunks()
+    codes, *_ = _single(targets)
+    prompts = same_text_keys(prompts_of(dataset))
+    alone = prompts == EMPTY_KEY
+    # what answers no prompt is told apart by itself
+    keys = np.where(alone, same_text_keys(pa.chunked_array([targets])), prompts) if alone.any() else prompts
+    return Facts(dataset, keys, codes, (), np.zeros(0, np.int64), np.zeros(0, np.int32))
+
+
+def prompts_of(dataset: Dataset) -> pa.ChunkedArray:
+    """The prompt of each row of what is written; of a chat all that is said before the last answer."""
+    texts = dataset.table.column("text")
+    if dataset.task.kind != "chat":
+        return texts
+    batches = ([_asked(text) for text in batch] for batch in text_batches(texts))
+    return pa.chunked_array([pa.array(batch, pa.large_string()) for batch in batches], pa.large_string())
+
+
+def _asked(text: str) -> str:
+    said = before_last_answer(messages_in(text))
+    if not any(message["content"].strip() for message in said):
+        return ""
+    return "\n".join(f"<{message['role']}> {message['content']}" for message in said)
 
 
 _OfTargets = tuple[npt.NDArray[np.int32], tuple[str, ...], Rows, npt.NDArray[np.int32]]

@@ -16,6 +16,7 @@ from tunesmith.data.problems import grouped, shown
 from tunesmith.data.stratify import stratified
 from tunesmith.data.texts import KEY_BYTES
 from tunesmith.errors import DataError, Problem
+from tunesmith.task import Task
 
 __all__ = ["split"]
 
@@ -51,14 +52,16 @@ def split(
     train, drawn_validation, drawn_test = _drawn(pool, seed, *fractions)
     parts = (train, given_validation or drawn_validation, given_test or drawn_test)
     _refuse_lost_labels(whole, train)
-    _refuse_empty(parts)
+    _refuse_empty(parts, dataset.task)
     left_out = {
         "train": len(dataset) - len(pool.dataset),
         "validation": 0 if validation is None else len(validation) - len(parts[1].dataset),
     }
     # label ids are the task's: every part must bear the same
     datasets = [replace(part.dataset, task=dataset.task) for part in parts]
-    return Splits(datasets[0], datasets[1], datasets[2], seed, _how(seed, validation, test, left_out))
+    return Splits(
+        datasets[0], datasets[1], datasets[2], seed, _how(dataset.task, seed, validation, test, left_out)
+    )
 
 
 def _apart(facts: Facts, other: Facts | None) -> Facts:
@@ -75,11 +78,13 @@ def _drawn(
     keys, first_row, group_of_row = np.unique(pool.keys, return_index=True, return_inverse=True)
     part_of_group = np.full(keys.size, _TRAIN)
     order = np.argsort(_hashes(keys, seed), kind="stable")
-    if pool.dataset.task.kind == "multi_label":
+    kind = pool.dataset.task.kind
+    if kind == "multi_label":
         fractions = (1 - validation_fraction - test_fraction, validation_fraction, test_fraction)
         part_of_group = stratified(_labels_of_groups(pool, first_row, order), fractions)[np.argsort(order)]
     else:
-        by_label = _by_label(order, pool.codes[first_row])
+        # what is written is no stratum
+        by_label = _by_label(order, pool.codes[first_row]) if kind == "single_label" else [order]
         _draw_by_label(part_of_group, by_label, test_fraction, validation_fraction)
     _keep_every_label(pool, group_of_row, part_of_group)
     part_of_row = part_of_group[group_of_row]
@@ -156,21 +161,23 @@ def _lost(whole: Facts, label: str, count: int) -> Problem:
     return grouped("no-training-rows", what, where, fix, column=whole.dataset.task.target_column, count=count)
 
 
-def _refuse_empty(parts: Sequence[Facts]) -> None:
+def _refuse_empty(parts: Sequence[Facts], task: Task) -> None:
+    whose = "there must be" if task.writes else "a label needs"
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         if not len(part.dataset):
-            fix = f"add rows: a label needs {_FEWEST_TO_SHARE} different texts; or name a file for this set"
+            fix = f"add rows: {whose} {_FEWEST_TO_SHARE} different texts; or name a file for this set"
             raise DataError(Problem("too-few-rows", f"the {name} set would be empty", "0 rows", fix))
 
 
-def _how(seed: int, validation: Dataset | None, test: Dataset | None, left_out: Mapping[str, int]) -> str:
+def _how(
+    task: Task, seed: int, validation: Dataset | None, test: Dataset | None, left_out: Mapping[str, int]
+) -> str:
     drawn = [name for name, part in (("validation", validation), ("test", test)) if part is None]
     given = [name for name, part in (("validation", validation), ("test", test)) if part is not None]
     told = []
     if drawn:
-        told.append(
-            f"{' and '.join(drawn)} drawn with seed {seed}, stratified by label, equal texts together"
-        )
+        together = "equal prompts together" if task.writes else "stratified by label, equal texts together"
+        told.append(f"{' and '.join(drawn)} drawn with seed {seed}, {together}")
     if given:
         told.append(f"{' and '.join(given)} given")
     for name, count in left_out.items():

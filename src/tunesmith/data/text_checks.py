@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tunesmith.data.chat import Message
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.problems import grouped, shown_target
+from tunesmith.data.render import messages_of, render
+from tunesmith.data.template import Template
 from tunesmith.data.texts import EMPTY_KEY, text_batches
 from tunesmith.errors import Problem, Severity
 
@@ -83,10 +86,10 @@ def leaks(train: Facts, name: str, rows: Rows) -> Iterator[Problem]:
 
 
 def token_lengths(
-    dataset: Dataset, count_tokens: CountTokens, window: int | None
+    dataset: Dataset, count_tokens: CountTokens, window: int | None, template: Template
 ) -> tuple[TokenLengths, list[Problem]]:
     """Measure every text in tokens, and tell texts that will be cut or say next to nothing."""
-    texts = text_batches(dataset.table.column("text"))
+    texts = _whole_texts(dataset, template)
     tokens = np.concatenate([np.asarray(count_tokens(batch), np.int64) for batch in texts])
     cut = np.flatnonzero(tokens > window) if window is not None else None
     lengths = TokenLengths(
@@ -99,12 +102,29 @@ def token_lengths(
     return lengths, [*_truncated(dataset, cut, window), *_short(dataset, lengths)]
 
 
+def _whole_texts(dataset: Dataset, template: Template) -> Iterator[list[str]]:
+    """All that a model reads of each row, some rows at a time."""
+    texts = text_batches(dataset.table.column("text"))
+    if not dataset.task.writes:
+        yield from texts
+        return
+    for batch, targets in zip(texts, text_batches(dataset.table.column("target")), strict=True):
+        pairs = zip(batch, targets, strict=True)
+        yield [_rendered(messages_of(dataset.task, *pair), template) for pair in pairs]
+
+
+def _rendered(messages: list[Message], template: Template) -> str:
+    return "".join(segment.text for segment in render(messages, template))
+
+
 def _truncated(dataset: Dataset, cut: Rows | None, window: int | None) -> Iterator[Problem]:
     if cut is None:
         return
     share = cut.size / len(dataset)
     what = f"{share:.1%} of the texts are longer than the {window:,} tokens the model reads, and will be cut"
     fix = "put what matters first, or choose a base with a longer window"
+    if dataset.task.writes:
+        fix = "shorten them: the beginning of prompts is cut, and what is still too long at the end"
     yield from _of_texts(dataset, "truncated", what, cut, fix, "warning")
 
 

@@ -9,6 +9,7 @@ from typing import IO
 
 import pyarrow as pa
 
+from tunesmith.data.chat import messages_in
 from tunesmith.data.compression import COMPRESSIONS, compressed, format_and_compression
 from tunesmith.data.dataset import SCHEMA, Dataset
 from tunesmith.data.problems import refuse
@@ -80,21 +81,24 @@ def _table(
 
 
 def write_dataset(path: Path | str, dataset: Dataset) -> None:
-    """Write texts and labels in the task's columns, so that reading them gives the same dataset.
+    """Write texts and targets in the task's columns, so that reading them gives the same dataset.
 
-    Several labels become a list, or in CSV and TSV what the task's separator joins. Formulas are not guarded:
-    a text must stay the text it is.
+    Several labels become a list, or in CSV and TSV what the task's separator joins; messages become a list of
+    objects, in CSV, TSV and Parquet as JSON. Formulas are not guarded: a text must stay the text it is.
     """
-    columns = (dataset.task.text_column, dataset.task.target_column)
-    separator = separator_for(path, dataset.task)
+    task = dataset.task
+    columns = [column for column in (task.text_column, task.target_column) if column is not None]
+    separator = separator_for(path, task)
     with open_table(path, columns, guard_formulas=False) as table:
         for batch in dataset.table.to_batches(max_chunksize=_BATCH_ROWS):
-            table.write([dict(zip(columns, cells, strict=True)) for cells in _cells(batch, separator)])
+            table.write([dict(zip(columns, cells, strict=True)) for cells in _cells(batch, task, separator)])
 
 
-def _cells(batch: pa.RecordBatch, separator: str | None) -> Iterator[tuple[object, object]]:
+def _cells(batch: pa.RecordBatch, task: Task, separator: str | None) -> Iterator[tuple[object, ...]]:
     text, target = (batch.column(SCHEMA.get_field_index(name)).to_pylist() for name in ("text", "target"))
-    yield from zip(text, (joined(each, separator) for each in target), strict=True)
+    if task.kind == "chat":
+        return zip(map(messages_in, text))
+    return zip(text, (joined(each, separator) for each in target), strict=True)
 
 
 def separator_for(path: Path | str, task: Task, default: str | None = None) -> str | None:

@@ -6,21 +6,22 @@ import hashlib
 import json
 
 from tunesmith.files import sha256_bytes
-from tunesmith.model.load import HEADS, Classifier
+from tunesmith.model.learner import Learner
+from tunesmith.model.load import HEADS
 
 __all__ = ["fingerprint"]
 
 
-def fingerprint(classifier: Classifier) -> dict[str, str]:
+def fingerprint(learner: Learner) -> dict[str, str]:
     """SHA-256 of the weights as loaded, but for the head, and of how the tokenizer cuts."""
-    return {"weights": _of_weights(classifier), "tokenizer": _of_tokenizer(classifier)}
+    return {"weights": _of_weights(learner), "tokenizer": _of_tokenizer(learner)}
 
 
-def _of_weights(classifier: Classifier) -> str:
+def _of_weights(learner: Learner) -> str:
     import torch
 
     digest = hashlib.sha256()
-    for name, value in classifier.model.named_parameters():
+    for name, value in learner.model.named_parameters():
         # the head is new: the seed and the labels decide it
         if not name.startswith(HEADS):
             digest.update(f"{name} {tuple(value.shape)}".encode())
@@ -28,8 +29,8 @@ def _of_weights(classifier: Classifier) -> str:
     return digest.hexdigest()
 
 
-def _of_tokenizer(classifier: Classifier) -> str:
-    tokenizer = classifier.tokenizer
+def _of_tokenizer(learner: Learner) -> str:
+    tokenizer = learner.tokenizer
     described = json.loads(tokenizer.backend_tokenizer.to_str())
     # these two only say how it was last called
     kept = {key: value for key, value in described.items() if key not in ("truncation", "padding")}

@@ -11,8 +11,9 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from tunesmith.model.blocks import add_block_method
 from tunesmith.model.layers import blocks_of
-from tunesmith.model.packed import add_packed_method, can_pack
+from tunesmith.model.packed import can_pack
 from tunesmith.processes import Processes
 from tunesmith.training.parallel import Spread, begin_alike, trained
 
@@ -49,7 +50,7 @@ class Parts(Spread):
         for block in blocks_of(self.model):
             fully_shard(block, mesh=mesh)
             if can_pack(model):
-                register_fsdp_forward_method(block, add_packed_method(block, model.config.model_type))
+                register_fsdp_forward_method(block, add_block_method(block, model.config.model_type))
         self._root = _Root(self.model)
         # FSDP would leave the root whole after a pass; but between passes optimizer and checkpoints see parts
         fully_shard(self._root, mesh=mesh, reshard_after_forward=True)

@@ -23,6 +23,7 @@ from tunesmith.model.forward import Floats
 from tunesmith.model.load import Classifier, load_classifier
 from tunesmith.model.thresholds import Thresholds, fit_thresholds
 from tunesmith.predict import Predictor
+from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.methods import quantization_of
 from tunesmith.training.objective import (
@@ -73,8 +74,8 @@ def label_counts(train: Dataset) -> tuple[int, ...]:
     return tuple(train.label_counts.values()) if train.task.kind == "single_label" else ()
 
 
-def lesson(classifier: Classifier, recipe: Recipe, splits: Splits) -> Lesson:
-    """What is learned from the training rows, and judged on the validation rows."""
+def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes = ALONE) -> Lesson:
+    """What is learned from the training rows, and judged on the validation rows by all processes."""
     learner = _untrained(classifier, recipe)
     train, held_out = (learner.encode(part.texts) for part in (splits.train, splits.validation))
     weights = _weights(splits.train, weighted=recipe.class_weights == "auto")
@@ -83,7 +84,7 @@ def lesson(classifier: Classifier, recipe: Recipe, splits: Splits) -> Lesson:
     return Lesson(
         _objective(classifier, train, splits.train, weights),
         _objective(classifier, held_out, splits.validation, weights),
-        _validation(learner, held_out, splits.validation),
+        _validation(learner, held_out, splits.validation, processes),
     )
 
 
@@ -159,7 +160,7 @@ def _objective(classifier: Classifier, encoded: Encoded, dataset: Dataset, weigh
 
 
 def _validation(
-    predictor: Predictor, encoded: Encoded, validation: Dataset
+    predictor: Predictor, encoded: Encoded, validation: Dataset, processes: Processes
 ) -> Callable[[Any], Mapping[str, float]]:
     """What judges the weights while they are trained: their figures on the validation rows."""
     figures_of = _label_figures if validation.task.kind == "multi_label" else _figures
@@ -167,8 +168,9 @@ def _validation(
     # as the training loss: summed over the labels of a row
     losses = len(predictor.labels) if validation.task.kind == "multi_label" else 1
 
-    def evaluate(_model: Any) -> dict[str, float]:
-        figures, beside = figures_of(np.asarray(truth), predictor.probabilities(encoded))
+    def evaluate(model: Any) -> dict[str, float]:
+        probabilities = predictor.probabilities(encoded, model=model, processes=processes)
+        figures, beside = figures_of(np.asarray(truth), probabilities)
         # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
         score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
         chosen = {name: figures[name] for name in ("macro_f1", beside)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +19,14 @@ from tunesmith.data.mend import mend
 from tunesmith.data.read import read, sampled, stream
 from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset
+from tunesmith.errors import DataError, Problem
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.html import as_html
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import memory
-from tunesmith.files import refuse_existing
+from tunesmith.files import refuse_existing, sha256_bytes
 from tunesmith.lesson import Judging
-from tunesmith.listener import Listener
+from tunesmith.listener import Listener, StageListener
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
 from tunesmith.model.learner import Learner
@@ -33,6 +35,7 @@ from tunesmith.model.packed import can_pack
 from tunesmith.model.recomputing import activation_bytes_per_token
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
+from tunesmith.processes import Processes, join
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.room import room_of
 from tunesmith.run import Run, RunDirectory
@@ -107,32 +110,43 @@ def train(
     `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
+
+    Where torchrun has started several processes, each calls this alike and gets the same Run, or the same
+    error; only the main one writes, and has its `listener` told more than the stages.
     """
-    listener = listener or Listener()
-    trackers = trackers_named(track)
+    processes = join()
+    told = listener or Listener()
+    told = told if processes.is_main else StageListener(told)
+    trackers = processes.together(lambda: trackers_named(track))
     directory = RunDirectory(Path(out) if out else Path("runs") / _name_of(data))
-    directory.refuse(overwrite=overwrite, resume=resume)
+    processes.from_main(lambda: directory.refuse(overwrite=overwrite, resume=resume))
     sources = {"train": data, "validation": validation, "test": test}
-    asked = _config(recipe, Recipe) or Recipe()
-    asked = directory.as_begun(asked) if resume else asked
-    inputs = _prepare(
-        {name: str(path) for name, path in sources.items() if path},
-        _config(task, Task),
-        asked,
-        listener,
-        _Columns(text_column, label_column, kind),
+    asked: Recipe = processes.together(lambda: _config(recipe, Recipe) or Recipe())
+    if resume:
+        asked = _from_main(lambda: directory.as_begun(asked), processes)
+    inputs = processes.together(
+        lambda: _prepare(
+            {name: str(path) for name, path in sources.items() if path},
+            _config(task, Task),
+            asked,
+            told,
+            _Columns(text_column, label_column, kind),
+            processes,
+        )
     )
-    directory.begin(_about(inputs), resume=resume, reasons=inputs.reasons)
-    parameters = parameters_of(inputs.recipe.model_dump(mode="json"), _provenance(inputs))
-    with tracked(trackers, directory.logs, listener, parameters) as listener:
-        fitted, classifier = _fine_tune(inputs, directory, resume, listener, should_stop)
+    inputs = replace(inputs, recipe=_from_main(lambda: inputs.recipe, processes))
+    about = _about(inputs)
+    _refuse_differences(about, processes)
+    beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
+    processes.from_main(lambda: directory.begin(about, resume=resume, beside=beside))
+    parameters = parameters_of(inputs.recipe.model_dump(mode="json"), _provenance(inputs, processes))
+    with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
+        fitted, classifier = _fine_tune(inputs, directory, resume, told, should_stop, processes)
         inputs = replace(inputs, classifier=classifier)
-        room = room_of(inputs.splits.train.task)
-        answerer = room.answerer(classifier, inputs.recipe, inputs.splits)
-        report = _judge(inputs, fitted, answerer, listener)
-        listener.judged(report)
-        listener.stage("write")
-        return _write(directory, inputs, report, room.thresholds(answerer))
+        told.stage("evaluate")
+        values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes))
+    task_learned, report = inputs.splits.train.task, Report.from_dict(values)
+    return Run(directory.path, task_learned, inputs.recipe, inputs.data_report, report)
 
 
 def _name_of(data: str | Path) -> str:
@@ -144,12 +158,18 @@ def _config(value: Any, kind: Any) -> Any:
     return read_config(Path(value), kind) if isinstance(value, (str, Path)) else value
 
 
+def _from_main(recipe: Callable[[], Recipe], processes: Processes) -> Recipe:
+    """The main process's recipe: what is free or can be done may be otherwise for another."""
+    return Recipe.model_validate(processes.from_main(lambda: recipe().model_dump(mode="json")))
+
+
 def _prepare(
     sources: Mapping[str, str],
     task: Task | None,
     recipe: Recipe,
     listener: Listener,
     columns: _Columns,
+    processes: Processes,
 ) -> _Inputs:
     base_location(recipe.base)  # told before large data is read
     refuse_unavailable(recipe)
@@ -171,21 +191,27 @@ def _prepare(
         validation=held_out.get("validation"),
         test=held_out.get("test"),
     )
-    classifier, facts, report = _load_base(recipe, splits, report)
+    classifier, facts, report = _load_base(recipe, splits, report, processes)
     listener.checked(report)
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
-    refuse_unfit(resolved, classifier.model)
+    refuse_unfit(resolved, classifier.model, processes.count)
     reasons = reasons_for(recipe, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
+    if processes.count > 1:
+        listener.note(f"{processes.count} processes, {resolved.parallel}: each takes a share of every step")
+    elif resolved.parallel is not None:
+        listener.note(f"one process: there is nothing to spread with `parallel: {resolved.parallel}`")
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
     return _Inputs(splits, report, resolved, classifier, dict(sources), reasons)
 
 
-def _load_base(recipe: Recipe, splits: Splits, report: DataReport) -> tuple[Learner, DataFacts, DataReport]:
+def _load_base(
+    recipe: Recipe, splits: Splits, report: DataReport, processes: Processes
+) -> tuple[Learner, DataFacts, DataReport]:
     room = room_of(splits.train.task)
     base = room.load_base(recipe, splits.train)
     window = min(recipe.max_tokens or base.window, base.window)
@@ -204,10 +230,16 @@ def _load_base(recipe: Recipe, splits: Splits, report: DataReport) -> tuple[Lear
         activation_bytes_per_token=activation_bytes_per_token(
             base.model, min(report.token_lengths.longest, window)
         ),
-        free_bytes=free_bytes(),
+        free_bytes=free_bytes(processes.on_this_machine) * _parts(recipe, processes),
+        processes=processes.count,
         bf16_in_hardware=bf16_in_hardware(),
     )
     return base, facts, report
+
+
+def _parts(recipe: Recipe, processes: Processes) -> int:
+    """Over how many devices gradients and moments are spread."""
+    return processes.count if recipe.parallel == "fsdp" else 1
 
 
 def _about(inputs: _Inputs) -> dict[str, Any]:
@@ -218,9 +250,22 @@ def _about(inputs: _Inputs) -> dict[str, Any]:
         "sha256": {name: part.sha256 for name, part in parts.items()},
         "split": splits.how,
         "task": splits.train.task.model_dump(mode="json"),
-        "recipe": inputs.recipe.model_dump(mode="json"),
+        # a run may go on with another number of processes
+        "recipe": inputs.recipe.model_dump(mode="json", exclude={"parallel"}),
         "base": fingerprint(inputs.classifier),
     }
+
+
+def _refuse_differences(about: Mapping[str, Any], processes: Processes) -> None:
+    """Raise DataError, in all processes, where they have read other data or another base."""
+    # the same files may lie elsewhere on another machine
+    mine = json.dumps({name: value for name, value in about.items() if name != "sources"}, sort_keys=True)
+    digests = processes.texts(sha256_bytes(mine.encode()))
+    others = [f"process {rank}" for rank, digest in enumerate(digests) if digest != digests[0]]
+    if others:
+        what = f"{', '.join(others)} read other data or another base than process 0"
+        fix = "give every machine the same files, and start the same command on all of them"
+        processes.agree(DataError(Problem("processes-differ", what, "the data and the base", fix)))
 
 
 def _fine_tune(
@@ -229,12 +274,13 @@ def _fine_tune(
     resume: bool,
     listener: Listener,
     should_stop: Callable[[], bool],
+    processes: Processes,
 ) -> tuple[Fitted, Learner]:
     listener.stage("train")
     recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
-    lesson = room_of(splits.train.task).lesson(classifier, recipe, splits)
+    lesson = room_of(splits.train.task).lesson(classifier, recipe, splits, processes)
     job = Job(
         classifier,
         recipe,
@@ -249,9 +295,10 @@ def _fine_tune(
         should_stop=should_stop,
         where=splits.train.where,
         on_note=listener.note,
+        processes=processes,
     )
     fitted, classifier = fine_tune(job)
-    directory.log(fitted.history)
+    processes.from_main(lambda: directory.log(fitted.history))
     listener.trained(fitted)
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
     return fitted, classifier
@@ -275,20 +322,32 @@ def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
     )
 
 
-def _judge(inputs: _Inputs, fitted: Fitted, answerer: Any, listener: Listener) -> Report:
-    listener.stage("evaluate")
+def _finish(
+    inputs: _Inputs, fitted: Fitted, directory: RunDirectory, listener: Listener, processes: Processes
+) -> dict[str, Any]:
+    """Judge the trained model, write the run, and return its report."""
+    room = room_of(inputs.splits.train.task)
+    answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
+    provenance = _provenance(inputs, processes)
+    report = _judge(inputs, fitted, answerer, provenance, listener)
+    listener.judged(report)
+    listener.stage("write")
+    return _write(directory, inputs, report, room.thresholds(answerer))
+
+
+def _judge(
+    inputs: _Inputs, fitted: Fitted, answerer: Any, provenance: Mapping[str, str], listener: Listener
+) -> Report:
     splits, recipe, room = inputs.splits, inputs.recipe, room_of(inputs.splits.train.task)
     test = room.judged(splits.test, recipe)
     if len(test) < len(splits.test):
         listener.note(f"of {len(splits.test):,} test rows {len(test):,} are answered (`judged_rows`)")
     rivals = room.rivals(recipe, splits.train, test)
-    judging = Judging(
-        _provenance(inputs), recipe.seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes
-    )
+    judging = Judging(provenance, recipe.seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
     return room.judge(answerer, test, rivals, judging)
 
 
-def _provenance(inputs: _Inputs) -> dict[str, str]:
+def _provenance(inputs: _Inputs, processes: Processes) -> dict[str, str]:
     splits = inputs.splits
     return {
         "base": inputs.recipe.base,
@@ -300,6 +359,7 @@ def _provenance(inputs: _Inputs) -> dict[str, str]:
         "train sha256": splits.train.sha256,
         "test sha256": splits.test.sha256,
         "seed": str(inputs.recipe.seed),
+        **({"processes": f"{processes.count} ({inputs.recipe.parallel})"} if processes.count > 1 else {}),
         **_versions(),
     }
 
@@ -316,7 +376,9 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _write(directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds | None) -> Run:
+def _write(
+    directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds | None
+) -> dict[str, Any]:
     task, recipe = inputs.splits.train.task, inputs.recipe
     values = report.to_dict()
     write_bundle(
@@ -331,7 +393,7 @@ def _write(directory: RunDirectory, inputs: _Inputs, report: Report, thresholds:
         overwrite=True,
     )
     directory.finish(values, as_html(report, title=directory.path.name))
-    return Run(directory.path, task, recipe, inputs.data_report, report)
+    return values
 
 
 def load(path: str | Path) -> Predictor:

@@ -9,9 +9,11 @@ from pydantic import Field
 
 from tunesmith.config import Config
 
-__all__ = ["DataFacts", "Method", "Recipe", "choose_method", "reasons_for", "resolve"]
+__all__ = ["DataFacts", "Method", "Parallel", "Recipe", "choose_method", "reasons_for", "resolve"]
 
 Method = Literal["auto", "full", "lora", "qlora", "head", "frozen", "head-first"]
+
+Parallel = Literal["ddp", "fsdp"]
 
 # tokens of a step are counted so that a step holds about this many examples
 _EXAMPLES_PER_STEP = 16
@@ -122,6 +124,9 @@ class Recipe(Config):
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Compute activations twice, not keep them: less memory, more time. `auto`: where they would not fit."""
 
+    parallel: Parallel | None = None
+    """Where torchrun starts several processes: `ddp`, a copy each; `fsdp`, a part each. null: `ddp`."""
+
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Decides the split, the batch order, the head's first weights and dropout."""
 
@@ -142,6 +147,7 @@ class DataFacts:
     blocks: int = 0
     linear_layers: tuple[str, ...] = ()
     """The full names of the linear layers of the blocks."""
+    processes: int = 1
     bf16_in_hardware: bool = False
     """Whether the device that trains multiplies bf16 itself."""
     activation_bytes_per_token: int = 0
@@ -167,6 +173,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
             "learning_rate": recipe.learning_rate or _learning_rate(facts.parameters, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
+            "parallel": recipe.parallel or ("ddp" if facts.processes > 1 else None),
             **_of_method(recipe, method, facts),
         }
     )
@@ -185,7 +192,7 @@ def choose_method(facts: DataFacts) -> tuple[Method, str]:
     if facts.free_bytes is not None and needed > facts.free_bytes / 2:
         return "lora", f"{sizes}, over half of the {_gib(facts.free_bytes)} that are free"
     per_label = facts.examples / max(1, len(facts.label_counts))
-    if per_label < _FEW_EXAMPLES_PER_LABEL:
+    if per_label < _FEW_EXAMPLES_PER_LABEL and facts.processes == 1:
         return "head-first", f"there are only {per_label:.0f} examples a label"
     return "full", f"{sizes}, which fits"
 

@@ -11,6 +11,7 @@ from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.evaluation.types import Report
 from tunesmith.lesson import Judging, Lesson
 from tunesmith.model.thresholds import Thresholds
+from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.task import Task
 
@@ -34,8 +35,8 @@ class Room(Protocol):
     def answer_tokens(self, train: Dataset, tokenizer: Any, /) -> int:
         """The tokens of the longest answer that is to be written; 0: none is."""
 
-    def lesson(self, learner: Any, recipe: Recipe, splits: Splits, /) -> Lesson:
-        """What is learned from the training rows, and judged on the validation rows."""
+    def lesson(self, learner: Any, recipe: Recipe, splits: Splits, processes: Processes, /) -> Lesson:
+        """What is learned from the training rows, and judged on the validation rows by all processes."""
 
     def answerer(self, learner: Any, recipe: Recipe, splits: Splits, /) -> Any:
         """What answers with the trained model."""

@@ -21,6 +21,7 @@ from tunesmith.model.encode import count_tokens
 from tunesmith.model.generator import Generator, load_generator
 from tunesmith.model.language import token_sums
 from tunesmith.model.targets import EncodedTargets, encode_segments, template_of
+from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.completion import Completion
 from tunesmith.training.methods import quantization_of
@@ -72,7 +73,7 @@ def answer_tokens(train: Dataset, tokenizer: Any) -> int:
     return 1 + max(count_tokens(tokenizer, [target or "" for target in train.targets]), default=0)
 
 
-def lesson(generator: Generator, recipe: Recipe, splits: Splits) -> Lesson:
+def lesson(generator: Generator, recipe: Recipe, splits: Splits, processes: Processes = ALONE) -> Lesson:
     """What is learned from the answers of the training rows, and judged on those of the validation rows."""
     assert recipe.max_tokens is not None
     train, held_out = (
@@ -81,7 +82,8 @@ def lesson(generator: Generator, recipe: Recipe, splits: Splits) -> Lesson:
     pad_token_id = generator.tokenizer.pad_token_id
 
     def evaluate(model: Any) -> Mapping[str, float]:
-        figures = token_sums(model, held_out, pad_token_id, recipe.micro_batch_tokens).figures()
+        sums = token_sums(model, held_out, pad_token_id, recipe.micro_batch_tokens, processes)
+        figures = sums.figures()
         loss = figures.pop("log_loss")
         return {"score": -loss, "validation_loss": loss, **figures}
 

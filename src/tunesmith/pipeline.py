@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith import __version__, labels
+from tunesmith import __version__
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.config import read_config
-from tunesmith.data.check import DataReport, check, measure_tokens
+from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.mend import mend
@@ -27,17 +27,17 @@ from tunesmith.evaluation.wording import memory
 from tunesmith.files import refuse_existing, sha256_bytes
 from tunesmith.lesson import Judging
 from tunesmith.listener import Listener, StageListener
-from tunesmith.model.encode import count_tokens
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
-from tunesmith.model.load import Classifier, Reader, base_location, load_reader
+from tunesmith.model.learner import Learner
+from tunesmith.model.load import base_location, load_reader
 from tunesmith.model.packed import can_pack
 from tunesmith.model.recomputing import activation_bytes_per_token
-from tunesmith.model.targets import template_of
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.processes import Processes, join
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
+from tunesmith.room import room_of
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
 from tunesmith.tracking.observer import parameters_of, tracked
@@ -47,8 +47,18 @@ from tunesmith.training.memory import free_bytes
 from tunesmith.training.methods import Job, fine_tune, refuse_unavailable, refuse_unfit
 from tunesmith.training.precision import bf16_in_hardware
 from tunesmith.training.state import Fitted, LoopSettings
+from tunesmith.writer import Writer
 
-__all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
+__all__ = [
+    "check_file",
+    "evaluate",
+    "find_bundle",
+    "known_column",
+    "load",
+    "load_writer",
+    "mend_file",
+    "train",
+]
 
 _NO_FAULTS_OF_A_TEST = frozenset({"all-duplicates", "one-class"})
 
@@ -69,7 +79,7 @@ class _Inputs:
     splits: Splits
     data_report: DataReport
     recipe: Recipe
-    classifier: Classifier
+    classifier: Learner
     sources: dict[str, str]
     reasons: dict[str, str]
     """Why what `auto` left open became what it is."""
@@ -201,16 +211,18 @@ def _prepare(
 
 def _load_base(
     recipe: Recipe, splits: Splits, report: DataReport, processes: Processes
-) -> tuple[Classifier, DataFacts, DataReport]:
-    base = labels.load_base(recipe, splits.train)
+) -> tuple[Learner, DataFacts, DataReport]:
+    room = room_of(splits.train.task)
+    base = room.load_base(recipe, splits.train)
     window = min(recipe.max_tokens or base.window, base.window)
-    report = labels.token_report(report, splits.train, base.tokenizer, window)
+    report = room.token_report(report, splits.train, base.tokenizer, window)
     assert report.token_lengths is not None, "a split without texts is refused"
     facts = DataFacts(
         examples=len(splits.train),
         mean_tokens=report.token_lengths.mean,
         longest_tokens=report.token_lengths.longest,
-        label_counts=labels.label_counts(splits.train),
+        label_counts=room.label_counts(splits.train),
+        answer_tokens=room.answer_tokens(splits.train, base.tokenizer),
         window=base.window,
         parameters=base.parameters,
         blocks=block_count(base.model),
@@ -263,12 +275,12 @@ def _fine_tune(
     listener: Listener,
     should_stop: Callable[[], bool],
     processes: Processes,
-) -> tuple[Fitted, Classifier]:
+) -> tuple[Fitted, Learner]:
     listener.stage("train")
     recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
-    lesson = labels.lesson(classifier, recipe, splits, processes)
+    lesson = room_of(splits.train.task).lesson(classifier, recipe, splits, processes)
     job = Job(
         classifier,
         recipe,
@@ -313,21 +325,26 @@ def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
 def _finish(
     inputs: _Inputs, fitted: Fitted, directory: RunDirectory, listener: Listener, processes: Processes
 ) -> dict[str, Any]:
-    """Judge the trained classifier, write the run, and return its report."""
-    predictor = labels.predictor(inputs.classifier, inputs.recipe, inputs.splits)
-    report = _judge(inputs, fitted, predictor, processes)
+    """Judge the trained model, write the run, and return its report."""
+    room = room_of(inputs.splits.train.task)
+    answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
+    report = _judge(inputs, fitted, answerer, listener, processes)
     listener.judged(report)
     listener.stage("write")
-    return _write(directory, inputs, report, predictor.thresholds)
+    return _write(directory, inputs, report, room.thresholds(answerer))
 
 
-def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, processes: Processes) -> Report:
-    splits, seed = inputs.splits, inputs.recipe.seed
-    rivals = labels.rivals(splits.train, splits.test, seed)
-    judging = Judging(
-        _provenance(inputs, processes), seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes
-    )
-    return labels.judge(predictor, splits.test, rivals, judging)
+def _judge(
+    inputs: _Inputs, fitted: Fitted, answerer: Any, listener: Listener, processes: Processes
+) -> Report:
+    splits, recipe, room = inputs.splits, inputs.recipe, room_of(inputs.splits.train.task)
+    test = room.judged(splits.test, recipe)
+    if len(test) < len(splits.test):
+        listener.note(f"of {len(splits.test):,} test rows {len(test):,} are answered (`judged_rows`)")
+    rivals = room.rivals(recipe, splits.train, test)
+    provenance = _provenance(inputs, processes)
+    judging = Judging(provenance, recipe.seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
+    return room.judge(answerer, test, rivals, judging)
 
 
 def _provenance(inputs: _Inputs, processes: Processes) -> dict[str, str]:
@@ -360,7 +377,7 @@ def _versions() -> dict[str, str]:
 
 
 def _write(
-    directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds
+    directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds | None
 ) -> dict[str, Any]:
     task, recipe = inputs.splits.train.task, inputs.recipe
     values = report.to_dict()
@@ -380,8 +397,13 @@ def _write(
 
 
 def load(path: str | Path) -> Predictor:
-    """Open a bundle, verify it and load its model; a run directory stands for its `model`."""
+    """Open a bundle that gives labels, verify it and load its model; a run stands for its `model`."""
     return find_bundle(path).predictor()
+
+
+def load_writer(path: str | Path) -> Writer:
+    """Open a bundle that writes, as `load` opens one that gives labels."""
+    return find_bundle(path).writer()
 
 
 def mend_file(
@@ -426,10 +448,11 @@ def evaluate(
     test = _read_for(bundle, data, columns, listener)
     train_set = _read_for(bundle, train_data, columns, listener) if train_data else None
     listener.stage("evaluate")
-    seed = bundle.recipe.seed
-    rivals = labels.rivals(train_set, test, seed) if train_set else ()
+    room = room_of(bundle.task)
+    test = room.judged(test, bundle.recipe)
+    rivals = room.rivals(bundle.recipe, train_set, test) if train_set else ()
     provenance = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()}
-    return labels.judge(bundle.predictor(), test, rivals, Judging(provenance, seed))
+    return room.judge(bundle.answerer(), test, rivals, Judging(provenance, bundle.recipe.seed))
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Listener) -> Dataset:
@@ -486,16 +509,5 @@ def check_file(
     if not len(dataset):
         return dataset, report
     reader = load_reader(base)
-    if dataset.task.writes:
-        return dataset, _written_token_report(report, dataset, reader)
-    return dataset, labels.token_report(report, dataset, reader.tokenizer, reader.window)
-
-
-def _written_token_report(report: DataReport, dataset: Dataset, reader: Reader) -> DataReport:
-    return measure_tokens(
-        report,
-        dataset,
-        count_tokens=lambda texts: count_tokens(reader.tokenizer, texts),
-        window=reader.window,
-        template=template_of(reader.tokenizer),
-    )
+    room = room_of(dataset.task)
+    return dataset, room.token_report(report, dataset, reader.tokenizer, reader.window)

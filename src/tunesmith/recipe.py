@@ -112,6 +112,12 @@ class Recipe(Config):
     test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     """The share of the training file kept for the test where no test file is given."""
 
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """The most tokens of an answer that a model writes; null: those of the longest training answer."""
+
+    judged_rows: int = Field(default=1000, ge=1)
+    """A model that writes answers at most this many test rows, drawn by `seed`; labels take all rows."""
+
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """The number format of the forward pass; weights and optimizer stay fp32. `auto`: bf16 in hardware."""
 
@@ -136,6 +142,8 @@ class DataFacts:
     window: int
     """The most positions the base can read."""
     parameters: int
+    answer_tokens: int = 0
+    """The tokens of the longest answer that is to be written; 0: none is."""
     blocks: int = 0
     linear_layers: tuple[str, ...] = ()
     """The full names of the linear layers of the blocks."""
@@ -160,6 +168,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             "precision": _precision(facts) if recipe.precision == "auto" else recipe.precision,
             "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[0],
             "max_tokens": max_tokens,
+            "max_new_tokens": _max_new_tokens(recipe, facts, max_tokens),
             "batch_tokens": batch_tokens,
             "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
             "learning_rate": recipe.learning_rate or _learning_rate(facts.parameters, method),
@@ -168,6 +177,12 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             **_of_method(recipe, method, facts),
         }
     )
+
+
+def _max_new_tokens(recipe: Recipe, facts: DataFacts, max_tokens: int) -> int | None:
+    """Null stays null where nothing is written; else a prompt keeps half of what can be read."""
+    longest = recipe.max_new_tokens or facts.answer_tokens
+    return min(longest, max(1, max_tokens // 2)) if facts.answer_tokens else recipe.max_new_tokens
 
 
 def choose_method(facts: DataFacts) -> tuple[Method, str]:

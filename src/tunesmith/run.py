@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tunesmith.predict import Predictor
     from tunesmith.recipe import Recipe
     from tunesmith.task import Task
+    from tunesmith.writer import Writer
 
 __all__ = ["Run", "RunDirectory"]
 
@@ -53,6 +54,12 @@ class Run:
         from tunesmith.bundle import open_bundle
 
         return open_bundle(self.model_path).predictor()
+
+    def load_writer(self) -> Writer:
+        """The fine-tuned model of a task that writes, read back from its bundle."""
+        from tunesmith.bundle import open_bundle
+
+        return open_bundle(self.model_path).writer()
 
 
 class RunDirectory:

@@ -21,8 +21,9 @@ from tunesmith.lesson import Judging, Lesson
 from tunesmith.model.encode import Encoded, count_tokens
 from tunesmith.model.forward import Floats
 from tunesmith.model.load import Classifier, load_classifier
-from tunesmith.model.thresholds import fit_thresholds
+from tunesmith.model.thresholds import Thresholds, fit_thresholds
 from tunesmith.predict import Predictor
+from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.methods import quantization_of
 from tunesmith.training.objective import (
@@ -34,7 +35,18 @@ from tunesmith.training.objective import (
 )
 from tunesmith.training.start import start_at_shares
 
-__all__ = ["judge", "label_counts", "lesson", "load_base", "predictor", "rivals", "token_report"]
+__all__ = [
+    "answer_tokens",
+    "answerer",
+    "judge",
+    "judged",
+    "label_counts",
+    "lesson",
+    "load_base",
+    "rivals",
+    "thresholds",
+    "token_report",
+]
 
 
 def load_base(recipe: Recipe, train: Dataset) -> Classifier:
@@ -62,8 +74,8 @@ def label_counts(train: Dataset) -> tuple[int, ...]:
     return tuple(train.label_counts.values()) if train.task.kind == "single_label" else ()
 
 
-def lesson(classifier: Classifier, recipe: Recipe, splits: Splits) -> Lesson:
-    """What is learned from the training rows, and judged on the validation rows."""
+def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
+    """What is learned from the training rows, and judged on the validation rows by all processes."""
     learner = _untrained(classifier, recipe)
     train, held_out = (learner.encode(part.texts) for part in (splits.train, splits.validation))
     weights = _weights(splits.train, weighted=recipe.class_weights == "auto")
@@ -72,7 +84,7 @@ def lesson(classifier: Classifier, recipe: Recipe, splits: Splits) -> Lesson:
     return Lesson(
         _objective(classifier, train, splits.train, weights),
         _objective(classifier, held_out, splits.validation, weights),
-        _validation(learner, held_out, splits.validation),
+        _validation(learner, held_out, splits.validation, processes),
     )
 
 
@@ -81,20 +93,35 @@ def _untrained(classifier: Classifier, recipe: Recipe) -> Predictor:
     return Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
 
 
-def predictor(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
+def answerer(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
     """What answers with the trained classifier; thresholds are fitted on the validation rows."""
     found, validation = _untrained(classifier, recipe), splits.validation
     if validation.task.kind == "single_label":
         return found
     probabilities = found.probabilities(found.encode(validation.texts))
-    thresholds = fit_thresholds(validation.label_matrix, probabilities)
-    return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, thresholds)
+    fitted = fit_thresholds(validation.label_matrix, probabilities)
+    return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, fitted)
 
 
-def rivals(train: Dataset, test: Dataset, seed: int) -> tuple[Rival, ...]:
+def answer_tokens(_train: Dataset, _tokenizer: Any) -> int:
+    """0: nothing is written."""
+    return 0
+
+
+def judged(test: Dataset, _recipe: Recipe) -> Dataset:
+    """The test rows that are answered: all of them."""
+    return test
+
+
+def thresholds(predictor: Predictor) -> Thresholds:
+    """From which probability on a label is given."""
+    return predictor.thresholds
+
+
+def rivals(recipe: Recipe, train: Dataset, test: Dataset) -> tuple[Rival, ...]:
     """The cheap methods on the same split."""
     run = run_multilabel_rivals if train.task.kind == "multi_label" else run_rivals
-    return run(train, test, seed)
+    return run(train, test, recipe.seed)
 
 
 def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging: Judging) -> Report:
@@ -133,7 +160,7 @@ def _objective(classifier: Classifier, encoded: Encoded, dataset: Dataset, weigh
 
 
 def _validation(
-    predictor: Predictor, encoded: Encoded, validation: Dataset
+    predictor: Predictor, encoded: Encoded, validation: Dataset, processes: Processes
 ) -> Callable[[Any], Mapping[str, float]]:
     """What judges the weights while they are trained: their figures on the validation rows."""
     figures_of = _label_figures if validation.task.kind == "multi_label" else _figures
@@ -141,8 +168,9 @@ def _validation(
     # as the training loss: summed over the labels of a row
     losses = len(predictor.labels) if validation.task.kind == "multi_label" else 1
 
-    def evaluate(_model: Any) -> dict[str, float]:
-        figures, beside = figures_of(np.asarray(truth), predictor.probabilities(encoded))
+    def evaluate(model: Any) -> dict[str, float]:
+        probabilities = predictor.probabilities(encoded, model=model, processes=processes)
+        figures, beside = figures_of(np.asarray(truth), probabilities)
         # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
         score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
         chosen = {name: figures[name] for name in ("macro_f1", beside)}

@@ -9,9 +9,11 @@ from pydantic import Field
 
 from tunesmith.config import Config
 
-__all__ = ["DataFacts", "Method", "Recipe", "choose_method", "reasons_for", "resolve"]
+__all__ = ["DataFacts", "Method", "Parallel", "Recipe", "choose_method", "reasons_for", "resolve"]
 
 Method = Literal["auto", "full", "lora", "qlora", "head", "frozen", "head-first"]
+
+Parallel = Literal["ddp", "fsdp"]
 
 # tokens of a step are counted so that a step holds about this many examples
 _EXAMPLES_PER_STEP = 16
@@ -110,11 +112,20 @@ class Recipe(Config):
     test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     """The share of the training file kept for the test where no test file is given."""
 
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """The most tokens of an answer that a model writes; null: those of the longest training answer."""
+
+    judged_rows: int = Field(default=1000, ge=1)
+    """A model that writes answers at most this many test rows, drawn by `seed`; labels take all rows."""
+
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """The number format of the forward pass; weights stay fp32. `auto`: the best that the hardware has."""
 
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Compute activations twice, not keep them: less memory, more time. `auto`: where they would not fit."""
+
+    parallel: Parallel | None = None
+    """Where torchrun starts several processes: `ddp`, a copy each; `fsdp`, a part each. null: `ddp`."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Decides the split, the batch order, the head's first weights and dropout."""
@@ -131,9 +142,12 @@ class DataFacts:
     window: int
     """The most positions the base can read."""
     parameters: int
+    answer_tokens: int = 0
+    """The tokens of the longest answer that is to be written; 0: none is."""
     blocks: int = 0
     linear_layers: tuple[str, ...] = ()
     """The full names of the linear layers of the blocks."""
+    processes: int = 1
     bf16_in_hardware: bool = False
     """Whether the device that trains multiplies bf16 itself."""
     fp16_in_hardware: bool = False
@@ -156,13 +170,21 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             "precision": _precision(facts)[0] if recipe.precision == "auto" else recipe.precision,
             "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[0],
             "max_tokens": max_tokens,
+            "max_new_tokens": _max_new_tokens(recipe, facts, max_tokens),
             "batch_tokens": batch_tokens,
             "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
             "learning_rate": recipe.learning_rate or _learning_rate(facts.parameters, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
+            "parallel": recipe.parallel or ("ddp" if facts.processes > 1 else None),
             **_of_method(recipe, method, facts),
         }
     )
+
+
+def _max_new_tokens(recipe: Recipe, facts: DataFacts, max_tokens: int) -> int | None:
+    """Null stays null where nothing is written; else a prompt keeps half of what can be read."""
+    longest = recipe.max_new_tokens or facts.answer_tokens
+    return min(longest, max(1, max_tokens // 2)) if facts.answer_tokens else recipe.max_new_tokens
 
 
 def choose_method(facts: DataFacts) -> tuple[Method, str]:
@@ -172,7 +194,7 @@ def choose_method(facts: DataFacts) -> tuple[Method, str]:
     if facts.free_bytes is not None and needed > facts.free_bytes / 2:
         return "lora", f"{sizes}, over half of the {_gib(facts.free_bytes)} that are free"
     per_label = facts.examples / max(1, len(facts.label_counts))
-    if per_label < _FEW_EXAMPLES_PER_LABEL:
+    if per_label < _FEW_EXAMPLES_PER_LABEL and facts.processes == 1:
         return "head-first", f"there are only {per_label:.0f} examples a label"
     return "full", f"{sizes}, which fits"
 

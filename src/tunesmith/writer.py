@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunesmith.data.chat import Message
-from tunesmith.data.render import render_prompt
+from tunesmith.data.render import instructed, render_prompt
 from tunesmith.errors import ConfigError, Problem
 from tunesmith.model.decoding import Answer, Decoding, can_batch, decode
 from tunesmith.model.encode import Encoded, Ids, micro_batches
@@ -16,10 +16,12 @@ from tunesmith.model.generator import Generator, answer_ids
 from tunesmith.model.targets import encode_segments
 from tunesmith.model.trie import log_likelihoods
 from tunesmith.predict import in_chunks
+from tunesmith.recipe import Recipe
+from tunesmith.task import Task
 
-__all__ = ["Prompt", "Writer", "Written"]
+__all__ = ["Prompt", "Writer", "Written", "writer_for"]
 
-Prompt = str | Sequence[Message]
+Prompt = str | Sequence[Mapping[str, Any]]
 """A conversation that waits for its next answer, or what a user says first."""
 
 _CHUNK_PROMPTS = 256
@@ -43,17 +45,29 @@ class Written:
 class Writer:
     """A language model that answers prompts; an answer does not depend on what it is batched with."""
 
-    def __init__(self, generator: Generator, max_tokens: int, micro_batch_tokens: int = 8192) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        max_tokens: int,
+        micro_batch_tokens: int = 8192,
+        *,
+        max_new_tokens: int = 256,
+        instruction: str | None = None,
+    ) -> None:
         self.generator = generator
         self.max_tokens = max_tokens
         """The most tokens of prompt and answer together"""
         self.micro_batch_tokens = micro_batch_tokens
+        self.max_new_tokens = max_new_tokens
+        """The most tokens of an answer, unless `write` is told otherwise"""
+        self.instruction = instruction
+        """What is said before a prompt that has no system message"""
 
     def write(
         self,
         prompts: Sequence[Prompt],
         *,
-        max_new_tokens: int = 256,
+        max_new_tokens: int | None = None,
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
@@ -61,14 +75,16 @@ class Writer:
     ) -> list[Written]:
         """An answer for each prompt, in order; the likeliest tokens, unless `temperature` is over 0.
 
-        An answer ends where its turn ends, before a text of `stop`, or after `max_new_tokens`. A long prompt
+        An answer ends where its turn ends, before a text of `stop`, or after `max_new_tokens`, where that is
+        None those of the writer. A long prompt
         loses its beginning, so that the answer has room: at least `max_new_tokens`, or half of `max_tokens`
         where this is less. The same prompt and `seed` give the same answer. Raises ConfigError.
         """
-        decoding = Decoding(max_new_tokens, temperature, top_p, seed, tuple(stop))
+        most = self.max_new_tokens if max_new_tokens is None else max_new_tokens
+        decoding = Decoding(most, temperature, top_p, seed, tuple(stop))
         if not prompts:
             return []
-        encoded = self.encode(prompts, room=min(max_new_tokens, (self.max_tokens + 1) // 2))
+        encoded = self.encode(prompts, room=min(most, (self.max_tokens + 1) // 2))
         answers = self._answers(encoded, decoding)
         return [self._written(answer, encoded, row, decoding) for row, answer in enumerate(answers)]
 
@@ -101,8 +117,12 @@ class Writer:
     def encode(self, prompts: Sequence[Prompt], room: int) -> Encoded:
         """The token ids that are read; a long prompt loses its beginning, so that an answer has `room`."""
         template = self.generator.template
-        rows = [render_prompt(_messages(prompt), template) for prompt in prompts]
+        rows = [render_prompt(self._messages(prompt), template) for prompt in prompts]
         return encode_segments(self.generator.tokenizer, rows, self.max_tokens - room).encoded
+
+    def _messages(self, prompt: Prompt) -> Sequence[Message]:
+        said = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        return instructed([dict(message) for message in said], self.instruction)
 
     def _name(self, label: str) -> Ids:
         """The tokens of a label as an answer, up to the end of the turn."""
@@ -145,5 +165,14 @@ class Writer:
         )
 
 
-def _messages(prompt: Prompt) -> Sequence[Message]:
-    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+def writer_for(generator: Generator, recipe: Recipe, task: Task) -> Writer:
+    """What writes with a model as the recipe, which is resolved, says, after the task's instruction."""
+    assert recipe.max_tokens is not None
+    assert recipe.max_new_tokens is not None
+    return Writer(
+        generator,
+        recipe.max_tokens,
+        recipe.micro_batch_tokens,
+        max_new_tokens=recipe.max_new_tokens,
+        instruction=task.instruction,
+    )

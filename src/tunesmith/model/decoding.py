@@ -164,7 +164,8 @@ class _Uncached:
         import torch
 
         ids = torch.tensor([self._ids], device=self._model.device)
-        self.logits: torch.Tensor = self._model(input_ids=ids, use_cache=False).logits[:, -1]
+        answer = self._model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+        self.logits: torch.Tensor = answer.logits[:, -1]
 
 
 def _parameters(model: Any) -> set[str]:

@@ -144,5 +144,6 @@ def _looks_ahead(model: Any) -> bool:
 
     ids = torch.tensor([[0, 0], [0, model.config.get_text_config().vocab_size - 1]], device=model.device)
     with torch.inference_mode():
-        first, second = model(input_ids=ids, use_cache=False).logits[:, 0].double()
+        answer = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+    first, second = answer.logits[:, 0].double()
     return not torch.allclose(first, second, rtol=1e-3, atol=1e-3 * float(first.abs().max()))

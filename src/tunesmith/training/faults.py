@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tunesmith.errors import ConfigError, DataError, Problem
+from tunesmith.training.memory import is_out_of_memory
 
 __all__ = ["bad_loss", "memory_errors", "out_of_memory"]
 

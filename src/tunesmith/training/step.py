@@ -14,7 +14,7 @@ from tunesmith.model.encode import micro_batches
 from tunesmith.processes import ALONE, Processes
 from tunesmith.training.batches import Rows
 from tunesmith.training.faults import bad_loss, out_of_memory
-from tunesmith.training.memory import release_memory
+from tunesmith.training.memory import is_out_of_memory, release_memory
 from tunesmith.training.objective import Objective
 from tunesmith.training.parallel import Spread, trained
 from tunesmith.training.precision import autocast

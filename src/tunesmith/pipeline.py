@@ -46,7 +46,7 @@ from tunesmith.tracking.trackers import trackers_named
 from tunesmith.training.batches import Plan
 from tunesmith.training.memory import free_bytes
 from tunesmith.training.methods import Job, fine_tune, refuse_unavailable, refuse_unfit
-from tunesmith.training.precision import bf16_in_hardware
+from tunesmith.training.precision import bf16_in_hardware, fp16_in_hardware
 from tunesmith.training.state import Fitted, LoopSettings
 from tunesmith.writer import Writer
 
@@ -234,6 +234,7 @@ def _load_base(
         free_bytes=free_bytes(processes.on_this_machine) * _parts(recipe, processes),
         processes=processes.count,
         bf16_in_hardware=bf16_in_hardware(),
+        fp16_in_hardware=fp16_in_hardware(),
     )
     return base, facts, report
 

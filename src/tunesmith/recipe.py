@@ -118,8 +118,8 @@ class Recipe(Config):
     judged_rows: int = Field(default=1000, ge=1)
     """A model that writes answers at most this many test rows, drawn by `seed`; labels take all rows."""
 
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """The number format of the forward pass; weights and optimizer stay fp32. `auto`: bf16 in hardware."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """The number format of the forward pass; weights stay fp32. `auto`: the best that the hardware has."""
 
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Compute activations twice, not keep them: less memory, more time. `auto`: where they would not fit."""
@@ -150,6 +150,8 @@ class DataFacts:
     processes: int = 1
     bf16_in_hardware: bool = False
     """Whether the device that trains multiplies bf16 itself."""
+    fp16_in_hardware: bool = False
+    """Whether the device that trains multiplies fp16 itself."""
     activation_bytes_per_token: int = 0
     """About what training keeps of each token; 0: the base cannot do without."""
     free_bytes: int | None = None
@@ -165,7 +167,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
     return recipe.model_copy(
         update={
             "method": method,
-            "precision": _precision(facts) if recipe.precision == "auto" else recipe.precision,
+            "precision": _precision(facts)[0] if recipe.precision == "auto" else recipe.precision,
             "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[0],
             "max_tokens": max_tokens,
             "max_new_tokens": _max_new_tokens(recipe, facts, max_tokens),
@@ -197,8 +199,13 @@ def choose_method(facts: DataFacts) -> tuple[Method, str]:
     return "full", f"{sizes}, which fits"
 
 
-def _precision(facts: DataFacts) -> Literal["fp32", "bf16"]:
-    return "bf16" if facts.bf16_in_hardware else "fp32"
+def _precision(facts: DataFacts) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
+    """What `auto` becomes, and why."""
+    if facts.bf16_in_hardware:
+        return "bf16", "this machine multiplies bf16 in hardware"
+    if facts.fp16_in_hardware:
+        return "fp16", "this machine multiplies fp16 in hardware, and bf16 not"
+    return "fp32", "this machine does not multiply bf16 in hardware"
 
 
 def _gradient_checkpointing(recipe: Recipe, facts: DataFacts) -> tuple[bool, str]:
@@ -224,11 +231,10 @@ def _gib(count: float) -> str:
 
 def reasons_for(recipe: Recipe, facts: DataFacts) -> dict[str, str]:
     """Why what `recipe` leaves to `auto` becomes what it does."""
-    bf16 = "multiplies" if facts.bf16_in_hardware else "does not multiply"
     reasons = {
         "method": choose_method(facts)[1],
         "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[1],
-        "precision": f"this machine {bf16} bf16 in hardware",
+        "precision": _precision(facts)[1],
     }
     return {name: reason for name, reason in reasons.items() if getattr(recipe, name) == "auto"}
 

@@ -126,6 +126,10 @@ def test_precision_is_what_the_machine_multiplies_itself() -> None:
     assert resolve(Recipe(), fast).precision == "bf16"
     assert resolve(Recipe(precision="fp32"), fast).precision == "fp32"
     assert "does not multiply" in reasons_for(Recipe(), facts)["precision"]
+    turing = replace(facts, fp16_in_hardware=True)
+    assert resolve(Recipe(), turing).precision == "fp16"
+    assert resolve(Recipe(), replace(turing, bf16_in_hardware=True)).precision == "bf16"
+    assert "fp16 in hardware, and bf16 not" in reasons_for(Recipe(), turing)["precision"]
     assert reasons_for(Recipe(precision="fp32", method="full", gradient_checkpointing=False), fast) == {}
 
 

@@ -15,7 +15,7 @@ from tunesmith import __version__
 from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import AsJson
 from tunesmith.cli.output import console, print_json
-from tunesmith.training.precision import bf16_in_hardware
+from tunesmith.training.precision import bf16_in_hardware, fp16_in_hardware
 
 __all__ = ["command"]
 
@@ -54,6 +54,7 @@ def _facts() -> dict[str, Any]:
         "memory_gib": round(memory.total / 2**30, 1),
         "memory_free_gib": round(memory.available / 2**30, 1),
         "bf16_in_hardware": bf16_in_hardware(),
+        "fp16_in_hardware": fp16_in_hardware(),
         "hub": hub,
         "hub_reachable": _is_reachable(hub),
         **{name: _version(name) for name in _LIBRARIES},

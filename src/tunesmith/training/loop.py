@@ -12,6 +12,7 @@ from tunesmith.recipe import Parallel
 from tunesmith.training.batches import Plan, Rows
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.faults import bad_loss, memory_errors
+from tunesmith.training.loss_scale import LossScale
 from tunesmith.training.memory import keep_freed_memory, peak_memory_bytes
 from tunesmith.training.objective import Objective
 from tunesmith.training.optimizer import adamw, learning_rate_at
@@ -86,6 +87,7 @@ class _Loop:
             where,
             on_note,
             settings.micro_batch_tokens,
+            LossScale.of(settings.precision),
             processes,
         )
         self.saver = Saver(spread_model, optimizer, plan, settings, checkpoints, on_note, processes)
@@ -114,6 +116,8 @@ class _Loop:
         state = self.state
         state.step = step + 1
         state.micro_batch_tokens = self.stepper.micro_batch_tokens
+        scale = self.stepper.loss_scale
+        state.loss_scale, state.good_steps = scale.value, scale.good_steps
         state.seconds += time.monotonic() - started
         state.tokens += int(self.objective.lengths[rows].sum())
         state.loss_sum += loss
@@ -179,6 +183,7 @@ class _Loop:
         if state is not None:
             self.state = state
             self.stepper.micro_batch_tokens = state.micro_batch_tokens
+            self.stepper.loss_scale = LossScale(state.loss_scale, state.good_steps)
 
     def _finish(self) -> Fitted:
         state = self.state

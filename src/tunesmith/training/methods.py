@@ -22,6 +22,7 @@ from tunesmith.training.loop import fit
 from tunesmith.training.lora import add_adapters, merge_adapters, refuse_targets
 from tunesmith.training.objective import LabelObjective, TextObjective
 from tunesmith.training.optimizer import weight_decay_left
+from tunesmith.training.precision import refuse_emulated
 from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_without_qlora, whole_model
 from tunesmith.training.state import Fitted, LoopSettings, Progress
 from tunesmith.training.vocabulary import compact_vocabulary
@@ -33,7 +34,11 @@ LearnerT = TypeVar("LearnerT", bound=Learner)
 
 
 def refuse_unavailable(recipe: Recipe) -> None:
-    """Raise BaseError where this machine lacks what the method needs; told before anything is read."""
+    """Raise BaseError where this machine lacks what the method needs, and ConfigError where it lacks fp16.
+
+    Told before anything is read.
+    """
+    refuse_emulated(recipe.precision)
     match recipe.method:
         case "lora":
             refuse_without_peft()

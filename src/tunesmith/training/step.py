@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from tunesmith.model.encode import micro_batches
 from tunesmith.processes import ALONE, Processes
 from tunesmith.training.batches import Rows
 from tunesmith.training.faults import bad_loss, out_of_memory
+from tunesmith.training.loss_scale import LossScale
 from tunesmith.training.memory import is_out_of_memory, release_memory
 from tunesmith.training.objective import Objective
 from tunesmith.training.parallel import Spread, trained
@@ -55,10 +56,11 @@ class Stepper:
     on_note: Callable[[str], None]
     micro_batch_tokens: int
     """The budget; a run goes on with the one that memory bore, so it belongs into checkpoints."""
+    loss_scale: LossScale = field(default_factory=LossScale)
     processes: Processes = ALONE
 
     def take(self, step: int, rows: Rows, learning_rate: float) -> float:
-        """Step over `rows`; returns the mean loss before it.
+        """Step over `rows`; returns the mean loss before it. Where fp16 overflows, the weights stay.
 
         Raises DataError `bad-loss` where loss or gradients are not finite, with the weights as they were,
         and ConfigError `out-of-memory` where not even one row fits.
@@ -69,13 +71,18 @@ class Stepper:
         weight = self.objective.weight(rows.tolist())
         loss = self._gradients(step, rows, weight)
         self.spread.sum_gradients()
+        self.loss_scale.undo(trained(self.spread.model).values())
         norm = self._clipped_norm()
+        if not self.loss_scale.backs_off(norm):
+            self._refuse_endless(norm, step, rows)
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss / weight
+
+    def _refuse_endless(self, norm: float, step: int, rows: Rows) -> None:
         if not math.isfinite(norm):
             self.optimizer.zero_grad()
             raise self._bad("norm of the gradients", norm, step, rows)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return loss / weight
 
     def _clipped_norm(self) -> float:
         from torch.nn.utils import clip_grad_norm_
@@ -165,7 +172,7 @@ class Stepper:
             with autocast(PartialState().device, self.settings.precision):
                 loss = self.spread.run(lambda model: self.objective.loss(model, rows.tolist()))
             # divided by the weight of the whole step: accumulation changes nothing
-            backward(loss * self.spread.factor / weight)
+            backward(loss * self.spread.factor * self.loss_scale.value / weight)
             return float(loss.detach())
         except (MemoryError, RuntimeError) as error:
             # no error leaves from here: its frames would keep the memory that the next try needs

@@ -17,18 +17,20 @@ from tunesmith.model.faster import use_fast_modules
 from tunesmith.model.packed import can_pack
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
-from tunesmith.training.loop import LoopSettings, fit, weight_decay_left
+from tunesmith.training.loop import LoopSettings, fit
 from tunesmith.training.objective import Classification
+from tunesmith.training.optimizer import weight_decay_left
 from tunesmith.training.vocabulary import compact_vocabulary
 
-__all__ = ["CONTESTANTS", "TITLES", "Job"]
+__all__ = ["CONTESTANTS", "TITLES", "Job", "now"]
 
 BATCH = 16
 TITLES = {
+    "defaults": "(a) Trainer's defaults",
     "tutorial": "(a) the tutorial's: padded to the longest of the set",
     "dynamic": "(b) Trainer, padded to the longest of the batch",
     "grouped": "(c) Trainer, grouped by length",
-    "grouped-bf16": "(c) in bf16",
+    "grouped-bf16": "(c) grouped by length in bf16",
     "tunesmith": "(d) tunesmith",
     "tunesmith-bf16": "(d) in bf16",
 }
@@ -48,7 +50,9 @@ class Job:
     """Tokens of the longest text of the whole training set, of which `encoded` is a sample"""
 
 
-def _trainer(model: Any, job: Job, *, whole: bool, bf16: bool, **options: Any) -> float:
+def _trainer(
+    model: Any, job: Job, *, whole: bool = False, bf16: bool = False, batch: int = BATCH, **options: Any
+) -> float:
     from transformers import Trainer, TrainingArguments
 
     rows = [
@@ -72,7 +76,7 @@ def _trainer(model: Any, job: Job, *, whole: bool, bf16: bool, **options: Any) -
     with tempfile.TemporaryDirectory() as directory:
         arguments = TrainingArguments(
             output_dir=directory,
-            per_device_train_batch_size=BATCH,
+            per_device_train_batch_size=batch,
             num_train_epochs=job.epochs,
             learning_rate=job.learning_rate,
             warmup_steps=0.1,
@@ -88,19 +92,28 @@ def _trainer(model: Any, job: Job, *, whole: bool, bf16: bool, **options: Any) -
             **options,
         )
         trainer = Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collate)
-        began = time.perf_counter()
+        began = now()
         trainer.train()
-        return time.perf_counter() - began
+        return now() - began
+
+
+def now() -> float:
+    """Seconds; a GPU has then done all it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def _tunesmith(model: Any, job: Job, *, bf16: bool) -> float:
     use_fast_modules(model)
+    if torch.cuda.is_available():
+        model.to("cuda")
     lengths = job.encoded.lengths
     ended = 0.0
 
     def evaluate(_model: Any) -> Mapping[str, float]:
         nonlocal ended
-        ended = time.perf_counter()
+        ended = now()
         return {"score": ended}  # the last is the best, as with Trainer
 
     settings = LoopSettings(
@@ -116,7 +129,7 @@ def _tunesmith(model: Any, job: Job, *, bf16: bool) -> float:
         packed=can_pack(model),
     )
     plan = Plan(lengths, job.epochs, round(BATCH * float(lengths.mean())), job.seed)
-    pad, began = model.config.pad_token_id, time.perf_counter()
+    pad, began = model.config.pad_token_id, now()
     with tempfile.TemporaryDirectory() as directory, compact_vocabulary(model, [job.encoded], pad) as others:
         objective = Classification(job.encoded, job.label_ids.tolist(), pad, np.ones(job.labels))
         checkpoints = Checkpoints(Path(directory))
@@ -126,13 +139,12 @@ def _tunesmith(model: Any, job: Job, *, bf16: bool) -> float:
 
 
 CONTESTANTS: dict[str, Callable[[Any, Job], float]] = {
-    "tutorial": lambda model, job: _trainer(model, job, whole=True, bf16=False),
-    "dynamic": lambda model, job: _trainer(model, job, whole=False, bf16=False),
-    "grouped": lambda model, job: _trainer(
-        model, job, whole=False, bf16=False, train_sampling_strategy="group_by_length"
-    ),
+    "defaults": lambda model, job: _trainer(model, job, batch=8),
+    "tutorial": lambda model, job: _trainer(model, job, whole=True),
+    "dynamic": lambda model, job: _trainer(model, job),
+    "grouped": lambda model, job: _trainer(model, job, train_sampling_strategy="group_by_length"),
     "grouped-bf16": lambda model, job: _trainer(
-        model, job, whole=False, bf16=True, train_sampling_strategy="group_by_length"
+        model, job, bf16=True, train_sampling_strategy="group_by_length"
     ),
     "tunesmith": lambda model, job: _tunesmith(model, job, bf16=False),
     "tunesmith-bf16": lambda model, job: _tunesmith(model, job, bf16=True),

@@ -1,9 +1,10 @@
 """Training speed beside the tutorial's way and Trainer's best, in interleaved rounds; then accuracy.
 
     python -m benchmarks.train [--rounds 3] [--seeds 5] [--only 6x384/ag_news …]
+    python -m benchmarks.train --gpu
 
-Models have random weights and tokenizers of their own, made here. Writes benchmarks/results/train.json and,
-between its markers, the tables in docs/performance.md.
+With --gpu, a GPU's models beside Trainer's defaults, and results of their own. Writes
+benchmarks/results/train.json or train_gpu.json and, between markers, the tables in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +25,50 @@ from rich.console import Console
 
 from benchmarks.contestants import TITLES
 from benchmarks.machine import machine
-from benchmarks.one_training import SHARED, gemm_peak, rows_of
+from benchmarks.models import make_model
 from benchmarks.same_accuracy import same_accuracy
 from benchmarks.tables import write_table
 
 __all__ = ["main"]
 
-RESULTS = Path(__file__).parent / "results" / "train.json"
-CORPUS = SHARED.parent / "corpus" / "gutenberg-en.txt.zst"
-# layers, width, heads, vocabulary
-MODELS = {"6x384": (6, 384, 6, 16_384), "6x768": (6, 768, 12, 50_257)}
-ROWS = {"6x384/ag_news": 256, "6x384/bbc_news": 48, "6x768/ag_news": 128, "6x768/bbc_news": 24}
+RESULTS = Path(__file__).parent / "results"
 console = Console()
 
 
-def make_model(name: str, directory: Path) -> Path:
-    """A GPT-2 with random weights and a byte-level BPE of its vocabulary, as a hub model lies on disk."""
-    from transformers import GPT2Config, GPT2LMHeadModel
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What is measured on one kind of device."""
 
-    from tunesmith.pretraining.corpus import documents, train_tokenizer
+    name: str
+    """Of the file of results"""
+    table: str
+    """The markers of the tables"""
+    rows: dict[str, int]
+    """model/data -> rows of one training"""
+    contestants: tuple[str, ...]
+    rivals: tuple[str, str]
+    """The two that ratios are against"""
 
-    layers, width, heads, vocabulary = MODELS[name]
-    texts = [text for data in ("ag_news", "bbc_news") for text in rows_of(data, "train", 10**6).texts]
-    texts += [text for text, _ in zip(documents(CORPUS), range(20_000), strict=False)]
-    tokenizer = train_tokenizer(iter(texts), vocabulary, 1024)
-    torch.manual_seed(0)
-    special = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    config = GPT2Config(
-        vocab_size=len(tokenizer), n_positions=1024, n_embd=width, n_layer=layers, n_head=heads, **special
-    )
-    GPT2LMHeadModel(config).save_pretrained(directory / name)
-    tokenizer.save_pretrained(directory / name)
-    return directory / name
+
+CPU = Suite(
+    "train.json",
+    "training",
+    {"6x384/ag_news": 256, "6x384/bbc_news": 48, "6x768/ag_news": 128, "6x768/bbc_news": 24},
+    ("tutorial", "dynamic", "grouped", "grouped-bf16", "tunesmith", "tunesmith-bf16"),
+    ("tutorial", "grouped"),
+)
+GPU = Suite(
+    "train_gpu.json",
+    "training-gpu",
+    {
+        "gpt2-124m/ag_news": 4096,
+        "gpt2-124m/bbc_news": 1024,
+        "gpt-neo-1.3b/ag_news": 1024,
+        "llama-1.3b/ag_news": 1024,
+    },
+    ("defaults", "grouped-bf16", "tunesmith-bf16"),
+    ("defaults", "grouped-bf16"),
+)
 
 
 def one(contestant: str, data: str, model: Path, rows: int, seed: int) -> dict[str, Any]:
@@ -67,19 +82,21 @@ def one(contestant: str, data: str, model: Path, rows: int, seed: int) -> dict[s
     return result
 
 
-def rounds_of(case: str, model: Path, contestants: list[str], rounds: int) -> dict[str, list[dict[str, Any]]]:
+def rounds_of(suite: Suite, case: str, model: Path, rounds: int) -> dict[str, list[dict[str, Any]]]:
     """Each contestant once a round, each round beginning with another."""
-    data = case.split("/")[1]
+    data, contestants = case.split("/")[1], list(suite.contestants)
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in contestants}
     for number in range(rounds):
         for name in contestants[number % len(contestants) :] + contestants[: number % len(contestants)]:
-            results[name].append(one(name, data, model, ROWS[case], number))
+            results[name].append(one(name, data, model, suite.rows[case], number))
             speed = results[name][-1]["examples_per_second"]
             console.print(f"[dim]{case} round {number + 1} {name} {speed:.2f} examples/s[/]")
     return results
 
 
-def summary(results: dict[str, list[dict[str, Any]]], peaks: dict[str, float]) -> dict[str, Any]:
+def summary(
+    results: dict[str, list[dict[str, Any]]], peaks: dict[str, float], rivals: tuple[str, str]
+) -> dict[str, Any]:
     """Medians over rounds; ratios are of the same round."""
     found = {}
     for name, rounds in results.items():
@@ -89,12 +106,11 @@ def summary(results: dict[str, list[dict[str, Any]]], peaks: dict[str, float]) -
                 mine["examples_per_second"] / theirs["examples_per_second"]
                 for mine, theirs in zip(rounds, results[rival], strict=True)
             ]
-            for rival in ("tutorial", "grouped")
+            for rival in rivals
         }
         found[name] = {
             "examples_per_second": statistics.median(r["examples_per_second"] for r in rounds),
-            "times_tutorial": [statistics.median(ratios["tutorial"]), *_ends(ratios["tutorial"])],
-            "times_grouped": [statistics.median(ratios["grouped"]), *_ends(ratios["grouped"])],
+            **{f"times_{rival}": [statistics.median(of), *_ends(of)] for rival, of in ratios.items()},
             "mfu": statistics.median(r["operations_per_second"] for r in rounds) / peak,
             "peak_memory_mib": statistics.median(r["peak_memory_mib"] for r in rounds),
         }
@@ -105,27 +121,29 @@ def _ends(values: list[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def markdown(saved: dict[str, Any]) -> str:
+def markdown(suite: Suite, saved: dict[str, Any]) -> str:
     """All cases as tables, the machine and the accuracies below."""
+    first, second = (TITLES[rival].split()[0] for rival in suite.rivals)
     lines = []
     for case, kept in saved["cases"].items():
-        facts = kept["rounds"]["tutorial"][0]
+        facts = kept["rounds"][suite.rivals[0]][0]
         lines += [
             f"**{case}**: {facts['mean_tokens']:.0f} tokens a text, {facts['longest_tokens']} the longest",
             "",
-            "| way | examples/s | × (a) | × (c) | MFU | peak memory |",
+            f"| way | examples/s | × {first} | × {second} | MFU | peak memory |",
             "| --- | --- | --- | --- | --- | --- |",
-            *(_line(name, row) for name, row in kept["summary"].items()),
+            *(_line(name, row, suite.rivals) for name, row in kept["summary"].items()),
             "",
         ]
-    at, cases = saved["machine"], len(next(iter(saved["cases"].values()))["rounds"]["tutorial"])
-    rounds = f"Medians of {cases} rounds" if cases > 1 else "One round"
-    lines.append(f"{rounds}; {at['cores']} cores ({at['processor']}), {at['date']}.")
+    at, counts = saved["machine"], [len(kept["rounds"][suite.rivals[0]]) for kept in saved["cases"].values()]
+    rounds = f"Medians of {min(counts)} rounds or more" if min(counts) > 1 else "One round or more"
+    device = f"{at['cores']} cores ({at['processor']})" if at["device"] == "cpu" else at["device"]
+    lines.append(f"{rounds}; {device}, {at['date']}.")
     return "\n".join([*lines, *_accuracies(saved.get("accuracy"))])
 
 
-def _line(name: str, row: dict[str, Any]) -> str:
-    ratios = [f"{middle:.2f}" for middle, _, _ in (row["times_tutorial"], row["times_grouped"])]
+def _line(name: str, row: dict[str, Any], rivals: tuple[str, str]) -> str:
+    ratios = [f"{row[f'times_{rival}'][0]:.2f}" for rival in rivals]
     figures = [f"{row['examples_per_second']:.2f}", *ratios, f"{row['mfu']:.2f}"]
     return f"| {' | '.join([TITLES[name], *figures])} | {row['peak_memory_mib']:,.0f} MiB |"
 
@@ -148,34 +166,50 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Training speed beside the tutorial's way and Trainer's.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=5, help="of the accuracies; 0: leave them")
-    parser.add_argument("--only", nargs="*", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--only", nargs="*", choices=[*CPU.rows, *GPU.rows])
+    parser.add_argument("--gpu", action="store_true", help="a GPU's models and rivals")
+    parser.add_argument("--rehearse", action="store_true", help="tiny models, nothing is saved")
     asked = parser.parse_args()
-    saved = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"cases": {}}
-    saved["machine"] = machine()
-    with tempfile.TemporaryDirectory() as place:
-        names = {case.split("/")[0] for case in asked.only}
-        models = {name: make_model(name, Path(place)) for name in names}
-        for case in asked.only:
-            saved["cases"][case] = _measured(case, models[case.split("/")[0]], asked.rounds)
-            _keep(saved)
-    if asked.seeds:
+    suite = GPU if asked.gpu else CPU
+    if asked.rehearse:
+        suite = replace(suite, rows={"2x64/ag_news": 32, "2x64/bbc_news": 8})
+    elif asked.gpu and not torch.cuda.is_available():
+        raise SystemExit("no CUDA GPU is here: --gpu --rehearse tries all but the speed")
+    saved = _saved(suite)
+    for case, measured in _cases(suite, asked.only or list(suite.rows), asked.rounds):
+        saved["cases"][case] = measured
+        _keep(suite, saved, write=not asked.rehearse)
+    if asked.seeds and not asked.gpu:
         saved["accuracy"] = same_accuracy(asked.seeds)
-    _keep(saved)
+    _keep(suite, saved, write=not asked.rehearse)
 
 
-def _measured(case: str, model: Path, rounds: int) -> dict[str, Any]:
-    results = rounds_of(case, model, list(TITLES), rounds)
-    width = MODELS[case.split("/")[0]][1]
-    kinds = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    peaks = {kind: max(gemm_peak(width, dtype), *_of_kind(results, kind)) for kind, dtype in kinds.items()}
-    return {"summary": summary(results, peaks), "gemm_peaks": peaks, "rounds": results}
+def _saved(suite: Suite) -> dict[str, Any]:
+    path = RESULTS / suite.name
+    saved = json.loads(path.read_text()) if path.exists() else {"cases": {}}
+    return {**saved, "machine": machine()}
 
 
-def _keep(saved: dict[str, Any]) -> None:
-    saved["cases"] = {case: saved["cases"][case] for case in ROWS if case in saved["cases"]}
-    RESULTS.write_text(json.dumps(saved, indent=1) + "\n")
-    if saved["cases"]:
-        write_table("docs/performance.md", "training", markdown(saved))
+def _cases(suite: Suite, cases: list[str], rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    with tempfile.TemporaryDirectory() as place:
+        models = {name: make_model(name, Path(place)) for name in {case.split("/")[0] for case in cases}}
+        for case in cases:
+            yield case, _measured(suite, case, models[case.split("/")[0]], rounds)
+
+
+def _measured(suite: Suite, case: str, model: Path, rounds: int) -> dict[str, Any]:
+    results = rounds_of(suite, case, model, rounds)
+    kinds = {"bf16" if name.endswith("bf16") else "fp32" for name in results}
+    peaks = {kind: max(_of_kind(results, kind)) for kind in sorted(kinds)}
+    return {"summary": summary(results, peaks, suite.rivals), "gemm_peaks": peaks, "rounds": results}
+
+
+def _keep(suite: Suite, saved: dict[str, Any], *, write: bool) -> None:
+    saved["cases"] = {case: saved["cases"][case] for case in suite.rows if case in saved["cases"]}
+    table = markdown(suite, saved)
+    if write:
+        (RESULTS / suite.name).write_text(json.dumps(saved, indent=1) + "\n")
+        write_table("docs/performance.md", suite.table, table)
 
 
 def _of_kind(results: dict[str, list[dict[str, Any]]], kind: str) -> list[float]:

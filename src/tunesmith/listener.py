@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
-    from tunesmith.training.loop import Progress
+    from tunesmith.training.state import Progress
 
 __all__ = ["Listener"]
 

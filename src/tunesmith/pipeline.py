@@ -46,10 +46,10 @@ from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
 from tunesmith.training.batches import Plan
-from tunesmith.training.loop import Fitted, LoopSettings
 from tunesmith.training.memory import free_bytes
 from tunesmith.training.methods import Job, fine_tune, quantization_of, refuse_unavailable, refuse_unfit
 from tunesmith.training.precision import bf16_in_hardware
+from tunesmith.training.state import Fitted, LoopSettings
 
 __all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
 

@@ -91,6 +91,7 @@ def test_dropout_is_set_everywhere(tiny_base: Path) -> None:
         (lambda path: _change(path, auto_map={"AutoModel": "evil.Model"}), "remote-code"),
         (lambda path: _change(path, model_type="t5", architectures=["T5Model"]), "weights-do-not-fit"),
         (lambda path: _change(path, n_layer=3), "weights-do-not-fit"),
+        (lambda path: _change(path, vocab_size=99), "tokenizer-does-not-fit"),
         (lambda path: _change(path, model_type="never-heard-of"), "bad-base"),
     ],
 )

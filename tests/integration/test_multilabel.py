@@ -242,3 +242,13 @@ def test_real_news_has_several_topics(shared: Path) -> None:
     held = splits.validation.label_counts
     shares = np.array([held[label] / (held[label] + counts[label]) for label in counts if counts[label] > 30])
     assert np.abs(shares - 0.1).max() < 0.05
+
+
+@pytest.mark.parametrize("method", ["lora", "head", "frozen", "head-first"])
+def test_every_method_learns_several_labels(recipe: ts.Recipe, tmp_path: Path, method: Any) -> None:
+    recipe = recipe.model_copy(update={"method": method, "epochs": 4})
+    run = ts.train(_save(tmp_path / "a.jsonl", _rows(90)), recipe=recipe, out=tmp_path / "run")
+    majority = next(rival for rival in run.report.rivals if rival.name == "majority")
+    assert run.report.metrics["macro_f1"] > majority.metrics["macro_f1"]
+    prediction = run.load().predict(["the coach praised the team"])[0]
+    assert all(0 < score < 1 for score in prediction.scores.values())

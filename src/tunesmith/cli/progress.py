@@ -19,7 +19,7 @@ from tunesmith.listener import Listener
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
-    from tunesmith.training import loop
+    from tunesmith.training.state import Progress as TrainingProgress
 
 __all__ = ["RichListener", "StopSignal", "resumable", "stop_signal"]
 
@@ -65,7 +65,7 @@ class RichListener(Listener):
         counts = ", ".join(f"{label} {count:,}" for label, count in list(report.label_counts.items())[:12])
         self.note(f"{report.rows:,} rows: {counts}")
 
-    def training(self, progress: loop.Progress) -> None:
+    def training(self, progress: TrainingProgress) -> None:
         """Move the bar; after an evaluation, print its figures."""
         if self.quiet:
             return
@@ -74,7 +74,7 @@ class RichListener(Listener):
         if error_console.is_terminal:
             self._move_bar(progress)
 
-    def _print_evaluation(self, progress: loop.Progress) -> None:
+    def _print_evaluation(self, progress: TrainingProgress) -> None:
         assert progress.validation is not None
         figures = "  ".join(
             f"{name.replace('_', ' ')} {value:.3f}"
@@ -86,7 +86,7 @@ class RichListener(Listener):
         speed = f"{progress.tokens_per_second:,.0f} tokens/s"
         error_console.print(f"  {where}  {figures}  [dim]{speed}  {seconds:.0f} s[/]")
 
-    def _move_bar(self, progress: loop.Progress) -> None:
+    def _move_bar(self, progress: TrainingProgress) -> None:
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()

@@ -168,6 +168,7 @@ def load_classifier(
     with quiet_transformers(), _base_errors(base):
         tokenizer = _load_tokenizer(location, revision)
         config = _load_config(location, revision)
+        _refuse_foreign_tokenizer(tokenizer, config, base)
         _prepare_config(config, kind, names, dropout)
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             location,
@@ -229,6 +230,20 @@ def _load_config(location: str, revision: str | None) -> Any:
     from transformers import AutoConfig
 
     return AutoConfig.from_pretrained(location, revision=revision or "main", trust_remote_code=False)
+
+
+def _refuse_foreign_tokenizer(tokenizer: Any, config: Any, base: str) -> None:
+    """Every token must have an embedding: one that has none ends training at the first text that holds it."""
+    highest = max(tokenizer.get_vocab().values(), default=-1)
+    if highest >= config.vocab_size:
+        what = (
+            f"the tokenizer has token ids up to {highest:,}, but the model only {config.vocab_size:,} tokens"
+        )
+        fix = (
+            "take the tokenizer that belongs to the model; where tokens were added to it, give the model "
+            "rows for them with transformers' resize_token_embeddings() and save both"
+        )
+        raise BaseError(Problem("tokenizer-does-not-fit", what, base, fix))
 
 
 def _prepare_config(config: Any, kind: Kind, names: dict[int, str], dropout: float | None) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from tunesmith.model.encode import Encoded, micro_batches
 from tunesmith.model.forward import batch_features
 from tunesmith.training.checkpoint import SAVE_SECONDS, Checkpoint, Checkpoints
-from tunesmith.training.loop import Interrupted, LoopSettings, Progress
 from tunesmith.training.precision import autocast
+from tunesmith.training.state import Interrupted, LoopSettings, Progress
 
 if TYPE_CHECKING:
     import torch

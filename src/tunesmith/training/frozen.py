@@ -15,8 +15,8 @@ from tunesmith.files import storage_errors
 from tunesmith.model.encode import Encoded, micro_batches
 from tunesmith.model.packed import lower_states, parts_of, upper_features
 from tunesmith.training.features import preparing
-from tunesmith.training.loop import Interrupted, LoopSettings, Progress
 from tunesmith.training.precision import autocast
+from tunesmith.training.state import Interrupted, LoopSettings, Progress
 
 if TYPE_CHECKING:
     import torch

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.features import features_of, joined
-from tunesmith.training.loop import Fitted, LoopSettings, Progress
 from tunesmith.training.memory import peak_memory_bytes
 from tunesmith.training.objective import LabelObjective
+from tunesmith.training.state import Fitted, LoopSettings, Progress
 
 if TYPE_CHECKING:
     import torch

@@ -16,10 +16,12 @@ from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.frozen import freeze, frozen_states
 from tunesmith.training.head import fit_head
-from tunesmith.training.loop import Fitted, LoopSettings, Progress, fit, weight_decay_left
+from tunesmith.training.loop import fit
 from tunesmith.training.lora import add_adapters, merge_adapters, refuse_targets
 from tunesmith.training.objective import LabelObjective
+from tunesmith.training.optimizer import weight_decay_left
 from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_without_qlora, whole_model
+from tunesmith.training.state import Fitted, LoopSettings, Progress
 from tunesmith.training.vocabulary import compact_vocabulary
 
 __all__ = ["Job", "fine_tune", "quantization_of", "refuse_unavailable", "refuse_unfit"]

@@ -18,7 +18,7 @@ from tunesmith.training.objective import Objective
 from tunesmith.training.precision import autocast
 
 if TYPE_CHECKING:
-    from tunesmith.training.loop import LoopSettings
+    from tunesmith.training.state import LoopSettings
 
 __all__ = ["Stepper", "bad_loss", "memory_errors"]
 

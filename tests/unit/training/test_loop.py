@@ -16,8 +16,9 @@ from tests import loops
 from tunesmith.errors import ResumeError, StorageError
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
-from tunesmith.training.loop import Fitted, Interrupted, Progress, fit, learning_rate_at
+from tunesmith.training.loop import Fitted, Interrupted, Progress, fit
 from tunesmith.training.objective import label_weights
+from tunesmith.training.optimizer import learning_rate_at
 
 SETTINGS = replace(loops.SETTINGS, learning_rate=0.05, micro_batch_tokens=10_000)
 ROWS = 24

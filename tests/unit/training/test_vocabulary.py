@@ -15,8 +15,9 @@ from tunesmith.model.encode import Encoded, encode
 from tunesmith.model.load import load_classifier
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
-from tunesmith.training.loop import fit, weight_decay_left
+from tunesmith.training.loop import fit
 from tunesmith.training.objective import Classification
+from tunesmith.training.optimizer import weight_decay_left
 from tunesmith.training.vocabulary import compact_vocabulary
 
 SETTINGS = replace(loops.SETTINGS, micro_batch_tokens=64, weight_decay=0.1, seed=0)

@@ -6,8 +6,11 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tunesmith import __version__
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
@@ -21,7 +24,7 @@ from tunesmith.by_kind import (
     with_thresholds,
 )
 from tunesmith.config import read_config
-from tunesmith.data.check import DataReport, check, measure_tokens
+from tunesmith.data.check import DataReport, check, measure_tokens, with_tokens
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.mend import mend
@@ -35,13 +38,14 @@ from tunesmith.evaluation.types import Cost, Report
 from tunesmith.evaluation.wording import memory
 from tunesmith.files import refuse_existing
 from tunesmith.listener import Listener
-from tunesmith.model.encode import count_tokens
+from tunesmith.model.encode import Encoded, count_tokens
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
 from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
 from tunesmith.model.packed import can_pack
 from tunesmith.model.thresholds import Thresholds
-from tunesmith.predict import Predictor
+from tunesmith.model.tokens import encode_dataset
+from tunesmith.predict import Predictor, in_chunks
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
@@ -53,6 +57,8 @@ from tunesmith.training.state import Fitted, LoopSettings
 
 __all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
 
+# token ids of more texts need not be held at once
+_JUDGED_AT_ONCE = 1 << 16
 _NO_FAULTS_OF_A_TEST = frozenset({"all-duplicates", "one-class"})
 
 
@@ -73,6 +79,8 @@ class _Inputs:
     data_report: DataReport
     recipe: Recipe
     classifier: Classifier
+    tokens: Encoded
+    """Of the training texts."""
     sources: dict[str, str]
     reasons: dict[str, str]
     """Why what `auto` left open became what it is."""
@@ -158,7 +166,7 @@ def _prepare(
         validation=held_out.get("validation"),
         test=held_out.get("test"),
     )
-    classifier, facts, report = _load_base(recipe, splits, report)
+    classifier, tokens, facts, report = _load_base(recipe, splits, report)
     listener.checked(report)
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
@@ -169,12 +177,12 @@ def _prepare(
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
-    return _Inputs(splits, report, resolved, classifier, dict(sources), reasons)
+    return _Inputs(splits, report, resolved, classifier, tokens, dict(sources), reasons)
 
 
 def _load_base(
     recipe: Recipe, splits: Splits, report: DataReport
-) -> tuple[Classifier, DataFacts, DataReport]:
+) -> tuple[Classifier, Encoded, DataFacts, DataReport]:
     labels, kind = splits.train.task.labels, splits.train.task.kind
     classifier = load_classifier(
         recipe.base,
@@ -186,13 +194,9 @@ def _load_base(
         quantization=quantization_of(recipe),
     )
     window = min(recipe.max_tokens or classifier.window, classifier.window)
-    report = measure_tokens(
-        report,
-        splits.train,
-        count_tokens=lambda texts: count_tokens(classifier.tokenizer, texts),
-        window=window,
-    )
-    assert report.token_lengths is not None, "a split without texts is refused"
+    tokens = encode_dataset(classifier.tokenizer, splits.train, window)
+    report = with_tokens(report, splits.train, (tokens.lengths + tokens.cut).astype(np.int32), window=window)
+    assert report.token_lengths is not None
     facts = DataFacts(
         examples=len(splits.train),
         mean_tokens=report.token_lengths.mean,
@@ -206,7 +210,7 @@ def _load_base(
         free_bytes=free_bytes(),
         bf16_in_hardware=bf16_in_hardware(),
     )
-    return classifier, facts, report
+    return classifier, tokens, facts, report
 
 
 def _about(inputs: _Inputs) -> dict[str, Any]:
@@ -235,8 +239,10 @@ def _fine_tune(
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
     predictor = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
-    train = predictor.encode(splits.train.texts)
-    held_out = predictor.encode(splits.validation.texts)
+    train, held_out = (
+        inputs.tokens,
+        encode_dataset(classifier.tokenizer, splits.validation, recipe.max_tokens),
+    )
     weights = weights_for(splits.train, weighted=recipe.class_weights == "auto")
     start(classifier, train, splits.train)
     job = Job(
@@ -307,7 +313,8 @@ def _report(
     seed: int,
 ) -> Report:
     started = time.perf_counter()
-    probabilities = predictor.probabilities(predictor.encode(test.texts))
+    chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)
+    probabilities = np.concatenate([predictor.probabilities(predictor.encode(texts)) for texts in chunks])
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
     return report_for(
         predictor,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, facts_of
@@ -18,7 +19,6 @@ from tunesmith.data.label_checks import (
     without_labels,
 )
 from tunesmith.data.text_checks import (
-    CountTokens,
     TokenLengths,
     empty_texts,
     leaked_rows,
@@ -28,8 +28,9 @@ from tunesmith.data.text_checks import (
 )
 from tunesmith.errors import DataError, Problem
 
-__all__ = ["DataReport", "TokenLengths", "check", "measure_tokens"]
+__all__ = ["DataReport", "TokenLengths", "check", "measure_tokens", "with_tokens"]
 
+CountTokens = Callable[[Sequence[str]], Sequence[int]]
 _RANKS = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -103,7 +104,15 @@ def measure_tokens(
     """The report with the token lengths of `dataset` and their problems; see `check`."""
     if not len(dataset):
         return report
-    lengths, problems = token_lengths(dataset, count_tokens, window)
+    counted = [np.asarray(count_tokens(texts), np.int32) for texts in dataset.text_batches()]
+    return with_tokens(report, dataset, np.concatenate(counted), window=window)
+
+
+def with_tokens(
+    report: DataReport, dataset: Dataset, tokens: npt.NDArray[np.int32], *, window: int | None = None
+) -> DataReport:
+    """As `measure_tokens`, where the `tokens` of each text are known, (rows,)."""
+    lengths, problems = token_lengths(dataset, tokens, window)
     return replace(report, token_lengths=lengths, problems=_in_order([*report.problems, *problems]))
 
 

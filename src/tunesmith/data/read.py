@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from tunesmith.data.formats.source import open_rows
 from tunesmith.data.infer import Columns, infer_columns
 from tunesmith.data.problems import ReadLog, refuse, shown
 from tunesmith.data.several import infer_kind, looks_joined, sniff_separator
+from tunesmith.data.store import Stored, content_sha256, gathered_once
 from tunesmith.errors import DataError
 from tunesmith.task import Kind, Task
 
@@ -60,10 +61,23 @@ def read(
     )
     cells = [row.values.get(columns.label) for row in sample]
     targets = _targets(cells, task or Task(), kind, separator, log)
-    table = _table(rows, columns, targets, log)
-    if not table.num_rows:
+    about = partial(_made_from, Path(path), columns, targets, log)
+    stored = gathered_once(_batches(rows, columns, targets, log), schema_of(targets.kind), about, log)
+    if not stored.table.num_rows:
         raise DataError(log.problems)
-    return _dataset(path, task or Task(), columns, targets, table, log)
+    return _dataset(path, task or Task(), columns, targets, stored, log)
+
+
+def _made_from(path: Path, columns: Columns, targets: _Targets, log: ReadLog) -> dict[str, object]:
+    """All that the rows depend on."""
+    return {
+        "file": str(path),
+        "sha256": content_sha256(path),
+        "columns": [columns.text, columns.label],
+        "kind": targets.kind,
+        "separator": targets.separator,
+        "lenient": log.lenient,
+    }
 
 
 def stream(path: Path | str, *, lenient: bool = False) -> Iterator[Row]:
@@ -116,9 +130,11 @@ def _several_notes(said: Kind | None, given: str | None, separator: str | None) 
         yield f"the labels of one cell are parted by {separator!r}"
 
 
-def _table(rows: Iterable[Row], columns: Columns, targets: _Targets, log: ReadLog) -> pa.Table:
+def _batches(
+    rows: Iterable[Row], columns: Columns, targets: _Targets, log: ReadLog
+) -> Iterator[pa.RecordBatch]:
     schema = schema_of(targets.kind)
-    batches, batch = [], _Batch(schema)
+    batch = _Batch(schema)
     for row in rows:
         try:
             text, label = text_of(row.values.get(columns.text)), targets.read(row.values.get(columns.label))
@@ -127,9 +143,9 @@ def _table(rows: Iterable[Row], columns: Columns, targets: _Targets, log: ReadLo
             continue
         batch.append(text, label, row)
         if batch.full:
-            batches.append(batch.arrow())
+            yield batch.arrow()
             batch = _Batch(schema)
-    return pa.Table.from_batches([*batches, batch.arrow()], schema).unify_dictionaries()
+    yield batch.arrow()
 
 
 class _Batch:
@@ -166,7 +182,7 @@ class _Batch:
 
 
 def _dataset(
-    path: Path | str, task: Task, columns: Columns, targets: _Targets, table: pa.Table, log: ReadLog
+    path: Path | str, task: Task, columns: Columns, targets: _Targets, stored: Stored, log: ReadLog
 ) -> Dataset:
     notes = list(log.notes)
     if columns.inferred:
@@ -175,11 +191,11 @@ def _dataset(
     found = {"text_column": columns.text, "target_column": columns.label}
     task = task.model_copy(update={**found, "kind": targets.kind, "separator": targets.separator})
     if not task.labels:
-        labels = sorted_labels(_distinct(table.column("target")))
-        _refuse_free_text(path, columns.label, labels, table.num_rows)
+        labels = sorted_labels(_distinct(stored.table.column("target")))
+        _refuse_free_text(path, columns.label, labels, stored.table.num_rows)
         notes.append(_labels_note(labels))
         task = task.model_copy(update={"labels": labels})
-    return replace(Dataset(task, table), notes=tuple(notes), problems=log.problems)
+    return Dataset(task, stored.table, tuple(notes), log.problems, stored.mapped)
 
 
 def _distinct(targets: pa.ChunkedArray) -> list[str]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.problems import grouped, shown_target
-from tunesmith.data.texts import EMPTY_KEY, text_batches
+from tunesmith.data.texts import EMPTY_KEY
 from tunesmith.errors import Problem, Severity
 
-__all__ = ["CountTokens", "TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths"]
+__all__ = ["TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths"]
 
-CountTokens = Callable[[Sequence[str]], Sequence[int]]
 _FEWEST_TOKENS = 3
 
 
@@ -46,8 +46,7 @@ def empty_texts(facts: Facts) -> Iterator[Problem]:
 
 def repeats(facts: Facts) -> Iterator[Problem]:
     """Texts that stand more than once: all of them, some of them, or under several labels."""
-    texts = np.unique(facts.keys[facts.keys != EMPTY_KEY]).size
-    if texts == 1 and len(facts.dataset) > 1:
+    if len(facts.dataset) > 1 and _is_one_text(facts):
         what = f"all {len(facts.dataset):,} rows hold the same text"
         fix = "name the right column with --text-column"
         yield from _of_texts(facts.dataset, "all-duplicates", what, np.arange(len(facts.dataset)), fix)
@@ -56,6 +55,11 @@ def repeats(facts: Facts) -> Iterator[Problem]:
     fix = "nothing need be done: equal texts never part in a split; `--fix` keeps the first of each"
     what = "the text of an earlier row stands here again"
     yield from _of_texts(facts.dataset, "duplicates", what, facts.repeated, fix, "warning")
+
+
+def _is_one_text(facts: Facts) -> bool:
+    told = facts.keys != EMPTY_KEY
+    return bool(told.any() and (facts.keys[told] == facts.keys[np.argmax(told)]).all())
 
 
 def _contradictions(facts: Facts) -> Iterator[Problem]:
@@ -83,11 +87,9 @@ def leaks(train: Facts, name: str, rows: Rows) -> Iterator[Problem]:
 
 
 def token_lengths(
-    dataset: Dataset, count_tokens: CountTokens, window: int | None
+    dataset: Dataset, tokens: npt.NDArray[np.int32], window: int | None
 ) -> tuple[TokenLengths, list[Problem]]:
-    """Measure every text in tokens, and tell texts that will be cut or say next to nothing."""
-    texts = text_batches(dataset.table.column("text"))
-    tokens = np.concatenate([np.asarray(count_tokens(batch), np.int64) for batch in texts])
+    """Sum up the `tokens` of each text, and tell texts that will be cut or say next to nothing."""
     cut = np.flatnonzero(tokens > window) if window is not None else None
     lengths = TokenLengths(
         mean=float(tokens.mean()),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from tunesmith.files import sha256_bytes
 from tunesmith.model.load import HEADS, Classifier
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "tokenizer_fingerprint"]
 
 
 def fingerprint(classifier: Classifier) -> dict[str, str]:
     """SHA-256 of the weights as loaded, but for the head, and of how the tokenizer cuts."""
-    return {"weights": _of_weights(classifier), "tokenizer": _of_tokenizer(classifier)}
+    return {
+        "weights": _of_weights(classifier),
+        "tokenizer": tokenizer_fingerprint(classifier.tokenizer),
+    }
 
 
 def _of_weights(classifier: Classifier) -> str:
@@ -28,8 +32,8 @@ def _of_weights(classifier: Classifier) -> str:
     return digest.hexdigest()
 
 
-def _of_tokenizer(classifier: Classifier) -> str:
-    tokenizer = classifier.tokenizer
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """SHA-256 of how a tokenizer cuts and pads."""
     described = json.loads(tokenizer.backend_tokenizer.to_str())
     # these two only say how it was last called
     kept = {key: value for key, value in described.items() if key not in ("truncation", "padding")}

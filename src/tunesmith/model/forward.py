@@ -52,7 +52,7 @@ def logits_of(
     model.eval()
     logits = np.zeros((len(encoded), labels), np.float64)
     with torch.inference_mode():
-        groups = micro_batches(encoded.lengths.tolist(), micro_batch_tokens, packed=can_pack(model))
+        groups = micro_batches(encoded.lengths, micro_batch_tokens, packed=can_pack(model))
         for group in groups:
             answer = batch_logits(model, [encoded[row] for row in group], pad_token_id)
             logits[group] = answer.float().cpu().numpy()

@@ -81,7 +81,7 @@ class Stepper:
     def _accumulate(self, step: int, rows: Rows, weight: float) -> tuple[float, Rows | None]:
         """The summed loss, and the micro-batch that did not fit into memory, where there is one."""
         total = 0.0
-        lengths = self.objective.lengths[rows].tolist()
+        lengths = self.objective.lengths[rows]
         for group in micro_batches(lengths, self.micro_batch_tokens, packed=self.settings.packed):
             loss = self._backward(rows[group], weight)
             if loss is None:

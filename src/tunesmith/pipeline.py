@@ -24,6 +24,7 @@ from tunesmith.by_kind import (
     with_thresholds,
 )
 from tunesmith.config import read_config
+from tunesmith.data.cache import cache_directory
 from tunesmith.data.check import DataReport, check, measure_tokens, with_tokens
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
@@ -166,6 +167,9 @@ def _prepare(
         validation=held_out.get("validation"),
         test=held_out.get("test"),
     )
+    listener.stage("tokenise")
+    if splits.train.mapped is not None:
+        listener.note(f"rows and tokens of this large set are kept for later runs in {cache_directory()}")
     classifier, tokens, facts, report = _load_base(recipe, splits, report)
     listener.checked(report)
     listener.note(splits.how)

@@ -30,6 +30,7 @@ _AFTER_STEPS = ("evaluate", "write")
 _STAGES = {
     "read": "Reading the data",
     "check": "Checking the data",
+    "tokenise": "Loading the base and tokenising",
     "train": "Fine-tuning",
     "evaluate": "Evaluating on the untouched test split, beside cheap rivals",
     "write": "Writing the model and the report",

@@ -44,7 +44,7 @@ def tiny_tokenizer() -> Any:
     )
 
 
-def _config(architecture: str) -> Any:
+def _config(architecture: str, changes: dict[str, Any]) -> Any:
     from transformers import AutoConfig
 
     tokens = {"vocab_size": len(tiny_tokenizer()), "bos_token_id": 0, "eos_token_id": 0}
@@ -71,16 +71,19 @@ def _config(architecture: str) -> Any:
             shape = modern
         case _:
             shape = {**modern, "num_key_value_heads": 1}
-    return AutoConfig.for_model(architecture, **shape, **tokens)
+    return AutoConfig.for_model(architecture, **shape | tokens | changes)
 
 
-def save_tiny_base(directory: Path, architecture: str = "gpt2", seed: int = 0) -> Path:
-    """Write a causal language model and its tokenizer, as a hub model would lie on disk."""
+def save_tiny_base(directory: Path, architecture: str = "gpt2", seed: int = 0, **changes: Any) -> Path:
+    """Write a causal language model and its tokenizer, as a hub model would lie on disk.
+
+    `changes` are of its config.
+    """
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(seed)
     with quiet_transformers():
-        model = AutoModelForCausalLM.from_config(_config(architecture))  # type: ignore[no-untyped-call]
+        model = AutoModelForCausalLM.from_config(_config(architecture, changes))  # type: ignore[no-untyped-call]
         model.save_pretrained(directory)
         tiny_tokenizer().save_pretrained(directory)
     return directory

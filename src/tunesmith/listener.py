@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
-    from tunesmith.training.state import Progress
+    from tunesmith.evaluation.types import Report
+    from tunesmith.training.state import Fitted, Progress
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "Listeners"]
 
 
 class Listener:
@@ -25,3 +26,46 @@ class Listener:
 
     def training(self, progress: Progress) -> None:
         """A step was taken."""
+
+    def trained(self, fitted: Fitted) -> None:
+        """Training ended; `fitted` has its whole history."""
+
+    def judged(self, report: Report) -> None:
+        """The model was judged on the test rows."""
+
+
+class Listeners(Listener):
+    """Several listeners that all hear the same, in their order."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+        for listener in self._listeners:
+            listener.stage(name)
+
+    def note(self, text: str) -> None:
+        """Something was inferred, chosen or left out."""
+        for listener in self._listeners:
+            listener.note(text)
+
+    def checked(self, report: DataReport) -> None:
+        """The data was checked."""
+        for listener in self._listeners:
+            listener.checked(report)
+
+    def training(self, progress: Progress) -> None:
+        """A step was taken."""
+        for listener in self._listeners:
+            listener.training(progress)
+
+    def trained(self, fitted: Fitted) -> None:
+        """Training ended."""
+        for listener in self._listeners:
+            listener.trained(fitted)
+
+    def judged(self, report: Report) -> None:
+        """The model was judged."""
+        for listener in self._listeners:
+            listener.judged(report)

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tunesmith import __version__
+from tunesmith import __version__, labels
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
-from tunesmith.by_kind import (
-    objective_for,
-    report_for,
-    rivals_for,
-    start,
-    validation_for,
-    weights_for,
-    with_thresholds,
-)
 from tunesmith.config import read_config
 from tunesmith.data.cache import cache_directory
-from tunesmith.data.check import DataReport, check, measure_tokens, with_tokens
+from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.mend import mend
@@ -34,32 +21,31 @@ from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.html import as_html
-from tunesmith.evaluation.rivals import Rival
-from tunesmith.evaluation.types import Cost, Report
+from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import memory
 from tunesmith.files import refuse_existing
+from tunesmith.lesson import Judging
 from tunesmith.listener import Listener
-from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.encode import Encoded
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
-from tunesmith.model.load import Classifier, base_location, load_classifier, load_reader
+from tunesmith.model.load import Classifier, base_location, load_reader
 from tunesmith.model.packed import can_pack
 from tunesmith.model.thresholds import Thresholds
-from tunesmith.model.tokens import encode_dataset
-from tunesmith.predict import Predictor, in_chunks
+from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
+from tunesmith.tracking.observer import parameters_of, tracked
+from tunesmith.tracking.trackers import trackers_named
 from tunesmith.training.batches import Plan
 from tunesmith.training.memory import free_bytes
-from tunesmith.training.methods import Job, fine_tune, quantization_of, refuse_unavailable, refuse_unfit
+from tunesmith.training.methods import Job, fine_tune, refuse_unavailable, refuse_unfit
 from tunesmith.training.precision import bf16_in_hardware
 from tunesmith.training.state import Fitted, LoopSettings
 
 __all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
 
-# token ids of more texts need not be held at once
-_JUDGED_AT_ONCE = 1 << 16
 _NO_FAULTS_OF_A_TEST = frozenset({"all-duplicates", "one-class"})
 
 
@@ -100,6 +86,7 @@ def train(
     kind: Kind | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    track: str | Sequence[str] = (),
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -107,10 +94,13 @@ def train(
 
     `data`, `test` and `validation` are files or folders; what is not given is split off `data`.
     `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
-    `out` defaults to `runs/` and the name of `data`. Raises UserError for whatever is wrong with these, and
-    Interrupted, with a checkpoint kept, once `should_stop` answers True.
+    `out` defaults to `runs/` and the name of `data`. `track` names who is told the measurements,
+    `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
+    Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
+    `should_stop` answers True.
     """
     listener = listener or Listener()
+    trackers = trackers_named(track)
     directory = RunDirectory(Path(out) if out else Path("runs") / _name_of(data))
     directory.refuse(overwrite=overwrite, resume=resume)
     sources = {"train": data, "validation": validation, "test": test}
@@ -124,11 +114,14 @@ def train(
         _Columns(text_column, label_column, kind),
     )
     directory.begin(_about(inputs), resume=resume, reasons=inputs.reasons)
-    fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
-    inputs = replace(inputs, classifier=predictor.classifier)
-    report = _judge(inputs, fitted, predictor, listener)
-    listener.stage("write")
-    return _write(directory, inputs, report, predictor.thresholds)
+    parameters = parameters_of(inputs.recipe.model_dump(mode="json"), _provenance(inputs))
+    with tracked(trackers, directory.logs, listener, parameters) as listener:
+        fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
+        inputs = replace(inputs, classifier=predictor.classifier)
+        report = _judge(inputs, fitted, predictor, listener)
+        listener.judged(report)
+        listener.stage("write")
+        return _write(directory, inputs, report, predictor.thresholds)
 
 
 def _name_of(data: str | Path) -> str:
@@ -187,34 +180,24 @@ def _prepare(
 def _load_base(
     recipe: Recipe, splits: Splits, report: DataReport
 ) -> tuple[Classifier, Encoded, DataFacts, DataReport]:
-    labels, kind = splits.train.task.labels, splits.train.task.kind
-    classifier = load_classifier(
-        recipe.base,
-        labels,
-        kind=kind,
-        revision=recipe.revision,
-        seed=recipe.seed,
-        dropout=recipe.dropout,
-        quantization=quantization_of(recipe),
-    )
-    window = min(recipe.max_tokens or classifier.window, classifier.window)
-    tokens = encode_dataset(classifier.tokenizer, splits.train, window)
-    report = with_tokens(report, splits.train, (tokens.lengths + tokens.cut).astype(np.int32), window=window)
+    base = labels.load_base(recipe, splits.train)
+    window = min(recipe.max_tokens or base.window, base.window)
+    tokens = labels.tokens_of(splits.train, base.tokenizer, window)
+    report = labels.token_report(report, splits.train, tokens, window)
     assert report.token_lengths is not None
     facts = DataFacts(
         examples=len(splits.train),
         mean_tokens=report.token_lengths.mean,
         longest_tokens=report.token_lengths.longest,
-        # of several labels, thresholds and not weights make up for rare ones
-        label_counts=tuple(splits.train.label_counts.values()) if kind == "single_label" else (),
-        window=classifier.window,
-        parameters=classifier.parameters,
-        blocks=block_count(classifier.model),
-        linear_layers=linear_layers(classifier.model),
+        label_counts=labels.label_counts(splits.train),
+        window=base.window,
+        parameters=base.parameters,
+        blocks=block_count(base.model),
+        linear_layers=linear_layers(base.model),
         free_bytes=free_bytes(),
         bf16_in_hardware=bf16_in_hardware(),
     )
-    return classifier, tokens, facts, report
+    return base, tokens, facts, report
 
 
 def _about(inputs: _Inputs) -> dict[str, Any]:
@@ -239,24 +222,17 @@ def _fine_tune(
 ) -> tuple[Fitted, Predictor]:
     listener.stage("train")
     recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
-    assert recipe.max_tokens is not None
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
-    predictor = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
-    train, held_out = (
-        inputs.tokens,
-        encode_dataset(classifier.tokenizer, splits.validation, recipe.max_tokens),
-    )
-    weights = weights_for(splits.train, weighted=recipe.class_weights == "auto")
-    start(classifier, train, splits.train)
+    lesson = labels.lesson(classifier, recipe, splits, inputs.tokens)
     job = Job(
         classifier,
         recipe,
-        objective_for(classifier, train, splits.train, weights),
-        objective_for(classifier, held_out, splits.validation, weights),
-        Plan(train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
+        lesson.train,
+        lesson.held_out,
+        Plan(lesson.train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
         _loop_settings(recipe, packed=can_pack(classifier.model)),
-        evaluate=validation_for(predictor, held_out, splits.validation),
+        evaluate=lesson.evaluate,
         checkpoints=directory.checkpoints,
         resume=resume,
         on_progress=listener.training,
@@ -266,9 +242,9 @@ def _fine_tune(
     )
     fitted, classifier = fine_tune(job)
     directory.log(fitted.history)
+    listener.trained(fitted)
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
-    final = Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
-    return fitted, with_thresholds(final, held_out, splits.validation)
+    return fitted, labels.predictor(classifier, recipe, splits)
 
 
 def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
@@ -291,45 +267,10 @@ def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
 
 def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: Listener) -> Report:
     listener.stage("evaluate")
-    splits = inputs.splits
-    rivals = rivals_for(splits.train, splits.test, inputs.recipe.seed)
-    return _report(
-        predictor,
-        splits.test,
-        rivals,
-        curves=fitted.history,
-        train_seconds=fitted.seconds,
-        peak_memory_bytes=fitted.peak_memory_bytes,
-        provenance=_provenance(inputs),
-        seed=inputs.recipe.seed,
-    )
-
-
-def _report(
-    predictor: Predictor,
-    test: Dataset,
-    rivals: Sequence[Rival],
-    *,
-    curves: Sequence[Mapping[str, float]],
-    train_seconds: float | None,
-    peak_memory_bytes: int | None = None,
-    provenance: Mapping[str, str],
-    seed: int,
-) -> Report:
-    started = time.perf_counter()
-    chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)
-    probabilities = np.concatenate([predictor.probabilities(predictor.encode(texts)) for texts in chunks])
-    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
-    return report_for(
-        predictor,
-        test,
-        probabilities,
-        rivals,
-        curves=curves,
-        cost=Cost(train_seconds, milliseconds, peak_memory_bytes),
-        provenance=dict(provenance),
-        seed=seed,
-    )
+    splits, seed = inputs.splits, inputs.recipe.seed
+    rivals = labels.rivals(splits.train, splits.test, seed)
+    judging = Judging(_provenance(inputs), seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
+    return labels.judge(predictor, splits.test, rivals, judging)
 
 
 def _provenance(inputs: _Inputs) -> dict[str, str]:
@@ -425,16 +366,10 @@ def evaluate(
     test = _read_for(bundle, data, columns, listener)
     train_set = _read_for(bundle, train_data, columns, listener) if train_data else None
     listener.stage("evaluate")
-    predictor = bundle.predictor()
-    return _report(
-        predictor,
-        test,
-        rivals_for(train_set, test, bundle.recipe.seed) if train_set else (),
-        curves=[],
-        train_seconds=None,
-        provenance={"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()},
-        seed=bundle.recipe.seed,
-    )
+    seed = bundle.recipe.seed
+    rivals = labels.rivals(train_set, test, seed) if train_set else ()
+    provenance = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()}
+    return labels.judge(bundle.predictor(), test, rivals, Judging(provenance, seed))
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Listener) -> Dataset:
@@ -491,9 +426,4 @@ def check_file(
     if not len(dataset):
         return dataset, report
     reader = load_reader(base)
-    return dataset, measure_tokens(
-        report,
-        dataset,
-        count_tokens=lambda texts: count_tokens(reader.tokenizer, texts),
-        window=reader.window,
-    )
+    return dataset, labels.token_report(report, dataset, reader.tokenizer, reader.window)

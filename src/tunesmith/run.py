@@ -3,6 +3,7 @@
 run.json        the data and its hashes, task and recipe as resolved, and whether it is done
 metrics.jsonl   one line a measurement
 checkpoints/    while training
+logs/           what trackers keep, where any were asked for
 model/          the bundle
 report.json, report.html
 """
@@ -60,6 +61,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.model = path / "model"
+        self.logs = path / "logs"
         self.checkpoints = Checkpoints(path / "checkpoints")
         self._about = path / "run.json"
 
@@ -93,6 +95,7 @@ class RunDirectory:
             return
         # an earlier model stays until the new one stands; half a run of other data must not be resumed
         shutil.rmtree(self.checkpoints.directory, ignore_errors=True)
+        shutil.rmtree(self.logs, ignore_errors=True)
         about = {"tunesmith": __version__, "done": False, **described, "reasons": dict(reasons or {})}
         write_json(self._about, about)
 

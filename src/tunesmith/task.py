@@ -74,7 +74,7 @@ class Task(Config):
             raise ValueError("a `separator` stands between several labels: it needs `kind: multi_label`")
         if self.labels and self.writes:
             raise ValueError(f"`kind: {self.kind}` writes text and has no `labels`: leave them out")
-        if self.instruction and said and not self.writes:
+        if self.instruction and not self.writes:
             raise ValueError("an `instruction` stands before prompts: it needs `kind: completion` or `chat`")
         if self.target_column is None and self.kind != "chat":
             raise ValueError("only `kind: chat` has no `target_column`")

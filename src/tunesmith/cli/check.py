@@ -79,7 +79,7 @@ def command(
         for note in dataset.notes:
             error_console.print(f"  {note}", markup=False)
         show_problems(report.problems)
-        console.print(_counts(report))
+        console.print(_counts(report) if report.label_counts else f"[bold]{report.rows:,} rows[/]")
         _show_lengths(report)
     if not report.ok:
         raise typer.Exit(_CHECK_FAILED)

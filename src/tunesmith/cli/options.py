@@ -28,11 +28,18 @@ __all__ = [
 # `readable=False`, here and elsewhere: a path that may not be read is told by whoever opens it
 ModelPath = Annotated[Path, typer.Argument(help="A run, or its model directory.", readable=False)]
 TextColumn = Annotated[
-    str | None, typer.Option("--text-column", help="The column that holds the text.", show_default="inferred")
+    str | None,
+    typer.Option(
+        "--text-column",
+        help="The column that holds the text, the prompt or the messages.",
+        show_default="inferred",
+    ),
 ]
 LabelColumn = Annotated[
     str | None,
-    typer.Option("--label-column", help="The column that holds the label.", show_default="inferred"),
+    typer.Option(
+        "--label-column", help="The column that holds the label or the completion.", show_default="inferred"
+    ),
 ]
 
 
@@ -41,13 +48,16 @@ class KindName(StrEnum):
 
     SINGLE = "single-label"
     MULTI = "multi-label"
+    COMPLETION = "completion"
+    CHAT = "chat"
 
 
 LabelKind = Annotated[
     KindName | None,
     typer.Option(
         "--kind",
-        help="Whether a text has one label or any number: `single-label` or `multi-label`.",
+        help="What is learned: one label or any number (`single-label`, `multi-label`), or text to be "
+        "written (`completion`, `chat`).",
         show_default="inferred",
         metavar="KIND",
     ),
@@ -69,6 +79,10 @@ def kind_from(name: KindName | None) -> Kind | None:
             return "single_label"
         case KindName.MULTI:
             return "multi_label"
+        case KindName.COMPLETION:
+            return "completion"
+        case KindName.CHAT:
+            return "chat"
         case None:
             return None
 

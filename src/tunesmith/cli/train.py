@@ -88,6 +88,13 @@ def command(
         list[str] | None,
         typer.Option("--set", help="Any other key of the recipe, as key=value; repeat.", show_default=False),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Tell the measurements to `tensorboard`, `mlflow` or `wandb`, within the run; repeat.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     as_json: AsJson = False,
@@ -121,6 +128,7 @@ def command(
             kind=kind_from(kind),
             overwrite=overwrite,
             resume=resume,
+            track=track or (),
             listener=listener,
             should_stop=stop,
         )

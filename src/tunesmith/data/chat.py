@@ -1,4 +1,4 @@
-"""Conversations: what a cell says as messages, and messages as the text of a row."""
+"""Conversations: messages, and messages as the text of a row."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["ASSISTANT", "Message", "as_row_text", "last_answer", "messages_in"]
+__all__ = [
+    "ASSISTANT",
+    "INSTRUCTING",
+    "Message",
+    "as_row_text",
+    "before_last_answer",
+    "is_learned",
+    "last_answer",
+    "messages_in",
+    "up_to_last_answer",
+]
 
 Message = dict[str, Any]
 """`role` and `content`; where they are given, `name` and `weight` (0: this answer is not learned)."""
 
 ASSISTANT = "assistant"
+INSTRUCTING = ("system", "developer")
+"""The roles that say how to answer."""
 
 
 def as_row_text(messages: Sequence[Message]) -> str:
@@ -25,7 +37,24 @@ def messages_in(text: str) -> list[Message]:
     return messages
 
 
+def is_learned(message: Message) -> bool:
+    """Whether this is an answer that the model should learn to give."""
+    return message["role"] == ASSISTANT and message.get("weight") != 0
+
+
 def last_answer(messages: Sequence[Message]) -> str | None:
     """What the assistant says last, None where it never speaks."""
-    answers = [message["content"] for message in messages if message["role"] == ASSISTANT]
+    answers: list[str] = [message["content"] for message in messages if message["role"] == ASSISTANT]
     return answers[-1] if answers else None
+
+
+def before_last_answer(messages: Sequence[Message]) -> list[Message]:
+    """What is said before the assistant speaks for the last time: the prompt of that answer."""
+    said = up_to_last_answer(messages)
+    return said[:-1] if said and said[-1]["role"] == ASSISTANT else said
+
+
+def up_to_last_answer(messages: Sequence[Message]) -> list[Message]:
+    """The messages without those that follow the last answer; all where there is no answer."""
+    places = [at for at, message in enumerate(messages, 1) if message["role"] == ASSISTANT]
+    return list(messages[: places[-1]] if places else messages)

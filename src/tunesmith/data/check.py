@@ -18,6 +18,7 @@ from tunesmith.data.label_checks import (
     unknown_labels,
     without_labels,
 )
+from tunesmith.data.template import Template
 from tunesmith.data.text_checks import (
     TokenLengths,
     empty_texts,
@@ -25,7 +26,9 @@ from tunesmith.data.text_checks import (
     leaks,
     repeats,
     token_lengths,
+    whole_texts,
 )
+from tunesmith.data.writing_checks import example_faults, example_repeats, few_examples
 from tunesmith.errors import DataError, Problem
 
 __all__ = ["DataReport", "TokenLengths", "check", "measure_tokens", "with_tokens"]
@@ -43,7 +46,7 @@ class DataReport:
     token_lengths: TokenLengths | None
     """None where no tokenizer was at hand."""
     duplicates: int
-    """Rows whose text stands in an earlier row."""
+    """Rows whose text, and what is written whose completion too, stands in an earlier row."""
     leaks: int
     """Rows whose text also stands in a held-out set."""
     problems: tuple[Problem, ...]
@@ -99,19 +102,28 @@ def check(
 
 
 def measure_tokens(
-    report: DataReport, dataset: Dataset, *, count_tokens: CountTokens, window: int | None = None
+    report: DataReport,
+    dataset: Dataset,
+    *,
+    count_tokens: CountTokens,
+    window: int | None = None,
+    template: Template | None = None,
 ) -> DataReport:
-    """The report with the token lengths of `dataset` and their problems; see `check`."""
+    """The report with the token lengths of `dataset` and their problems; see `check`.
+
+    What is to be written is measured as `template` writes prompt and completion down.
+    """
     if not len(dataset):
         return report
-    counted = [np.asarray(count_tokens(texts), np.int32) for texts in dataset.text_batches()]
-    return with_tokens(report, dataset, np.concatenate(counted), window=window)
+    texts = whole_texts(dataset, template or Template())
+    tokens = np.concatenate([np.asarray(count_tokens(batch), np.int32) for batch in texts])
+    return with_tokens(report, dataset, tokens, window=window)
 
 
 def with_tokens(
     report: DataReport, dataset: Dataset, tokens: npt.NDArray[np.int32], *, window: int | None = None
 ) -> DataReport:
-    """As `measure_tokens`, where the `tokens` of each text are known, (rows,)."""
+    """As `measure_tokens`, where the `tokens` of each row are known, (rows,)."""
     lengths, problems = token_lengths(dataset, tokens, window)
     return replace(report, token_lengths=lengths, problems=_in_order([*report.problems, *problems]))
 
@@ -123,6 +135,8 @@ def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 def _own_problems(facts: Facts, labels_given: bool) -> list[Problem]:
     task = facts.dataset.task
     problems = [*facts.dataset.problems, *_row_problems(facts, "the data")]
+    if task.writes:
+        return [*problems, *_writing_problems(facts)]
     if len(facts.dataset):
         problems += [*repeats(facts), *label_balance(facts)]
     if not labels_given:
@@ -132,12 +146,17 @@ def _own_problems(facts: Facts, labels_given: bool) -> list[Problem]:
     return problems
 
 
+def _writing_problems(facts: Facts) -> list[Problem]:
+    return [*example_repeats(facts), *few_examples(facts.dataset)] if len(facts.dataset) else []
+
+
 def _held_out_problems(train: Facts, held: Mapping[str, Facts]) -> list[Problem]:
     problems: list[Problem] = []
     trained = [label for label, count in train.counts.items() if count]
     for name, facts in held.items():
         problems += [*facts.dataset.problems, *_row_problems(facts, f"the {name} set")]
-        problems += unknown_labels(facts, trained, whose="the training data")
+        if not facts.dataset.task.writes:
+            problems += unknown_labels(facts, trained, whose="the training data")
     return problems
 
 
@@ -146,4 +165,6 @@ def _row_problems(facts: Facts, name: str) -> list[Problem]:
         return [
             Problem("no-rows", f"{name} has no rows", "0 rows", "check the file, and what was left out of it")
         ]
+    if facts.dataset.task.writes:
+        return list(example_faults(facts))
     return [*empty_texts(facts), *missing_labels(facts), *without_labels(facts)]

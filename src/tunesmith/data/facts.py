@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tunesmith.data.chat import before_last_answer, messages_in
 from tunesmith.data.dataset import Dataset
-from tunesmith.data.texts import EMPTY_KEY, Keys, same_text_keys
+from tunesmith.data.texts import EMPTY_KEY, KEY_BYTES, Keys, same_text_key, same_text_keys
+from tunesmith.task import Kind
 
 __all__ = ["Facts", "Rows", "facts_of"]
 
@@ -24,7 +30,7 @@ class Facts:
 
     dataset: Dataset
     keys: Keys
-    """The same_text_key of each text."""
+    """The same_text_key of each text; of what is written that of its prompt, or of itself without one."""
     codes: Codes
     """A number for each row, equal where the targets are equal, -1 where there is none."""
     labels: tuple[str, ...]
@@ -49,23 +55,31 @@ class Facts:
 
     @property
     def unlabelled(self) -> Rows:
-        """Rows without a label."""
+        """Rows without a label, or with nothing written."""
         return np.flatnonzero(self.codes < 0)
 
     @property
     def grouped(self) -> tuple[Rows, npt.NDArray[np.bool_]]:
         """All rows in the order of their keys, equal keys in the order of the rows, and which begin a key."""
         order = np.argsort(self.keys, kind="stable")
-        keys = self.keys[order]
-        return order, np.append(np.ones(min(1, keys.size), np.bool_), keys[1:] != keys[:-1])
+        return order, _begins(self.keys[order])
 
     @property
     def repeated(self) -> Rows:
-        """Rows whose text stands in an earlier row."""
+        """Rows whose text, and of what is written whose target too, stands in an earlier row."""
         order, first = self.grouped
+        if self.dataset.task.writes:
+            order = np.lexsort((self.codes, self.keys))
+            first = _begins(self.keys[order]) | _begins(self.codes[order])
         again: Rows = order[~first & (self.keys[order] != EMPTY_KEY)]
         again.sort()
         return again
+
+    def _firsts(self) -> Rows:
+        if not self.dataset.task.writes:
+            return np.unique(self.keys, return_index=True)[1]
+        pairs = np.stack([self.keys, self.codes.astype(np.uint64)], axis=1)
+        return np.unique(pairs, axis=0, return_index=True)[1]
 
     @property
     def contradictory(self) -> Rows:
@@ -109,13 +123,67 @@ class Facts:
         return bearers[kept], self.borne[kept]
 
 
+def _begins(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which values are not the same as the one before."""
+    return np.append(np.ones(min(1, values.size), np.bool_), values[1:] != values[:-1])
+
+
 def facts_of(dataset: Dataset) -> Facts:
-    """Hash the texts and number the labels of a dataset."""
+    """Hash the texts and number the targets of a dataset."""
+    match dataset.task.kind:
+        case "single_label":
+            return Facts(dataset, _keys(dataset), *_single(dataset))
+        case "multi_label":
+            return Facts(dataset, _keys(dataset), *_several(dataset))
+        case _:
+            return _of_writing(dataset)
+
+
+def _keys(dataset: Dataset) -> Keys:
     keys, start = np.empty(len(dataset), np.uint64), 0
     for batch in dataset.batches():
         keys[start : start + batch.num_rows] = same_text_keys(pa.chunked_array([batch.column("text")]))
         start += batch.num_rows
-    return Facts(dataset, keys, *(_several if dataset.task.kind == "multi_label" else _single)(dataset))
+    return keys
+
+
+def _of_writing(dataset: Dataset) -> Facts:
+    kind = dataset.task.kind
+    keys = _filled(dataset, lambda text, target: _key_of_writing(text, target, kind))
+    written = _filled(dataset, lambda _, target: _exact_key(target))
+    codes = np.unique(written, return_inverse=True)[1].astype(np.int32)
+    codes[written == _exact_key("")] = -1
+    # what is written is no label that a row bears
+    return Facts(dataset, keys, codes, (), (np.zeros(0, np.int64), np.zeros(0, np.int32)))
+
+
+def _filled(dataset: Dataset, key_of: Callable[[str, str], int]) -> Keys:
+    """A key of each row's text and target, this without white space around it; empty where there is none."""
+    rows = (row for batch in dataset.batches() for row in _rows(batch))
+    return np.fromiter((key_of(*row) for row in rows), np.uint64, len(dataset))
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[tuple[str, str]]:
+    texts, targets = batch.column("text"), pc.utf8_trim_whitespace(batch.column("target"))
+    return zip(texts.fill_null("").to_pylist(), targets.fill_null("").to_pylist(), strict=True)
+
+
+def _key_of_writing(text: str, target: str, kind: Kind) -> int:
+    key = same_text_key(_asked(text) if kind == "chat" else text)
+    # what answers no prompt is told apart by itself
+    return same_text_key(target) if key == EMPTY_KEY else key
+
+
+def _exact_key(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest(), "little")
+
+
+def _asked(text: str) -> str:
+    """All that a chat says before its last answer."""
+    said = before_last_answer(messages_in(text))
+    if not any(message["content"].strip() for message in said):
+        return ""
+    return "\n".join(f"<{message['role']}> {message['content']}" for message in said)
 
 
 _OfTargets = tuple[Codes, tuple[str, ...], tuple[Rows, Codes] | None]

@@ -11,9 +11,18 @@ from tunesmith.data.formats.rows import Row
 from tunesmith.data.names import GENERIC_LABEL_NAMES, LABEL_NAMES, TEXT_NAMES, folded_name
 from tunesmith.errors import DataError, Problem
 
-__all__ = ["Columns", "infer_columns", "infer_text_column"]
+__all__ = [
+    "FLAGS",
+    "Column",
+    "Columns",
+    "columns_of",
+    "infer_columns",
+    "infer_text_column",
+    "listed_names",
+    "refuse_missing",
+]
 
-_FLAGS = "name the columns with --text-column and --label-column"
+FLAGS = "name the columns with --text-column and --label-column"
 _MOST_LABELS = 100
 _LONGEST_LABEL_CHARS = 100
 # a column of texts must be this much longer than the next to be taken for the text
@@ -30,7 +39,9 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class Column:
+    """What the first rows show of a column."""
+
     name: str
     mean_chars: float
     """Of the cells that hold words; 0 where none does."""
@@ -38,6 +49,7 @@ class _Column:
 
     @property
     def known_as(self) -> str:
+        """The name as the lists of known names spell it."""
         return folded_name(self.name)
 
 
@@ -46,8 +58,8 @@ def infer_columns(where: str, sample: Sequence[Row], text: str | None, label: st
 
     Raises DataError where a named column is missing, where none fits, or where several fit equally well.
     """
-    columns = _columns(sample)
-    _refuse_missing(where, columns, text=text, label=label)
+    columns = columns_of(sample)
+    refuse_missing(where, columns, text=text, label=label)
     inferred = text is None or label is None
     by_name = [label] if label else _labels_by_name(columns)
     texts = [text] if text else _texts(columns, without=by_name)
@@ -60,22 +72,23 @@ def infer_columns(where: str, sample: Sequence[Row], text: str | None, label: st
 
 def infer_text_column(where: str, sample: Sequence[Row], text: str | None = None) -> str:
     """Choose the column of the text alone, for rows that need no label; raises as `infer_columns`."""
-    columns = _columns(sample)
-    _refuse_missing(where, columns, text=text)
+    columns = columns_of(sample)
+    refuse_missing(where, columns, text=text)
     texts = [text] if text else _texts(columns, without=_labels_by_name(columns))
     _refuse_unclear(where, columns, texts, ["unused"])
     return texts[0]
 
 
-def _columns(sample: Sequence[Row]) -> list[_Column]:
+def columns_of(sample: Sequence[Row]) -> list[Column]:
+    """The columns of the first rows, in order of appearance."""
     names = dict.fromkeys(name for row in sample for name in row.values)
     return [_column(name, [row.values.get(name) for row in sample]) for name in names]
 
 
-def _column(name: str, cells: list[object]) -> _Column:
+def _column(name: str, cells: list[object]) -> Column:
     words = [cell for cell in cells if isinstance(cell, str) and any(map(str.isalpha, cell))]
     mean_chars = sum(map(len, words)) / len(words) if 2 * len(words) >= len(cells) else 0.0
-    return _Column(name, mean_chars, _may_be_labels(cells))
+    return Column(name, mean_chars, _may_be_labels(cells))
 
 
 def _may_be_labels(cells: list[object]) -> bool:
@@ -87,7 +100,7 @@ def _may_be_labels(cells: list[object]) -> bool:
     return 0 < len(set(labels)) <= few and max(map(len, labels)) <= _LONGEST_LABEL_CHARS
 
 
-def _labels_by_name(columns: list[_Column]) -> list[str]:
+def _labels_by_name(columns: list[Column]) -> list[str]:
     for known in GENERIC_LABEL_NAMES:
         found = [column.name for column in columns if column.known_as == known]
         if found:
@@ -95,7 +108,7 @@ def _labels_by_name(columns: list[_Column]) -> list[str]:
     return [column.name for column in columns if column.known_as in LABEL_NAMES]
 
 
-def _texts(columns: list[_Column], without: list[str]) -> list[str]:
+def _texts(columns: list[Column], without: list[str]) -> list[str]:
     """The column of the text, or all that may be it."""
     others = [column for column in columns if column.name not in without]
     exact = [column.name for column in others if column.known_as == "text"]
@@ -107,14 +120,15 @@ def _texts(columns: list[_Column], without: list[str]) -> list[str]:
     )
 
 
-def _longest(columns: list[_Column]) -> list[str]:
+def _longest(columns: list[Column]) -> list[str]:
     if len(columns) == 1:
         return [columns[0].name]
     longest = max((column.mean_chars for column in columns), default=0.0)
     return [column.name for column in columns if column.mean_chars * _CLEARLY_LONGER > longest]
 
 
-def _refuse_missing(where: str, columns: list[_Column], **wanted: str | None) -> None:
+def refuse_missing(where: str, columns: list[Column], **wanted: str | None) -> None:
+    """Raise DataError where a wanted column is missing, or is wanted twice; by the flag that names it."""
     names = [column.name for column in columns]
     problems = [
         _missing(where, names, name, flag)
@@ -124,8 +138,8 @@ def _refuse_missing(where: str, columns: list[_Column], **wanted: str | None) ->
     if problems:
         raise DataError(problems)
     if len(set(wanted.values()) - {None}) < len([name for name in wanted.values() if name]):
-        what = f'the text and the label are both to be read from column "{wanted["text"]}"'
-        raise DataError(Problem("same-column", what, where, _FLAGS))
+        what = f'the text and what it is answered with are both to be read from column "{wanted["text"]}"'
+        raise DataError(Problem("same-column", what, where, FLAGS))
 
 
 def _missing(where: str, names: list[str], name: str, flag: str) -> Problem:
@@ -136,22 +150,25 @@ def _missing(where: str, names: list[str], name: str, flag: str) -> Problem:
         fix = f'did you mean "{nearest}"? {fix}'
     elif names[:1] == ["column_1"]:
         fix = f"add a header line, for the first row of the file is data; or {fix}"
-    return Problem("no-column", f'no column is named "{name}"; the columns are {_listed(names)}', where, fix)
+    return Problem(
+        "no-column", f'no column is named "{name}"; the columns are {listed_names(names)}', where, fix
+    )
 
 
-def _refuse_unclear(where: str, columns: list[_Column], texts: list[str], labels: list[str]) -> None:
-    names = _listed(column.name for column in columns)
+def _refuse_unclear(where: str, columns: list[Column], texts: list[str], labels: list[str]) -> None:
+    names = listed_names(column.name for column in columns)
     problems = []
     for what, found in (("text", texts), ("label", labels)):
         if not found:
             told = f"no column seems to hold the {what}; the columns are {names}"
-            problems.append(Problem("no-column", told, where, _FLAGS))
+            problems.append(Problem("no-column", told, where, FLAGS))
         elif len(found) > 1:
-            told = f"the {what} may be in any of {len(found)} columns: {_listed(found)}"
-            problems.append(Problem("ambiguous-column", told, where, _FLAGS))
+            told = f"the {what} may be in any of {len(found)} columns: {listed_names(found)}"
+            problems.append(Problem("ambiguous-column", told, where, FLAGS))
     if problems:
         raise DataError(problems)
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed_names(names: Iterable[str]) -> str:
+    """Column names as messages show them."""
     return ", ".join(f'"{name}"' for name in names)

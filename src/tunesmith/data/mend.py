@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tunesmith.data.cells import sorted_labels
+from tunesmith.data.chat import as_row_text, messages_in, up_to_last_answer
 from tunesmith.data.dataset import Dataset, Target
 from tunesmith.data.facts import Facts, Rows, facts_of
 from tunesmith.data.label_checks import label_groups
 from tunesmith.data.problems import shown
+from tunesmith.data.writing_checks import unfit_examples
 from tunesmith.errors import Problem
 
 __all__ = ["mend"]
@@ -22,11 +24,16 @@ __all__ = ["mend"]
 def mend(dataset: Dataset, *, labels_given: bool = False) -> tuple[Dataset, tuple[str, ...]]:
     """Trim texts, merge spellings of a label, and drop empty, unlabelled, contradictory and repeated rows.
 
+    Of what is to be written no text is changed: what follows the last answer of a conversation is cut, and
+    rows are dropped that teach nothing or repeat prompt and completion of an earlier one.
+
     Merged labels take the most frequent spelling, or the task's where the user listed its labels
     (`labels_given`). What was done is told in sentences, each with its count; reading problems of a
     leniently read dataset are among them.
     """
     done = [_read_leniently(problem) for problem in dataset.problems]
+    if dataset.task.writes:
+        return _mended_writing(replace(dataset, problems=()), done), tuple(done)
     facts = facts_of(_trimmed(replace(dataset, problems=()), done))
     facts = _with_one_spelling(facts, dataset.task.labels if labels_given else (), done)
     facts = _without(facts, facts.empty, "dropped: no text", done)
@@ -40,6 +47,26 @@ def mend(dataset: Dataset, *, labels_given: bool = False) -> tuple[Dataset, tupl
     return replace(facts.dataset, task=task), tuple(done)
 
 
+def _mended_writing(dataset: Dataset, done: list[str]) -> Dataset:
+    if dataset.task.kind == "chat":
+        dataset = _cut_after_answers(dataset, done)
+    facts = facts_of(dataset)
+    facts = _without(facts, unfit_examples(facts), "dropped: they teach nothing, or an empty answer", done)
+    return _without(
+        facts, facts.repeated, "dropped: prompt and completion stand in an earlier row", done
+    ).dataset
+
+
+def _cut_after_answers(dataset: Dataset, done: list[str]) -> Dataset:
+    conversations = map(messages_in, dataset.texts)
+    texts = [as_row_text(up_to_last_answer(messages)) for messages in conversations]
+    cut = sum(text != before for text, before in zip(texts, dataset.texts, strict=True))
+    if not cut:
+        return dataset
+    done.append(f"{_rows(cut)} cut after the last answer")
+    return _with_column(dataset, "text", pa.chunked_array([pa.array(texts, pa.large_string())]))
+
+
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
@@ -48,7 +75,7 @@ def _read_leniently(problem: Problem) -> str:
     match problem.code:
         case "bad-encoding":
             return f"{_rows(problem.count)} mended: bytes that are no character were replaced by \ufffd"
-        case "guessed-encoding":
+        case "guessed-encoding" | "tools-left-out":
             return problem.what
         case _:
             return f"{_rows(problem.count)} left out: {problem.what}"

@@ -1,8 +1,18 @@
-"""The column names by which a text and a label are known."""
+"""The column names by which texts, labels and what is to be written are known."""
 
 from __future__ import annotations
 
-__all__ = ["GENERIC_LABEL_NAMES", "LABEL_NAMES", "TEXT_NAMES", "folded_name"]
+__all__ = [
+    "COMPLETION_NAMES",
+    "CONTEXT_NAMES",
+    "GENERIC_LABEL_NAMES",
+    "INSTRUCTION",
+    "LABEL_NAMES",
+    "MESSAGES_NAMES",
+    "PROMPT_NAMES",
+    "TEXT_NAMES",
+    "folded_name",
+]
 
 TEXT_NAMES = frozenset(
     {
@@ -49,6 +59,19 @@ LABEL_NAMES = frozenset(
         "topics",
     }
 )
+# each in order: the first that is there is it
+PROMPT_NAMES = (
+    *("prompt", "instruction", "question", "query", "input", "source"),
+    *("document", "article", "dialogue", "abstract", "text"),
+)
+COMPLETION_NAMES = (
+    *("completion", "response", "output", "target", "answer", "summary"),
+    *("highlights", "reply", "translation"),
+)
+MESSAGES_NAMES = ("messages", "conversation", "conversations", "chat", "dialogue", "dialog")
+INSTRUCTION = "instruction"
+# what stands below an instruction where such a column is there
+CONTEXT_NAMES = ("input", "context")
 
 
 def folded_name(name: str) -> str:

@@ -13,7 +13,10 @@ __all__ = ["ReadLog", "grouped", "refuse", "shown", "shown_target"]
 _SHOWN_CHARS = 60
 # what a lenient reader may go on after: the row is replaced or left out
 _FORGIVABLE = frozenset(
-    {"bad-cell", "bad-encoding", "bad-json", "not-text", "ragged-row", "several-labels", "unclosed-quote"}
+    {
+        *("bad-cell", "bad-content", "bad-encoding", "bad-json", "bad-messages", "bad-weight", "not-text"),
+        *("ragged-row", "several-labels", "tool-calls", "unclosed-quote", "unknown-role"),
+    }
 )
 
 

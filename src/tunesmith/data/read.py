@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -11,22 +11,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tunesmith.data.arrow import MOST_CHARS, Record, batches_of
 from tunesmith.data.cells import CellError, label_of, labels_of, sorted_labels, text_of
 from tunesmith.data.dataset import Dataset, Target, schema_of
 from tunesmith.data.formats.rows import Row
-from tunesmith.data.formats.source import open_rows
+from tunesmith.data.formats.source import labelled, open_rows
 from tunesmith.data.infer import Columns, infer_columns
 from tunesmith.data.problems import ReadLog, refuse, shown
 from tunesmith.data.several import infer_kind, looks_joined, sniff_separator
 from tunesmith.data.store import Stored, content_sha256, gathered_once
+from tunesmith.data.writing import Writing, conversations, infer_writing, known_writing, pairs
 from tunesmith.errors import DataError
 from tunesmith.task import Kind, Task
 
 __all__ = ["read", "sampled", "stream"]
 
 _SAMPLE_ROWS = 5_000
-_BATCH_ROWS = 1 << 16
-_MOST_CHARS = 1 << 24  # of a sample or a batch, whatever its rows
 _MOST_LABELS = 10_000
 _FREE_TEXT_LABELS = 50
 _FREE_TEXT_CHARS = 30
@@ -43,41 +43,88 @@ def read(
     separator: str | None = None,
     lenient: bool = False,
 ) -> Dataset:
-    """Read labelled texts from a file or from a directory of class directories.
+    """Read texts and their targets from a file or from a directory of class directories.
 
     Columns that neither an argument nor `task` names are inferred; `notes` say so. So is the kind of the
-    task, `multi_label` where the labels stand in lists of several, and what parts the labels of one cell. A
-    task without labels gets the data's own, sorted. Rows that cannot be read are `problems` of the dataset:
+    task, `multi_label` where the labels stand in lists of several, `chat` and `completion` where columns are
+    named so and hold free text; and what parts the labels of one cell. A task without labels gets the data's
+    own, sorted. Rows that cannot be read are `problems` of the dataset:
     errors, or warnings where `lenient`, with bad bytes replaced and unreadable rows left out. Raises
     DataError or StorageError where nothing can be read.
     """
     log = ReadLog(lenient=lenient)
     sample, rows = sampled(open_rows(Path(path), log))
-    columns = infer_columns(
-        str(path),
-        sample,
-        text_column or (task.text_column if task else None),
-        label_column or (task.target_column if task else None),
-    )
-    cells = [row.values.get(columns.label) for row in sample]
-    targets = _targets(cells, task or Task(), kind, separator, log)
-    about = partial(_made_from, Path(path), columns, targets, log)
-    stored = gathered_once(_batches(rows, columns, targets, log), schema_of(targets.kind), about, log)
-    if not stored.table.num_rows:
-        raise DataError(log.problems)
+    asked = _asked_of(task, text_column, label_column, kind, separator)
+    labelled_sample = list(labelled(Path(path), sample))
+    if writing := _writing(str(path), sample, labelled_sample, asked, log):
+        return _read_writing(Path(path), rows, writing, task or Task(), log)
+    columns = infer_columns(str(path), labelled_sample, asked.text, asked.target)
+    cells = [row.values.get(columns.label) for row in labelled_sample]
+    targets = _targets(cells, asked, log)
+    records = _labelled(labelled(Path(path), rows), columns, targets, log)
+    about = {"columns": [columns.text, columns.label], "separator": targets.separator}
+    stored = _stored(Path(path), records, targets.kind, about, log)
     return _dataset(path, task or Task(), columns, targets, stored, log)
 
 
-def _made_from(path: Path, columns: Columns, targets: _Targets, log: ReadLog) -> dict[str, object]:
-    """All that the rows depend on."""
-    return {
-        "file": str(path),
-        "sha256": content_sha256(path),
-        "columns": [columns.text, columns.label],
-        "kind": targets.kind,
-        "separator": targets.separator,
-        "lenient": log.lenient,
-    }
+def _stored(
+    path: Path, records: Iterable[Record], kind: Kind, about: Mapping[str, object], log: ReadLog
+) -> Stored:
+    """The table of all records, and where it is large, what else it depends on beside `about`."""
+    schema = schema_of(kind)
+    told = {"file": str(path), "kind": kind, "lenient": log.lenient, **about}
+    stored = gathered_once(
+        batches_of(records, schema), schema, lambda: {"sha256": content_sha256(path), **told}, log
+    )
+    if not stored.table.num_rows:
+        raise DataError(log.problems)
+    return stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an argument or the task says of the columns, None where it is to be inferred."""
+
+    text: str | None
+    target: str | None
+    kind: Kind | None
+    separator: str | None
+    labels: bool = False
+    """Whether the labels are listed."""
+
+
+def _asked_of(
+    task: Task | None, text: str | None, target: str | None, kind: Kind | None, separator: str | None
+) -> _Asked:
+    if task is None:
+        return _Asked(text, target, kind, separator)
+    kind = kind or (task.kind if "kind" in task.model_fields_set else None)
+    # the columns that a task has by default are those of labels
+    said = task.model_fields_set if kind in ("completion", "chat") else Task.model_fields
+    text = text or (task.text_column if "text_column" in said else None)
+    target = target or (task.target_column if "target_column" in said else None)
+    return _Asked(text, target, kind, separator or task.separator, bool(task.labels))
+
+
+def _writing(
+    where: str, sample: Sequence[Row], labelled_sample: Sequence[Row], asked: _Asked, log: ReadLog
+) -> Writing | None:
+    match asked.kind:
+        case "completion" | "chat":
+            return known_writing(where, sample, asked.kind, asked.text, asked.target)
+        case None if not asked.separator and not asked.labels:
+            return infer_writing(where, sample, labelled_sample, asked.text, asked.target, log.notes)
+        case _:
+            return None
+
+
+def _read_writing(path: Path, rows: Iterable[Row], writing: Writing, task: Task, log: ReadLog) -> Dataset:
+    records = conversations(rows, writing, log) if writing.kind == "chat" else pairs(rows, writing, log)
+    about = {"columns": [writing.text, writing.target, writing.context]}
+    stored = _stored(path, records, writing.kind, about, log)
+    found = {"kind": writing.kind, "text_column": writing.text, "target_column": writing.target}
+    task = task.model_copy(update=found)
+    return Dataset(task, stored.table, (*log.notes, writing.note), log.problems, stored.mapped)
 
 
 def stream(path: Path | str, *, lenient: bool = False) -> Iterator[Row]:
@@ -85,7 +132,8 @@ def stream(path: Path | str, *, lenient: bool = False) -> Iterator[Row]:
 
     Where `lenient`, bad bytes are replaced and unreadable rows are left out.
     """
-    return open_rows(Path(path), ReadLog(strict=not lenient, lenient=lenient))
+    rows = open_rows(Path(path), ReadLog(strict=not lenient, lenient=lenient))
+    return labelled(Path(path), rows)
 
 
 def sampled(rows: Iterator[Row]) -> tuple[list[Row], Iterator[Row]]:
@@ -94,8 +142,8 @@ def sampled(rows: Iterator[Row]) -> tuple[list[Row], Iterator[Row]]:
     chars = 0
     for row in rows:
         sample.append(row)
-        chars += sum(len(cell) for cell in row.values.values() if isinstance(cell, str))
-        if len(sample) >= _SAMPLE_ROWS or chars >= _MOST_CHARS:
+        chars += sum(len(str(cell)) for cell in row.values.values() if isinstance(cell, (str, list)))
+        if len(sample) >= _SAMPLE_ROWS or chars >= MOST_CHARS:
             break
     return sample, chain(sample, rows)
 
@@ -109,11 +157,8 @@ class _Targets:
     read: Callable[[object], Target]
 
 
-def _targets(
-    cells: Sequence[object], task: Task, kind: Kind | None, separator: str | None, log: ReadLog
-) -> _Targets:
-    said = kind or (task.kind if "kind" in task.model_fields_set else None)
-    given = separator or task.separator
+def _targets(cells: Sequence[object], asked: _Asked, log: ReadLog) -> _Targets:
+    said, given = asked.kind, asked.separator
     if (said or ("multi_label" if given else infer_kind(cells))) == "multi_label":
         separator = given or sniff_separator(cells)
         log.notes += _several_notes(said, given, separator)
@@ -130,55 +175,12 @@ def _several_notes(said: Kind | None, given: str | None, separator: str | None) 
         yield f"the labels of one cell are parted by {separator!r}"
 
 
-def _batches(
-    rows: Iterable[Row], columns: Columns, targets: _Targets, log: ReadLog
-) -> Iterator[pa.RecordBatch]:
-    schema = schema_of(targets.kind)
-    batch = _Batch(schema)
+def _labelled(rows: Iterable[Row], columns: Columns, targets: _Targets, log: ReadLog) -> Iterator[Record]:
     for row in rows:
         try:
-            text, label = text_of(row.values.get(columns.text)), targets.read(row.values.get(columns.label))
+            yield text_of(row.values.get(columns.text)), targets.read(row.values.get(columns.label)), row
         except CellError as fault:
             log.fault(fault.code, fault.what, row.where, fault.fix)
-            continue
-        batch.append(text, label, row)
-        if batch.full:
-            yield batch.arrow()
-            batch = _Batch(schema)
-    yield batch.arrow()
-
-
-class _Batch:
-    """Rows on their way into Arrow."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._texts: list[str | None] = []
-        self._labels: list[Target] = []
-        self._files: list[str] = []
-        self._lines: list[int] = []
-        self._chars = 0
-
-    def append(self, text: str | None, label: Target, row: Row) -> None:
-        self._texts.append(text)
-        self._labels.append(label)
-        self._files.append(row.file)
-        self._lines.append(row.line)
-        self._chars += len(text or "")
-
-    @property
-    def full(self) -> bool:
-        return len(self._texts) >= _BATCH_ROWS or self._chars >= _MOST_CHARS
-
-    def arrow(self) -> pa.RecordBatch:
-        columns = [
-            self._texts,
-            self._labels,
-            pa.array(self._files, pa.string()).dictionary_encode(),
-            self._lines,
-        ]
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
 def _dataset(
@@ -218,5 +220,5 @@ def _refuse_free_text(path: Path | str, column: str, labels: Sequence[str], rows
     what = (
         f"column {shown(column)} holds {len(labels):,} different values in {rows:,} rows: too many for labels"
     )
-    fix = "name the column of the labels with --label-column; free text cannot be learned as labels"
+    fix = "name the column of the labels with --label-column; to learn to write the text: --kind completion"
     raise refuse("too-many-labels", what, path, fix)

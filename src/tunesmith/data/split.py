@@ -16,6 +16,7 @@ from tunesmith.data.problems import grouped, shown
 from tunesmith.data.stratify import stratified
 from tunesmith.data.texts import KEY_BYTES
 from tunesmith.errors import DataError, Problem
+from tunesmith.task import Task
 
 __all__ = ["split"]
 
@@ -58,12 +59,13 @@ def split(
     others = (pool.dataset.take(rows) if facts is None else facts.dataset for facts, rows in given)
     # label ids are the task's: every part must bear the same
     parts = [replace(part, task=dataset.task) for part in (pool.dataset.take(train), *others)]
-    _refuse_empty(parts)
+    _refuse_empty(parts, dataset.task)
     left_out = {
         "train": len(dataset) - len(pool.dataset),
         "validation": 0 if validation is None else len(validation) - len(parts[1]),
     }
-    return Splits(parts[0], parts[1], parts[2], seed, _how(seed, validation, test, left_out))
+    how = _how(dataset.task, seed, validation, test, left_out)
+    return Splits(parts[0], parts[1], parts[2], seed, how)
 
 
 def _apart(facts: Facts, other: Facts | None) -> Facts:
@@ -79,11 +81,13 @@ def _drawn(pool: Facts, seed: int, test_fraction: float, validation_fraction: fl
     first_row = rows[first]  # of each distinct text
     part_of_text = np.full(first_row.size, _TRAIN, np.int8)
     order = np.argsort(_hashes(pool.keys[first_row], seed), kind="stable")
-    if pool.dataset.task.kind == "multi_label":
+    kind = pool.dataset.task.kind
+    if kind == "multi_label":
         fractions = (1 - validation_fraction - test_fraction, validation_fraction, test_fraction)
         part_of_text[order] = stratified(_labels_of_texts(pool, first_row[order]), fractions)
     else:
-        by_label = _by_label(order, pool.codes[first_row])
+        # what is written is no stratum
+        by_label = _by_label(order, pool.codes[first_row]) if kind == "single_label" else [order]
         _draw_by_label(part_of_text, by_label, test_fraction, validation_fraction)
     part_of_row = np.empty(rows.size, np.int8)
     part_of_row[rows] = part_of_text[np.cumsum(first, dtype=np.int32) - 1]
@@ -166,21 +170,23 @@ def _lost(whole: Facts, label: str, count: int) -> Problem:
     return grouped("no-training-rows", what, where, fix, column=whole.dataset.task.target_column, count=count)
 
 
-def _refuse_empty(parts: Sequence[Dataset]) -> None:
+def _refuse_empty(parts: Sequence[Dataset], task: Task) -> None:
+    whose = "there must be" if task.writes else "a label needs"
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         if not len(part):
-            fix = f"add rows: a label needs {_FEWEST_TO_SHARE} different texts; or name a file for this set"
+            fix = f"add rows: {whose} {_FEWEST_TO_SHARE} different texts; or name a file for this set"
             raise DataError(Problem("too-few-rows", f"the {name} set would be empty", "0 rows", fix))
 
 
-def _how(seed: int, validation: Dataset | None, test: Dataset | None, left_out: Mapping[str, int]) -> str:
+def _how(
+    task: Task, seed: int, validation: Dataset | None, test: Dataset | None, left_out: Mapping[str, int]
+) -> str:
     drawn = [name for name, part in (("validation", validation), ("test", test)) if part is None]
     given = [name for name, part in (("validation", validation), ("test", test)) if part is not None]
     told = []
     if drawn:
-        told.append(
-            f"{' and '.join(drawn)} drawn with seed {seed}, stratified by label, equal texts together"
-        )
+        together = "equal prompts together" if task.writes else "stratified by label, equal texts together"
+        told.append(f"{' and '.join(drawn)} drawn with seed {seed}, {together}")
     if given:
         told.append(f"{' and '.join(given)} given")
     for name, count in left_out.items():

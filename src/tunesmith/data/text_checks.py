@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tunesmith.data.chat import Message
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.problems import grouped, shown_target
+from tunesmith.data.render import messages_of, render
+from tunesmith.data.template import Template
 from tunesmith.data.texts import EMPTY_KEY
 from tunesmith.errors import Problem, Severity
 
-__all__ = ["TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths"]
+__all__ = ["TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths", "whole_texts"]
 
 _FEWEST_TOKENS = 3
 
@@ -101,12 +104,29 @@ def token_lengths(
     return lengths, [*_truncated(dataset, cut, window), *_short(dataset, lengths)]
 
 
+def whole_texts(dataset: Dataset, template: Template) -> Iterator[list[str]]:
+    """All that a model reads of each row, some rows at a time."""
+    if not dataset.task.writes:
+        yield from dataset.text_batches()
+        return
+    for batch in dataset.batches():
+        texts, targets = (batch.column(name).fill_null("").to_pylist() for name in ("text", "target"))
+        pairs = zip(texts, targets, strict=True)
+        yield [_rendered(messages_of(dataset.task, *pair), template) for pair in pairs]
+
+
+def _rendered(messages: list[Message], template: Template) -> str:
+    return "".join(segment.text for segment in render(messages, template))
+
+
 def _truncated(dataset: Dataset, cut: Rows | None, window: int | None) -> Iterator[Problem]:
     if cut is None:
         return
     share = cut.size / len(dataset)
     what = f"{share:.1%} of the texts are longer than the {window:,} tokens the model reads, and will be cut"
     fix = "put what matters first, or choose a base with a longer window"
+    if dataset.task.writes:
+        fix = "shorten them: the beginning of prompts is cut, and what is still too long at the end"
     yield from _of_texts(dataset, "truncated", what, cut, fix, "warning")
 
 

@@ -83,8 +83,8 @@ def _table(
 def write_dataset(path: Path | str, dataset: Dataset) -> None:
     """Write texts and targets in the task's columns, so that reading them gives the same dataset.
 
-    Several labels become a list, or in CSV and TSV what the task's separator joins; messages become a list
-    of objects, or there the same as JSON. Formulas are not guarded: a text must stay the text it is.
+    Several labels become a list, or in CSV and TSV what the task's separator joins; messages become a list of
+    objects, in CSV, TSV and Parquet as JSON. Formulas are not guarded: a text must stay the text it is.
     """
     task = dataset.task
     columns = [column for column in (task.text_column, task.target_column) if column is not None]

@@ -1,6 +1,9 @@
 """Evaluate: measure a model on unseen rows, against cheap rivals, and show the proof."""
 
 from tunesmith.evaluation.card import as_model_card
+from tunesmith.evaluation.generation.questions import Questions, questions_of
+from tunesmith.evaluation.generation.report import build_generation_report
+from tunesmith.evaluation.generation.rivals import Untuned, WritingRival, run_generation_rivals
 from tunesmith.evaluation.html import as_html
 from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.report import build_report
@@ -10,12 +13,18 @@ from tunesmith.evaluation.types import Cost, Report
 
 __all__ = [
     "Cost",
+    "Questions",
     "Report",
     "Rival",
+    "Untuned",
+    "WritingRival",
     "as_html",
     "as_model_card",
     "as_terminal",
+    "build_generation_report",
     "build_report",
     "measure",
+    "questions_of",
+    "run_generation_rivals",
     "run_rivals",
 ]

@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from tunesmith.evaluation.svg import Scale, element, figure, line, rect, text
 from tunesmith.evaluation.types import Interval, LabelScore, Report
-from tunesmith.evaluation.wording import clip, columns, score, span
+from tunesmith.evaluation.wording import MACRO_F1, Score, clip, columns
 
-__all__ = ["Confusion", "confusions", "heat_map", "label_bar", "most_confused", "rival_bars"]
+__all__ = ["Confusion", "confusions", "heat_map", "label_bar", "most_confused", "rival_bars", "score_bar"]
 
 _ROW = 34
 _WIDTH, _BAR_LEFT, _BAR_RIGHT = 310, 88, 260
@@ -21,26 +21,32 @@ _COLUMN_WIDTH = 6.6
 _SHADES = (0.0, 0.02, 0.05, 0.1, 0.25, 0.5, 0.8)
 
 
-def rival_bars(report: Report) -> Markup:
-    """Macro-F1 of every rival and of this model, with 95 % intervals."""
+def rival_bars(report: Report, by: Score = MACRO_F1, left: int = _BAR_LEFT) -> Markup:
+    """A score of every rival and of this model, with 95 % intervals; names stand in `left` pixels."""
     rows = [(rival.name, rival.metrics, rival.intervals, "quiet") for rival in report.rivals]
     rows.append(("this model", report.metrics, report.intervals, "bar"))
+    across = Scale(0, by.top, left, left + _BAR_RIGHT - _BAR_LEFT)
     drawn = [
-        _rival_row(index * _ROW, name, metrics["macro_f1"], intervals["macro_f1"], class_)
-        for index, (name, metrics, intervals, class_) in enumerate(rows)
+        _rival_row(
+            across, index * _ROW, (name, by.show(metrics[by.key])), metrics[by.key], span_of[by.key], kind
+        )
+        for index, (name, metrics, span_of, kind) in enumerate(rows)
     ]
-    said = " ".join(f"{name}: {score(m['macro_f1'])}, {span(i['macro_f1'])}." for name, m, i, _ in rows)
-    return figure("rivals", "Macro-F1 with 95 % intervals", said, (_WIDTH, len(rows) * _ROW), *drawn)
+    said = " ".join(f"{name}: {by.show(m[by.key])}, {by.span(i[by.key])}." for name, m, i, _ in rows)
+    size = (_WIDTH + left - _BAR_LEFT, len(rows) * _ROW)
+    return figure(f"rivals-{by.key}", f"{by.title} with 95 % intervals", said, size, *drawn)
 
 
-def _rival_row(top: float, name: str, value: float, interval: Interval, class_: str) -> Markup:
-    across, middle = Scale(0, 1, _BAR_LEFT, _BAR_RIGHT), top + _ROW / 2
+def _rival_row(
+    across: Scale, top: float, words: tuple[str, str], value: float, interval: Interval, class_: str
+) -> Markup:
+    middle, weight = top + _ROW / 2, "word strong" if class_ == "bar" else "word"
     return element(
         "g",
-        text(0, middle + 4, clip(name, 14), "word strong" if class_ == "bar" else "word"),
+        text(0, middle + 4, clip(words[0], round(across.start / _COLUMN_WIDTH) + 1), weight),
         rect(across(0), top + 8, across(value) - across(0), _ROW - 16, class_),
         *_whisker(across, interval, middle),
-        text(_BAR_RIGHT + 8, middle + 4, score(value), "word strong" if class_ == "bar" else "word"),
+        text(across.end + 8, middle + 4, words[1], weight),
     )
 
 
@@ -55,14 +61,19 @@ def _whisker(
 
 def label_bar(found: LabelScore) -> Markup:
     """The F1 of one label as a small bar with its interval, for a table cell."""
-    across = Scale(0, 1, 3, 137)
-    said = f"F1 {score(found.f1)}, 95 % interval {span(found.f1_interval)}"
+    return score_bar(Score("f1", "F1"), found.f1, found.f1_interval)
+
+
+def score_bar(by: Score, value: float, interval: Interval) -> Markup:
+    """A score as a small bar with its interval, for a table cell."""
+    across = Scale(0, by.top, 3, 137)
+    said = f"{by.name} {by.show(value)}, 95 % interval {by.span(interval)}"
     return element(
         "svg",
         element("title", said),
-        rect(across(0), 4, across(1) - across(0), 10, "track"),
-        rect(across(0), 4, across(found.f1) - across(0), 10, "soft"),
-        *_whisker(across, found.f1_interval, 9, ("whisker",)),
+        rect(across(0), 4, across(by.top) - across(0), 10, "track"),
+        rect(across(0), 4, across(value) - across(0), 10, "soft"),
+        *_whisker(across, interval, 9, ("whisker",)),
         class_="spark",
         viewBox="0 0 140 18",
         width=140,

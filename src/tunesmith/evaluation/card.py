@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Any
-
-import yaml
-
+from tunesmith.evaluation.card_parts import (
+    data_table,
+    front_matter,
+    markdown,
+    markdown_table,
+    recipe_table,
+    what_it_does,
+)
+from tunesmith.evaluation.generation.card import writing_as_card
 from tunesmith.evaluation.types import Interval, LabelScore, Report, RivalScore
 from tunesmith.evaluation.wording import (
     MACRO_F1,
@@ -18,7 +21,6 @@ from tunesmith.evaluation.wording import (
     further,
     listed,
     milliseconds,
-    plain,
     score,
     signed,
     span,
@@ -29,8 +31,6 @@ from tunesmith.task import Task
 
 __all__ = ["as_model_card"]
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 _MOST_LABELS = 100
 _WEAK = 3
 _WEAK_F1 = 0.7
@@ -38,89 +38,43 @@ _EXPLAINED = (
     "In brackets: 95 % percentile bootstrap intervals over the test rows. Macro-F1 is the mean over all"
     " labels of the task; the gain is in macro-F1, paired. All methods had the same rows."
 )
-# what the hub calls the kinds of a score
-_HUB_TYPES = ("accuracy", "f1", "precision", "recall")
 
 
 def as_model_card(report: Report, *, task: Task, recipe: Recipe, name: str = "text classifier") -> str:
     """The README.md of a model; every text from the user is safe as YAML and as Markdown."""
+    if report.writing is not None:
+        return writing_as_card(report, recipe=recipe, name=name)
     sections = (
-        f"# {_markdown(name)}",
-        _what_it_does(report, task),
+        f"# {markdown(name)}",
+        _what(report, task),
         _labels(report),
         _how_it_did(report),
-        _table("## Data", ("What", "Value"), _facts(report)),
-        _table("## Training recipe", ("Setting", "Value"), _settings(recipe)),
+        data_table(report),
+        recipe_table(recipe),
         _limits(report, recipe),
         _how_to_use(report, recipe),
     )
-    return f"---\n{_front_matter(report, recipe, name)}---\n\n" + "\n\n".join(sections) + "\n"
-
-
-def _front_matter(report: Report, recipe: Recipe, name: str) -> str:
-    values: dict[str, Any] = {
-        "pipeline_tag": "text-classification",
-        "library_name": "transformers",
-        "tags": ["text-classification", "tunesmith"],
-    }
-    if _is_hub_name(recipe.base):
-        values["base_model"] = recipe.base
-    values["model-index"] = [{"name": plain(name), "results": [_result(report)]}]
-    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000))
-
-
-def _is_hub_name(base: str) -> bool:
-    # a hub name and a relative directory look alike; only the disk can tell them apart
-    return base != "embedded" and bool(_HUB_NAME.fullmatch(base)) and not Path(base).exists()
-
-
-def _result(report: Report) -> dict[str, Any]:
     scores = (beside_macro_f1(report), MACRO_F1, *further(report))
-    metrics = [
-        {"type": _hub_type(each.key), "value": round(report.metrics[each.key], 4), "name": each.title}
-        for each in scores
-    ]
-    return {
-        "task": {"type": "text-classification", "name": "Text classification"},
-        "dataset": {"type": "custom", "name": f"{report.rows} held-out test rows", "split": "test"},
-        "metrics": metrics,
-    }
+    front = front_matter(report, recipe, name, "text-classification", scores)
+    return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _hub_type(key: str) -> str:
-    return next((kind for kind in _HUB_TYPES if key.endswith(kind)), key)
-
-
-def _markdown(text: str) -> str:
-    """`text` on one line, with nothing left in it that Markdown or HTML would act on."""
-    shown = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN.sub(r"\\\1", shown)
-
-
-def _table(heading: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
-    return f"{heading}\n\n" + "\n".join(lines)
-
-
-def _what_it_does(report: Report, task: Task) -> str:
-    sentences = [f"- {_markdown(sentence)}" for sentence in report.verdict.sentences]
+def _what(report: Report, task: Task) -> str:
     how_many = "one" if task.kind == "single_label" else "none, one or several"
     what = f"It gives a text {how_many} of {len(task.labels)} labels, with a probability for each."
-    return "\n".join(
-        ["## What it does", "", what, "", f"**{_markdown(report.verdict.headline)}.**", "", *sentences]
-    )
+    return what_it_does(report, what)
 
 
 def _labels(report: Report) -> str:
     head = ("Label", "Test rows", "Precision", "Recall", "F1", "95 % interval")
     shown = report.per_label[:_MOST_LABELS]
-    table = _table("## Labels", head, [_label_row(found) for found in shown])
+    table = markdown_table("## Labels", head, [_label_row(found) for found in shown])
     more = len(report.labels) - len(shown)
     return table + (f"\n\n{more} more labels are in `report.json`." if more else "")
 
 
 def _label_row(found: LabelScore) -> tuple[str, ...]:
-    name, rows = _markdown(found.label), f"{found.rows:,}"
+    name, rows = markdown(found.label), f"{found.rows:,}"
     if not found.rows:
         return name, rows, "–", "–", "–", "–"
     scores = (score(found.precision), score(found.recall), score(found.f1))
@@ -134,7 +88,7 @@ def _how_it_did(report: Report) -> str:
     cost = report.cost
     own = (duration(cost.train_seconds), milliseconds(cost.milliseconds_per_text))
     rows.append(("**this model**", *_scores(report.metrics, report.intervals, beside), "–", *own))
-    table = _table(f"## How it did on {report.rows:,} test rows", head, rows)
+    table = markdown_table(f"## How it did on {report.rows:,} test rows", head, rows)
     return f"{table}\n\n{_EXPLAINED}"
 
 
@@ -142,7 +96,7 @@ def _rival_row(rival: RivalScore, beside: Score) -> tuple[str, ...]:
     gain = rival.differences["macro_f1"]
     gained = f"{signed(gain.value)} ({span(gain, sign=True)})"
     cost = (duration(rival.train_seconds), milliseconds(rival.milliseconds_per_text))
-    return (_markdown(rival.name), *_scores(rival.metrics, rival.intervals, beside), gained, *cost)
+    return (markdown(rival.name), *_scores(rival.metrics, rival.intervals, beside), gained, *cost)
 
 
 def _scores(metrics: dict[str, float], intervals: dict[str, Interval], beside: Score) -> tuple[str, ...]:
@@ -150,18 +104,8 @@ def _scores(metrics: dict[str, float], intervals: dict[str, Interval], beside: S
     return tuple(f"{score(metrics[name])} ({span(intervals[name])})" for name in shown)
 
 
-def _facts(report: Report) -> list[tuple[str, ...]]:
-    return [
-        (_markdown(name.replace("_", " ")), _markdown(value)) for name, value in report.provenance.items()
-    ]
-
-
-def _settings(recipe: Recipe) -> list[tuple[str, ...]]:
-    values = recipe.model_dump(mode="json")
-    return [(f"`{key}`", "–" if value is None else _markdown(str(value))) for key, value in values.items()]
-
-
 def _limits(report: Report, recipe: Recipe) -> str:
+    assert report.calibration is not None, "labels have probabilities"
     limits = [
         "It always answers with one of its labels, also for texts that fit none of them."
         if report.kind == "single_label"
@@ -173,7 +117,7 @@ def _limits(report: Report, recipe: Recipe) -> str:
         limits.append(f"It reads the first {recipe.max_tokens:,} tokens of a text.")
     weak = [found for found in weakest(report.per_label)[:_WEAK] if found.rows and found.f1 < _WEAK_F1]
     if weak:
-        named = listed([f"{_markdown(clip(found.label, 60))} (F1 {score(found.f1)})" for found in weak])
+        named = listed([f"{markdown(clip(found.label, 60))} (F1 {score(found.f1)})" for found in weak])
         limits.append(f"It is weakest on {named}.")
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from tunesmith.evaluation.svg import Scale, axes, circle, element, figure, line, polyline, rect, text, ticks
 from tunesmith.evaluation.types import Bin, Calibration
-from tunesmith.evaluation.wording import score
+from tunesmith.evaluation.wording import MACRO_F1, Score, score
 
-__all__ = ["f1_curve", "loss_curve", "reliability"]
+__all__ = ["loss_curve", "reliability", "score_curve"]
 
 Curves = Sequence[Mapping[str, int | float | None]]
 Points = list[tuple[float, float]]
@@ -47,17 +47,17 @@ def loss_curve(curves: Curves) -> Markup | None:
     return _line_chart("loss", "Loss while training", f"{said}.", shown, (0, highest * 1.06 or 1), curves)
 
 
-def f1_curve(curves: Curves) -> Markup | None:
-    """Macro-F1 on the validation rows with its best point marked; None where it was not measured."""
-    points = _points(curves, "macro_f1")
+def score_curve(curves: Curves, by: Score = MACRO_F1) -> Markup | None:
+    """A score on the validation rows with its best point marked; None where it was not measured."""
+    points = _points(curves, by.key)
     if not points:
         return None
     best = max(points, key=lambda point: point[1])
     lowest = min(y for _, y in points)
     low = max(0.0, lowest - 0.25 * (1 - lowest) - 0.01)
     said = f"It ends at {score(points[-1][1])}; the best is {score(best[1])}."
-    series = [_Series(f"validation macro-F1, best {score(best[1])}", points, "validation")]
-    return _line_chart("f1", "Macro-F1 while training", said, series, (low, 1), curves, best)
+    series = [_Series(f"validation {by.name}, best {score(best[1])}", points, "validation")]
+    return _line_chart(by.key, f"{by.title} while training", said, series, (low, 1), curves, best)
 
 
 def _points(curves: Curves, name: str) -> Points:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
+from typing import Protocol
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def _truth(test: Dataset) -> Ints:
     return truth
 
 
-def refuse_no_rows(test: Dataset) -> None:
+def refuse_no_rows(test: Sized) -> None:
     """Raise DataError where there is nothing to measure on."""
     if not len(test):
         fix = "give a test file with rows, or a larger `test_fraction`"
@@ -107,8 +108,21 @@ def _judged(rival: Rival, truth: Ints, seed: int) -> tuple[dict[str, float], Res
     return measure(truth, rival.probabilities), resample(truth, rival.probabilities, seed=seed)
 
 
+class _Method(Protocol):
+    """What a report tells of a rival, whatever its answers are."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def how(self) -> str: ...
+    @property
+    def train_seconds(self) -> float: ...
+    @property
+    def milliseconds_per_text(self) -> float: ...
+
+
 def score_rival(
-    rival: Rival,
+    rival: _Method,
     metrics: dict[str, float],
     resampled: Resampled,
     model_metrics: dict[str, float],

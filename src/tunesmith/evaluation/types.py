@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from tunesmith.errors import BundleError, Problem
+from tunesmith.evaluation.generation.types import Writing
 from tunesmith.task import Kind
 
 __all__ = [
@@ -158,7 +159,8 @@ class Report:
 
     `confusion` is (labels, labels) with truth in rows, and empty for a multi-label task, which has `mix_ups`
     instead; `mistakes` are the most confident first; `curves` hold step, epoch, train_loss, validation_loss,
-    macro_f1 where they were measured.
+    macro_f1 or token_accuracy where they were measured. Of a model that writes, `writing` holds what there is
+    besides, there is no calibration, and labels are those of targets that take few different values.
     """
 
     labels: tuple[str, ...]
@@ -167,7 +169,7 @@ class Report:
     intervals: dict[str, Interval]
     per_label: tuple[LabelScore, ...]
     confusion: tuple[tuple[int, ...], ...]
-    calibration: Calibration
+    calibration: Calibration | None
     rivals: tuple[RivalScore, ...]
     mistakes: tuple[Mistake, ...]
     verdict: Verdict
@@ -176,6 +178,7 @@ class Report:
     curves: tuple[dict[str, int | float | None], ...]
     kind: Kind = "single_label"
     mix_ups: tuple[MixUp, ...] = ()
+    writing: Writing | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; `from_dict` gives back an equal report."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tunesmith.evaluation.types import Difference, LabelScore, RivalScore, Verdict
-from tunesmith.evaluation.wording import ACCURACY, Score, clip, listed, signed, span
+from tunesmith.evaluation.wording import ACCURACY, MACRO_F1, Score, clip, listed
 
 __all__ = ["judge", "outcome"]
 
@@ -14,6 +14,7 @@ Outcome = Literal["beats", "not distinguishable", "worse"]
 
 _FEW_ROWS = 100
 _MOST_NAMED = 5
+_MOST_RIVALS_NAMED = 3
 
 
 def outcome(found: Difference) -> Outcome:
@@ -24,55 +25,75 @@ def outcome(found: Difference) -> Outcome:
 
 
 def judge(
-    rivals: Sequence[RivalScore], per_label: Sequence[LabelScore], rows: int, beside: Score = ACCURACY
+    rivals: Sequence[RivalScore],
+    per_label: Sequence[LabelScore],
+    rows: int,
+    beside: Score = ACCURACY,
+    lead: Score = MACRO_F1,
+    cautions: Sequence[str] = (),
 ) -> Verdict:
-    """The verdict by macro-F1, with a word on the score `beside` it where that says otherwise."""
+    """The verdict by the score `lead`, with a word on the one `beside` it where that says otherwise.
+
+    `cautions` are sentences that the caller has to add.
+    """
     by_outcome: dict[Outcome, list[str]] = {"beats": [], "not distinguishable": [], "worse": []}
     for rival in rivals:
-        by_outcome[outcome(rival.differences["macro_f1"])].append(rival.name)
-    sentences = [_sentence(rival, beside) for rival in rivals] + _cautions(per_label, rows)
+        by_outcome[outcome(rival.differences[lead.key])].append(rival.name)
+    sentences = [_sentence(rival, lead, beside) for rival in rivals]
+    sentences += [*_cautions(per_label, rows), *cautions]
     return Verdict(_headline(by_outcome), tuple(sentences), tuple(by_outcome["beats"]))
 
 
 def _headline(by_outcome: dict[Outcome, list[str]]) -> str:
     if by_outcome["worse"]:
-        return f"Worse than {listed(by_outcome['worse'])}"
+        return f"Worse than {_rivals(by_outcome['worse'])}"
     if by_outcome["not distinguishable"]:
-        return f"Not distinguishable from {listed(by_outcome['not distinguishable'])}"
+        return f"Not distinguishable from {_rivals(by_outcome['not distinguishable'])}"
+    if len(by_outcome["beats"]) > _MOST_RIVALS_NAMED:
+        return f"Better than all {len(by_outcome['beats'])} rivals"
     if by_outcome["beats"]:
         return f"Better than {listed(by_outcome['beats'])}"
     return "Not compared with any rival"
 
 
-def _sentence(rival: RivalScore, beside: Score) -> str:
-    by_f1 = rival.differences["macro_f1"]
-    match outcome(by_f1):
+def _rivals(names: list[str]) -> str:
+    if len(names) <= _MOST_RIVALS_NAMED:
+        return listed(names)
+    named = names[: _MOST_RIVALS_NAMED - 1]
+    return listed([*named, f"{len(names) - len(named)} more rivals"])
+
+
+def _sentence(rival: RivalScore, lead: Score, beside: Score) -> str:
+    found = rival.differences[lead.key]
+    match outcome(found):
         case "beats":
-            said = f"Beats {rival.name}: macro-F1 is {_gap(by_f1)} higher ({_span(by_f1)})"
+            said = f"Beats {rival.name}: {lead.name} is {_gap(found, lead)} higher ({_span(found, lead)})"
         case "worse":
-            said = f"Is worse than {rival.name}: macro-F1 is {_gap(by_f1)} lower ({_span(by_f1)})"
+            said = (
+                f"Is worse than {rival.name}: {lead.name} is {_gap(found, lead)} lower ({_span(found, lead)})"
+            )
         case _:
             said = (
-                f"Is not distinguishable from {rival.name}: the difference in macro-F1,"
-                f" {signed(by_f1.value)}, may be chance ({_span(by_f1)})"
+                f"Is not distinguishable from {rival.name}: the difference in {lead.name},"
+                f" {lead.signed(found.value)}, may be chance ({_span(found, lead)})"
             )
-    return said + _other_differs(by_f1, rival.differences[beside.key], beside.name) + "."
+    return said + _other_differs(found, rival.differences[beside.key], beside) + "."
 
 
-def _gap(found: Difference) -> str:
-    return f"{abs(found.value):.3f}"
+def _gap(found: Difference, by: Score) -> str:
+    return by.show(abs(found.value))
 
 
-def _span(found: Difference) -> str:
-    return f"95 % interval {span(found, sign=True)}"
+def _span(found: Difference, by: Score) -> str:
+    return f"95 % interval {by.span(found, sign=True)}"
 
 
-def _other_differs(by_f1: Difference, by_other: Difference, name: str) -> str:
-    if outcome(by_f1) == outcome(by_other):
+def _other_differs(by_lead: Difference, by_other: Difference, other: Score) -> str:
+    if outcome(by_lead) == outcome(by_other):
         return ""
     says = {"beats": "is higher", "worse": "is lower", "not distinguishable": "is not distinguishable"}
-    numbers = f"{signed(by_other.value)}, {_span(by_other)}"
-    return f"; its {name} {says[outcome(by_other)]} ({numbers})"
+    numbers = f"{other.signed(by_other.value)}, {_span(by_other, other)}"
+    return f"; its {other.name} {says[outcome(by_other)]} ({numbers})"
 
 
 def _cautions(per_label: Sequence[LabelScore], rows: int) -> list[str]:

@@ -11,8 +11,11 @@ from tunesmith.evaluation.types import Difference, Interval, LabelScore, Report
 
 __all__ = [
     "ACCURACY",
+    "CHRF",
     "MACRO_F1",
     "MICRO_F1",
+    "ROUGE_L",
+    "WORD_F1",
     "Score",
     "beside_macro_f1",
     "clip",
@@ -22,6 +25,7 @@ __all__ = [
     "listed",
     "memory",
     "milliseconds",
+    "paragraphs",
     "plain",
     "score",
     "signed",
@@ -35,21 +39,42 @@ _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score by its key in `Report.metrics`, and what people call it."""
+    """A score by its key in `Report.metrics`, and what people call it.
+
+    It is shown with `digits` decimals and is `top` at most, where 0 says that it has no upper end and less is
+    better; a `proper` name is written alike everywhere.
+    """
 
     key: str
     name: str
+    digits: int = 3
+    top: float = 1
+    proper: bool = False
 
     @property
     def title(self) -> str:
         """The name where a line begins with it."""
-        return self.name[0].upper() + self.name[1:]
+        return self.name if self.proper else self.name[0].upper() + self.name[1:]
+
+    def show(self, value: float) -> str:
+        """A value of this score."""
+        return score(value, self.digits)
+
+    def signed(self, value: float) -> str:
+        """A difference in this score."""
+        return signed(value, self.digits)
+
+    def span(self, found: Interval | Difference, *, sign: bool = False) -> str:
+        """`low to high` of an interval of this score."""
+        return span(found, sign=sign, digits=self.digits)
 
 
 MACRO_F1 = Score("macro_f1", "macro-F1")
 ACCURACY = Score("accuracy", "accuracy")
 MICRO_F1 = Score("micro_f1", "micro-F1")
-
+ROUGE_L = Score("rouge_l", "ROUGE-L")
+WORD_F1 = Score("word_f1", "word F1")
+CHRF = Score("chrf", "chrF", digits=1, top=100, proper=True)
 
 _FURTHER = {
     "single_label": (
@@ -76,23 +101,23 @@ def beside_macro_f1(report: Report) -> Score:
     return MICRO_F1 if report.kind == "multi_label" else ACCURACY
 
 
-def score(value: float) -> str:
-    """A score or probability with three decimals."""
-    return f"{value:.3f}"
+def score(value: float, digits: int = 3) -> str:
+    """A score or probability with three decimals, or as many as `digits` says."""
+    return f"{value:.{digits}f}"
 
 
-def signed(value: float) -> str:
+def signed(value: float, digits: int = 3) -> str:
     """A difference with its sign and three decimals; what rounds to zero has no sign."""
-    rounded = f"{abs(value):.3f}"
-    if rounded == "0.000":
+    rounded = score(abs(value), digits)
+    if not float(rounded):
         return rounded
     return ("+" if value > 0 else "−") + rounded
 
 
-def span(found: Interval | Difference, *, sign: bool = False) -> str:
+def span(found: Interval | Difference, *, sign: bool = False, digits: int = 3) -> str:
     """`low to high`."""
     show = signed if sign else score
-    return f"{show(found.low)} to {show(found.high)}"
+    return f"{show(found.low, digits)} to {show(found.high, digits)}"
 
 
 def duration(seconds: float | None) -> str:
@@ -134,6 +159,12 @@ def plain(text: str) -> str:
     """`text` on one line, without what could steer a terminal or turn the reading direction."""
     seen = (" " if _steers(character) else character for character in text)
     return " ".join("".join(seen).split())
+
+
+def paragraphs(text: str, most: int) -> str:
+    """`text` with its lines, without what could steer or turn; after `most` characters an ellipsis."""
+    shown = "".join(" " if _steers(char) and char != "\n" else char for char in text[:most])
+    return shown if len(text) <= most else shown.rstrip() + "…"
 
 
 def _steers(character: str) -> bool:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from tunesmith.model.attention_gpu import attend_on_gpu
 from tunesmith.model.dropout import dropped
@@ -15,7 +16,7 @@ from tunesmith.model.scoring import Scoring
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["attend"]
+__all__ = ["attend", "attend_seen"]
 
 # queries of one tile: a long text's tiles stop at the diagonal, which saves almost half of its scores
 _TILE = 128
@@ -29,22 +30,70 @@ class _Tile(NamedTuple):
 
 
 def attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: Sequence[int], scoring: Scoring
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    lengths: Sequence[int],
+    scoring: Scoring,
+    queries: Sequence[int] | None = None,
 ) -> torch.Tensor:
     """Attention text by text: (query tokens, heads, head width) -> (query tokens, heads × head width).
 
-    `key` and `value` are (tokens, key heads, head width). `query` holds every token, or one a text: the last.
+    `key` and `value` are (tokens, key heads, head width). `queries` is how many of each text's last tokens
+    `query` holds, at least one; None: all of them.
     """
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    queries = lengths if queries is None else queries
+    key, value = _for_every_head(query, key, value)
     if torch.is_autocast_enabled(query.device.type):
         low = torch.get_autocast_dtype(query.device.type)
         query, key, value = query.to(low), key.to(low), value.to(low)
     if query.device.type == "cuda":
-        return attend_on_gpu(query, key, value, lengths, scoring).flatten(1)
-    mixed: torch.Tensor = _Attention.apply(query, key, value, tuple(lengths), scoring)  # type: ignore[no-untyped-call]
+        return attend_on_gpu(query, key, value, lengths, scoring, queries).flatten(1)
+    tiles = list(_tiles(lengths, queries))
+    mixed: torch.Tensor = _Attention.apply(query, key, value, tiles, scoring)  # type: ignore[no-untyped-call]
     return mixed.flatten(1)
+
+
+def attend_seen(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    lengths: Sequence[int],
+    queries: Sequence[int],
+    before: Sequence[torch.Tensor],
+    scoring: Scoring,
+) -> torch.Tensor:
+    """As `attend` without dropout, but `before` says what is seen: (tokens, tokens) for each text.
+
+    It holds how far back a token sees another, and is negative where it does not.
+    """
+    key, value = _for_every_head(query, key, value)
+    mixed = []
+    each = zip(
+        torch.split(query, list(queries)),
+        torch.split(key, list(lengths)),
+        torch.split(value, list(lengths)),
+        before,
+        strict=True,
+    )
+    for q, k, v, back in each:
+        back = back[-len(q) :]
+        seen = (back >= 0) if scoring.window is None else (back >= 0) & (back < scoring.window)
+        of_text = scaled_dot_product_attention(
+            q.transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1), attn_mask=seen, scale=scoring.scaling
+        )
+        mixed.append(of_text.transpose(0, 1))
+    return torch.cat(mixed).flatten(1)
+
+
+def _for_every_head(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values repeated where several heads of queries share them."""
+    groups = query.shape[1] // key.shape[1]
+    if groups == 1:
+        return key, value
+    return key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
 
 
 class _Attention(torch.autograd.Function):
@@ -56,12 +105,12 @@ class _Attention(torch.autograd.Function):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        lengths: tuple[int, ...],
+        tiles: list[_Tile],
         scoring: Scoring,
     ) -> torch.Tensor:
         mixed = torch.empty_like(query, memory_format=torch.contiguous_format)
-        ctx.scoring, ctx.tiles, kept = scoring, list(_tiles(lengths, query.shape[0])), []
-        for tile in ctx.tiles:
+        ctx.scoring, ctx.tiles, kept = scoring, tiles, []
+        for tile in tiles:
             of, keys, values = query[tile.queries], key[tile.keys], value[tile.keys]
             shares = _shares(of.transpose(0, 1), keys.permute(1, 2, 0), scoring)  # (heads, queries, keys)
             kept_shares = dropped(shares, scoring.dropout)
@@ -99,18 +148,15 @@ def _add_product(first: torch.Tensor, second: torch.Tensor, *, out: torch.Tensor
     return out.baddbmm_(first, second)
 
 
-def _tiles(lengths: Sequence[int], queries: int) -> Iterator[_Tile]:
+def _tiles(lengths: Sequence[int], queries: Sequence[int]) -> Iterator[_Tile]:
     """Queries and the keys that they may see, text after text."""
-    first = 0
-    one_each = queries != sum(lengths)
-    for text, length in enumerate(lengths):
-        if one_each:
-            yield _Tile(slice(text, text + 1), slice(first, first + length), True)
-        else:
-            for begin in range(0, length, _TILE):
-                end = min(begin + _TILE, length)
-                yield _Tile(slice(first + begin, first + end), slice(first, first + end), end == length)
-        first += length
+    query = key = 0
+    for length, asked in zip(lengths, queries, strict=True):
+        for begin in range(0, asked, _TILE):
+            end = min(begin + _TILE, asked)
+            sees = slice(key, key + length - asked + end)
+            yield _Tile(slice(query + begin, query + end), sees, end == asked)
+        query, key = query + asked, key + length
 
 
 def _shares(query: torch.Tensor, key: torch.Tensor, scoring: Scoring) -> torch.Tensor:

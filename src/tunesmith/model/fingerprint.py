@@ -7,24 +7,22 @@ import json
 from typing import Any
 
 from tunesmith.files import sha256_bytes
-from tunesmith.model.load import HEADS, Classifier
+from tunesmith.model.learner import Learner
+from tunesmith.model.load import HEADS
 
 __all__ = ["fingerprint", "tokenizer_fingerprint"]
 
 
-def fingerprint(classifier: Classifier) -> dict[str, str]:
+def fingerprint(learner: Learner) -> dict[str, str]:
     """SHA-256 of the weights as loaded, but for the head, and of how the tokenizer cuts."""
-    return {
-        "weights": _of_weights(classifier),
-        "tokenizer": tokenizer_fingerprint(classifier.tokenizer),
-    }
+    return {"weights": _of_weights(learner), "tokenizer": tokenizer_fingerprint(learner.tokenizer)}
 
 
-def _of_weights(classifier: Classifier) -> str:
+def _of_weights(learner: Learner) -> str:
     import torch
 
     digest = hashlib.sha256()
-    for name, value in classifier.model.named_parameters():
+    for name, value in learner.model.named_parameters():
         # the head is new: the seed and the labels decide it
         if not name.startswith(HEADS):
             digest.update(f"{name} {tuple(value.shape)}".encode())

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tunesmith.model.encode import Encoded
+from tunesmith.data.formats.encoding import without_bad_chars
+from tunesmith.data.render import Segment
+from tunesmith.data.template import DEFAULT_TEMPLATE, Template
+from tunesmith.model.encode import Encoded, Ids
 
-__all__ = ["EncodedTargets"]
+__all__ = ["EncodedTargets", "encode_segments", "template_of"]
+
+_CHUNK_ROWS = 1024
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +27,7 @@ class EncodedTargets:
     """The token ids of many rows and which of them are learned."""
 
     encoded: Encoded
-    learned: npt.NDArray[np.bool_]
+    learned: Flags
     """(tokens,) beside `encoded.flat`: whether this token is to be predicted; never the first of a row"""
 
     def __len__(self) -> int:
@@ -28,3 +38,76 @@ class EncodedTargets:
         """(rows,) learned tokens; a row that has none left teaches nothing and is not trained on."""
         before = np.concatenate([[0], np.cumsum(self.learned, dtype=np.int64)])
         return np.diff(before[self.encoded.starts])
+
+
+def template_of(tokenizer: Any) -> Template:
+    """The chat template of a tokenizer, or ours where it has none, with the tokenizer's special tokens."""
+    source = tokenizer.chat_template
+    if isinstance(source, dict):
+        source = source.get("default")
+    named = {
+        name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)
+    }
+    added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+    return Template(source or DEFAULT_TEMPLATE, named, tuple(dict.fromkeys([*named.values(), *added])))
+
+
+def encode_segments(tokenizer: Any, rows: Sequence[Sequence[Segment]], max_tokens: int) -> EncodedTargets:
+    """Tokenise each segment on its own and lay the ids of a row end to end.
+
+    A row of more than `max_tokens` loses the beginning of its first segment, if that is not learned, but for
+    one token, so that the answer stays; what is then still too much it loses at its end. A row that waits for
+    its answer loses only its beginning. A row without any token becomes one pad token. Special tokens that a
+    template writes are tokens; where a message imitates one, it has a seam.
+    """
+    ids: list[Ids] = []
+    learned: list[Flags] = []
+    cut: list[bool] = []
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        for row in _tokenised(tokenizer, rows[start : start + _CHUNK_ROWS]):
+            kept_ids, kept_learned, was_cut = _fitted(row, max_tokens, tokenizer.pad_token_id)
+            ids.append(kept_ids)
+            learned.append(kept_learned)
+            cut.append(was_cut)
+    starts = np.concatenate([[0], np.cumsum([len(each) for each in ids], dtype=np.int64)]).astype(np.int64)
+    flat = np.concatenate(ids) if ids else np.zeros(0, np.int32)
+    flags = np.concatenate(learned) if learned else np.zeros(0, np.bool_)
+    return EncodedTargets(Encoded(flat, starts, np.asarray(cut, np.bool_)), flags)
+
+
+_Row = list[tuple[Ids, bool]]
+"""The ids of each segment, and whether they are learned."""
+
+
+def _tokenised(tokenizer: Any, rows: Sequence[Sequence[Segment]]) -> Iterator[_Row]:
+    pieces = [without_bad_chars(piece)[0] for row in rows for segment in row for piece in segment.pieces]
+    found = tokenizer(pieces, add_special_tokens=False, truncation=False, verbose=False) if pieces else {}
+    ids = iter(found.get("input_ids", ()))
+    for row in rows:
+        yield [(_joined(islice(ids, len(segment.pieces))), segment.learned) for segment in row]
+
+
+def _joined(pieces: Iterator[list[int]]) -> Ids:
+    return np.asarray([token for piece in pieces for token in piece], np.int32)
+
+
+def _fitted(row: _Row, max_tokens: int, pad_token_id: int) -> tuple[Ids, Flags, bool]:
+    ids = np.concatenate([np.zeros(0, np.int32), *(each for each, _ in row)])
+    learned = np.concatenate([np.zeros(0, np.bool_), *(np.full(len(each), flag) for each, flag in row)])
+    excess = len(ids) - max_tokens
+    if excess > 0:
+        start = min(excess, _spare(row))
+        ids, learned = ids[start : start + max_tokens], learned[start : start + max_tokens]
+    if not len(ids):
+        ids, learned = np.asarray([pad_token_id], np.int32), np.zeros(1, np.bool_)
+    # nothing stands before it from which it could be predicted
+    learned[0] = False
+    return ids, learned, excess > 0
+
+
+def _spare(row: _Row) -> int:
+    """How many tokens a row may lose at its beginning."""
+    (first, first_learned), (_, last_learned) = row[0], row[-1]
+    if not last_learned:
+        return sum(len(ids) for ids, _ in row)
+    return 0 if first_learned else max(0, len(first) - 1)

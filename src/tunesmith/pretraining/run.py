@@ -17,8 +17,8 @@ from tunesmith.model.load import quiet_transformers
 from tunesmith.pretraining.corpus import Blocks, Part, PartBlocks, documents, load_blocks, train_tokenizer
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.completion import LanguageModelling
 from tunesmith.training.loop import fit
-from tunesmith.training.objective import LanguageModelling
 from tunesmith.training.resume import begun, refuse_changes
 from tunesmith.training.state import Fitted, LoopSettings, Progress
 

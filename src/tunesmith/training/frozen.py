@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tunesmith.files import storage_errors
+from tunesmith.model.blocks import parts_of
 from tunesmith.model.encode import Encoded, micro_batches
-from tunesmith.model.packed import lower_states, parts_of, upper_features
+from tunesmith.model.packed import lower_states, upper_features
 from tunesmith.training.features import preparing
 from tunesmith.training.precision import autocast
 from tunesmith.training.state import Interrupted, LoopSettings, Progress

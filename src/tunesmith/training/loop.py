@@ -149,8 +149,9 @@ class _Loop:
         self, epoch: int, loss: float, learning_rate: float, validation: Mapping[str, float] | None
     ) -> Progress:
         speed = self.state.tokens / max(1e-9, self.state.seconds)
-        total = self.plan.total_steps
-        return Progress(self.state.step, total, epoch + 1, loss, learning_rate, speed, validation)
+        total, history = self.plan.total_steps, self.state.history
+        logged = history[-1] if history and history[-1]["step"] == self.state.step else None
+        return Progress(self.state.step, total, epoch + 1, loss, learning_rate, speed, validation, logged)
 
     def _save_when_due(self, evaluated: bool, stop: bool) -> None:
         if evaluated or stop or self.saver.is_due:

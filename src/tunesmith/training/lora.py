@@ -28,7 +28,7 @@ def _is_named(name: str, target: str) -> bool:
 
 
 def add_adapters(model: Any, recipe: Recipe) -> Any:
-    """Put adapters into `model`, in place; they and the head train, all else does not.
+    """Put adapters into `model`, in place; they and a classifier's head train, all else does not.
 
     Their first weights are drawn from the recipe's seed. Returns what `merge_adapters` needs.
     """
@@ -51,7 +51,8 @@ def add_adapters(model: Any, recipe: Recipe) -> Any:
     )
     torch.manual_seed(recipe.seed)
     adapters = LoraModel(model, config, "default")
-    model.score.requires_grad_(True)
+    if hasattr(model, "score"):
+        model.score.requires_grad_(True)
     return adapters
 
 

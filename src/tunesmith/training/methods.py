@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any, Generic, TypedDict, TypeVar
 
 from tunesmith.errors import ConfigError, Problem
 from tunesmith.model.faster import use_fast_modules
 from tunesmith.model.layers import block_count
-from tunesmith.model.load import Classifier
+from tunesmith.model.learner import Learner
 from tunesmith.model.packed import can_pack
 from tunesmith.recipe import Recipe
 from tunesmith.training.batches import Plan
@@ -18,7 +18,7 @@ from tunesmith.training.frozen import freeze, frozen_states
 from tunesmith.training.head import fit_head
 from tunesmith.training.loop import fit
 from tunesmith.training.lora import add_adapters, merge_adapters, refuse_targets
-from tunesmith.training.objective import LabelObjective
+from tunesmith.training.objective import LabelObjective, TextObjective
 from tunesmith.training.optimizer import weight_decay_left
 from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_without_qlora, whole_model
 from tunesmith.training.state import Fitted, LoopSettings, Progress
@@ -27,6 +27,7 @@ from tunesmith.training.vocabulary import compact_vocabulary
 __all__ = ["Job", "fine_tune", "quantization_of", "refuse_unavailable", "refuse_unfit"]
 
 _SPILL = "activations.bin"
+LearnerT = TypeVar("LearnerT", bound=Learner)
 
 
 def refuse_unavailable(recipe: Recipe) -> None:
@@ -41,7 +42,7 @@ def refuse_unavailable(recipe: Recipe) -> None:
 
 
 def quantization_of(recipe: Recipe) -> Any:
-    """How `load_classifier` is to hold the base; None: as it is."""
+    """How the base is to be held; None: as it is."""
     return quantization(recipe) if recipe.method == "qlora" else None
 
 
@@ -51,6 +52,9 @@ def refuse_unfit(recipe: Recipe, model: Any) -> None:
         case "lora" | "qlora":
             refuse_unavailable(recipe)  # `auto` may have chosen it
             refuse_targets(model, recipe.lora_targets or ())
+        case "head" | "head-first" | "frozen" if model.get_output_embeddings() is not None:
+            what = f"`{recipe.method}` fits a head to labels, and this task writes text"
+            raise _unfit(what, "use `method: full`, `lora` or `qlora`")
         case "frozen":
             _refuse_architecture(recipe, model, fits=can_pack(model))
             _refuse_depth(recipe, block_count(model))
@@ -65,8 +69,11 @@ def _refuse_architecture(recipe: Recipe, model: Any, *, fits: bool) -> None:
         what = (
             f"`{recipe.method}` does not know where the blocks or the head of {model.config.model_type} are"
         )
-        fix = "use `method: full` or `method: lora`, or another base"
-        raise ConfigError(Problem("method-unfit", what, "`method` of the recipe", fix))
+        raise _unfit(what, "use `method: full` or `method: lora`, or another base")
+
+
+def _unfit(what: str, fix: str) -> ConfigError:
+    return ConfigError(Problem("method-unfit", what, "`method` of the recipe", fix))
 
 
 def _refuse_depth(recipe: Recipe, blocks: int) -> None:
@@ -88,13 +95,13 @@ class _Hooks(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(Generic[LearnerT]):
     """All that a method needs; see `fit` for what `evaluate` and the others are."""
 
-    classifier: Classifier
+    learner: LearnerT
     recipe: Recipe
-    train: LabelObjective
-    held_out: LabelObjective
+    train: TextObjective
+    held_out: TextObjective
     """What the penalty of a head that is fitted alone is chosen on"""
     plan: Plan
     settings: LoopSettings
@@ -109,9 +116,9 @@ class Job:
     @property
     def model(self) -> Any:
         """The model that is trained, in place."""
-        return self.classifier.model
+        return self.learner.model
 
-    def fit(self, train: LabelObjective | None = None) -> Fitted:
+    def fit(self, train: TextObjective | None = None) -> Fitted:
         """Run the loop over whatever trains."""
         return fit(
             self.model,
@@ -127,8 +134,8 @@ class Job:
         """Fit the head alone."""
         return fit_head(
             self.model,
-            self.train,
-            self.held_out,
+            _of_labels(self.train),
+            _of_labels(self.held_out),
             self.settings,
             **self._hooks(),
         )
@@ -143,23 +150,28 @@ class Job:
         }
 
 
-def fine_tune(job: Job) -> tuple[Fitted, Classifier]:
-    """Train with the recipe's method, which is resolved; the classifier that remains is a plain one.
+def _of_labels(objective: TextObjective) -> LabelObjective:
+    assert isinstance(objective, LabelObjective), "the method was refused for other tasks"
+    return objective
+
+
+def fine_tune(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
+    """Train with the recipe's method, which is resolved; the model that remains is a plain one.
 
     Raises Interrupted, with a checkpoint kept, and what `fit` raises.
     """
     _place(job.model)
     match job.recipe.method:
         case "full":
-            return _all_weights(job), job.classifier
+            return _all_weights(job), job.learner
         case "lora" | "qlora":
             return _with_adapters(job)
         case "head":
-            return job.fit_head(), job.classifier
+            return job.fit_head(), job.learner
         case "head-first":
-            return _head_first(job), job.classifier
+            return _head_first(job), job.learner
         case "frozen":
-            return _above_frozen(job), job.classifier
+            return _above_frozen(job), job.learner
         case "auto":
             raise AssertionError("the recipe is not resolved")
 
@@ -172,38 +184,39 @@ def _place(model: Any) -> None:
         model.to(PartialState().device)
 
 
-def _all_weights(job: Job) -> Fitted:
-    texts, pad_token_id = [job.train.encoded, job.held_out.encoded], job.classifier.tokenizer.pad_token_id
+def _all_weights(job: Job[Any]) -> Fitted:
+    texts, pad_token_id = [job.train.encoded, job.held_out.encoded], job.learner.tokenizer.pad_token_id
     with compact_vocabulary(job.model, texts, pad_token_id) as others:
         fitted = job.fit()
         others.decay = weight_decay_left(fitted.best_step or fitted.step, job.plan.total_steps, job.settings)
     return fitted
 
 
-def _with_adapters(job: Job) -> tuple[Fitted, Classifier]:
+def _with_adapters(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
     adapters = add_adapters(job.model, job.recipe)
     fitted = job.fit()
     if job.recipe.method == "qlora":
         model = whole_model(job.model)
         use_fast_modules(model)
-        return fitted, replace(job.classifier, model=model)
+        return fitted, replace(job.learner, model=model)
     merge_adapters(adapters)
-    return fitted, job.classifier
+    return fitted, job.learner
 
 
-def _head_first(job: Job) -> Fitted:
+def _head_first(job: Job[Any]) -> Fitted:
     # a checkpoint of the loop holds the head as well
     if not (job.resume and job.checkpoints.newest() is not None):
         job.fit_head()
     return _all_weights(job)
 
 
-def _above_frozen(job: Job) -> Fitted:
+def _above_frozen(job: Job[Any]) -> Fitted:
     assert job.recipe.frozen_layers is not None
+    train = _of_labels(job.train)
     freeze(job.model, job.recipe.frozen_layers)
     with frozen_states(
         job.model,
-        job.train.encoded,
+        train.encoded,
         job.recipe.frozen_layers,
         job.settings,
         most_bytes=job.recipe.activation_cache_mib << 20,
@@ -211,6 +224,6 @@ def _above_frozen(job: Job) -> Fitted:
         on_progress=job.on_progress,
         should_stop=job.should_stop,
     ) as states:
-        fitted = job.fit(job.train.with_logits(states.logits))
+        fitted = job.fit(train.with_logits(states.logits))
     job.model.requires_grad_(True)
     return fitted

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Classification",
     "LabelObjective",
-    "LanguageModelling",
     "MultiLabelClassification",
     "Objective",
+    "TextObjective",
     "label_weights",
     "positive_weights",
 ]
@@ -46,6 +46,15 @@ class Objective(Protocol):
 
     def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
         """The loss of one micro-batch, summed, a scalar."""
+        ...
+
+
+class TextObjective(Objective, Protocol):
+    """An objective whose rows are encoded texts."""
+
+    @property
+    def encoded(self) -> Encoded:
+        """The token ids of the rows."""
         ...
 
 
@@ -155,29 +164,3 @@ class MultiLabelClassification(LabelObjective):
         target = torch.from_numpy(self._targets[np.asarray(rows)]).to(logits)
         weight = torch.from_numpy(self._positive_weights).to(logits)
         return binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="sum")
-
-
-class LanguageModelling:
-    """Blocks of running text: cross-entropy of every next token."""
-
-    def __init__(self, blocks: npt.NDArray[np.uint16 | np.int32]) -> None:
-        self._blocks = blocks  # (blocks, window)
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """(rows,) tokens of each block."""
-        return np.full(len(self._blocks), self._blocks.shape[1], np.int64)
-
-    def weight(self, rows: Sequence[int]) -> float:
-        """How many tokens of `rows` are predicted: all but the first of each block."""
-        return float(len(rows) * (self._blocks.shape[1] - 1))
-
-    def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
-        """The cross-entropy of `rows` in nats, summed over tokens."""
-        import torch
-        from torch.nn.functional import cross_entropy
-
-        device = next(model.parameters()).device
-        ids = torch.from_numpy(self._blocks[np.asarray(rows)].astype(np.int64)).to(device)  # (rows, window)
-        logits = model(input_ids=ids[:, :-1]).logits.float()  # (rows, window - 1, vocabulary)
-        return cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="sum")

@@ -58,7 +58,7 @@ def quantization(recipe: Recipe) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
-        llm_int8_skip_modules=["score"],
+        llm_int8_skip_modules=["score", "lm_head", "embed_out"],
     )
 
 
@@ -77,6 +77,8 @@ def whole_model(model: Any) -> Any:
     with torch.no_grad():
         for name, module in plain.named_modules():
             _copy(module, model.get_submodule(name))
+    if hasattr(model, "generation_config"):
+        plain.generation_config = model.generation_config
     return plain.to(model.device).eval()
 
 

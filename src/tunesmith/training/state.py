@@ -30,6 +30,8 @@ class Progress:
     tokens_per_second: float
     validation: Mapping[str, float] | None = None
     """What `evaluate` found, where it ran after this step."""
+    logged: Mapping[str, float] | None = None
+    """The row of the history that was added after this step, where one was."""
 
 
 @dataclass(frozen=True, slots=True)

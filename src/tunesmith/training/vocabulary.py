@@ -39,7 +39,7 @@ def compact_vocabulary(model: Any, texts: Sequence[Encoded], pad_token_id: int) 
     """
     whole, others = model.get_input_embeddings(), Others()
     kept = _tokens_in(texts, whole.num_embeddings, pad_token_id)
-    if not _is_plain(whole) or len(kept) > (1 - _WORTH_IT) * whole.num_embeddings:
+    if not _is_plain(model) or len(kept) > (1 - _WORTH_IT) * whole.num_embeddings:
         yield others
         return
     part = _rows_of(whole, kept)
@@ -61,11 +61,16 @@ def _tokens_in(texts: Sequence[Encoded], vocabulary: int, pad_token_id: int) -> 
     return np.flatnonzero(occurs)
 
 
-def _is_plain(embeddings: Any) -> bool:
-    """Whether this is a table that trains and no more: some architectures scale what they look up."""
+def _is_plain(model: Any) -> bool:
+    """Whether the embeddings are a table that trains and no more.
+
+    Some architectures scale what they look up; and a head that has the same weights trains all of them.
+    """
     import torch
 
-    return type(embeddings) is torch.nn.Embedding and embeddings.weight.requires_grad
+    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
+    shared = head is not None and head.weight is embeddings.weight
+    return type(embeddings) is torch.nn.Embedding and embeddings.weight.requires_grad and not shared
 
 
 def _rows_of(whole: Any, kept: npt.NDArray[np.int64]) -> Any:

@@ -41,6 +41,7 @@ def test_its_parts_agree(make_report: MakeReport) -> None:
         assert found.f1_interval.low <= found.f1 <= found.f1_interval.high
     for name, interval in report.intervals.items():
         assert interval.low <= report.metrics[name] <= interval.high, name
+    assert report.calibration is not None
     assert report.calibration.ece == report.metrics["ece"]
     assert sum(found.rows for found in report.calibration.bins) == 300
 

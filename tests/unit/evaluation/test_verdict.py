@@ -6,6 +6,7 @@ import pytest
 
 from tunesmith.evaluation.types import Difference, Interval, LabelScore, RivalScore
 from tunesmith.evaluation.verdict import judge, outcome
+from tunesmith.evaluation.wording import CHRF, WORD_F1
 
 UP, SAME, DOWN = Difference(0.03, 0.01, 0.05), Difference(0.01, -0.01, 0.03), Difference(-0.03, -0.05, -0.01)
 
@@ -39,6 +40,8 @@ def test_an_interval_decides(found: Difference, expected: str) -> None:
         ([], "Not compared with any rival", ()),
         ([rival("A", UP)], "Better than A", ("A",)),
         ([rival("A", UP), rival("B", UP), rival("C", UP)], "Better than A, B and C", ("A", "B", "C")),
+        ([rival(name, UP) for name in "ABCD"], "Better than all 4 rivals", tuple("ABCD")),
+        ([rival(name, DOWN) for name in "ABCD"], "Worse than A, B and 2 more rivals", ()),
         ([rival("A", UP), rival("B", SAME)], "Not distinguishable from B", ("A",)),
         ([rival("A", SAME), rival("B", DOWN)], "Worse than B", ()),
     ],
@@ -62,6 +65,17 @@ def test_sentences_give_the_numbers() -> None:
 def test_accuracy_is_named_where_it_says_otherwise() -> None:
     said = judge([rival("A", UP, DOWN)], [], 500).sentences[0]
     assert said.endswith("; its accuracy is lower (−0.030, 95 % interval −0.050 to −0.010).")
+
+
+def test_another_score_may_lead() -> None:
+    chrf = {"chrf": Difference(3.14159, 1.0, 5.0), "word_f1": DOWN}
+    found = RivalScore("A", "somehow", {}, {}, chrf, 1.0, 1.0)
+    verdict = judge([found], [], 500, WORD_F1, CHRF, ["Mind the gap."])
+    assert verdict.sentences == (
+        "Beats A: chrF is 3.1 higher (95 % interval +1.0 to +5.0);"
+        " its word F1 is lower (−0.030, 95 % interval −0.050 to −0.010).",
+        "Mind the gap.",
+    )
 
 
 def test_few_rows_and_absent_labels_are_said_aloud() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from tunesmith.model.attention import attend
+from tunesmith.model.attention import attend, attend_seen
 from tunesmith.model.attention_gpu import attend_padded
 from tunesmith.model.dropout import Keep, add_dropped, drop, keep_mask
 from tunesmith.model.scoring import Scoring
@@ -22,13 +22,17 @@ def _states(tokens: int, heads: int = HEADS, seed: int = 0) -> torch.Tensor:
 
 
 def _one_by_one(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, lengths: list[int], scoring: Scoring
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    lengths: list[int],
+    queries: list[int],
+    scoring: Scoring,
 ) -> torch.Tensor:
     """Text after text with an explicit mask, by torch."""
-    whole = query.shape[0] == sum(lengths)
     mixed = []
     for q, k, v in zip(
-        torch.split(query, lengths if whole else [1] * len(lengths)),
+        torch.split(query, queries),
         torch.split(key, lengths),
         torch.split(value, lengths),
         strict=True,
@@ -49,20 +53,24 @@ def _one_by_one(
 
 
 @pytest.mark.parametrize("window", [None, 1, 40, 200])
-@pytest.mark.parametrize("last_only", [False, True])
+@pytest.mark.parametrize("queries", [LENGTHS, [1] * len(LENGTHS), [1, 3, 127, 1, 50, 140]])
 @pytest.mark.parametrize("key_heads", [HEADS, 1])
-@pytest.mark.parametrize("way", [attend, attend_padded])
-def test_equals_torchs_attention(window: int | None, last_only: bool, key_heads: int, way: object) -> None:
+@pytest.mark.parametrize("way", [attend, attend_padded, attend_seen])
+def test_equals_torchs_attention(window: int | None, queries: list[int], key_heads: int, way: object) -> None:
     tokens = sum(LENGTHS)
     query, key, value = _states(tokens), _states(tokens, key_heads, 1), _states(tokens, key_heads, 2)
     scoring = Scoring(0.3, window=window)
-    rows = torch.tensor(np.cumsum(LENGTHS) - 1) if last_only else torch.arange(tokens)
-    expected = _one_by_one(query[rows], key, value, LENGTHS, scoring)
+    ends = np.cumsum(LENGTHS)
+    rows = torch.cat([torch.arange(end - count, end) for end, count in zip(ends, queries, strict=True)])
+    expected = _one_by_one(query[rows], key, value, LENGTHS, queries, scoring)
     if way is attend:
-        found = attend(query[rows], key, value, LENGTHS, scoring)
+        found = attend(query[rows], key, value, LENGTHS, scoring, queries)
+    elif way is attend_seen:
+        before = [torch.arange(length)[:, None] - torch.arange(length) for length in LENGTHS]
+        found = attend_seen(query[rows], key, value, LENGTHS, queries, before, scoring)
     else:
         keys, values = (states.repeat_interleave(HEADS // key_heads, 1) for states in (key, value))
-        found = attend_padded(query[rows], keys, values, LENGTHS, scoring).flatten(1)
+        found = attend_padded(query[rows], keys, values, LENGTHS, scoring, queries).flatten(1)
     assert (found - expected).abs().max() < 1e-12
     weights = torch.linspace(-1, 1, expected.numel(), dtype=torch.float64).view_as(expected)
     wanted = torch.autograd.grad((expected * weights).sum(), (query, key, value), retain_graph=True)

@@ -234,3 +234,10 @@ def test_label_weights_even_out_the_labels() -> None:
     assert weights[2] == 0
     assert weights[0] * 6 == pytest.approx(weights[1] * 2)
     assert np.mean(weights[ids]) == pytest.approx(1.0)
+
+
+def test_progress_carries_each_row_of_the_history_once(tmp_path: Path) -> None:
+    heard: list[Progress] = []
+    fitted = _fit(_model(), tmp_path, on_progress=heard.append)
+    assert [progress.logged for progress in heard if progress.logged is not None] == fitted.history
+    assert all(progress.logged is None or progress.logged["step"] == progress.step for progress in heard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tunesmith.data.compression import COMPRESSIONS, format_and_compression
@@ -14,7 +14,7 @@ from tunesmith.data.problems import ReadLog, refuse
 from tunesmith.errors import DataError, Problem, StorageError
 from tunesmith.files import storage_errors
 
-__all__ = ["open_rows"]
+__all__ = ["labelled", "open_rows"]
 
 _SUFFIXES = ".csv, .tsv, .jsonl, .ndjson, .json and .parquet"
 
@@ -37,7 +37,7 @@ def _rows(path: Path, log: ReadLog) -> Iterator[Row]:
         case (".csv" | ".tsv", _):
             return csv.rows(path, log)
         case (".json" | ".jsonl" | ".ndjson", _):
-            return map(_flattened, json.rows(path, log))
+            return json.rows(path, log)
         case (".parquet", ""):
             return parquet.rows(path, log)
         case (suffix, compression):
@@ -49,8 +49,11 @@ def _compressions() -> str:
     return f" (all but .parquet also with {', '.join(COMPRESSIONS)}), or as one directory for each label"
 
 
-def _flattened(row: Row) -> Row:
-    return Row(flattened(row.values), row.line, row.file)
+def labelled(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows of `path`, in which OpenAI's kinds of rows have a text and a label too."""
+    if path.is_dir() or format_and_compression(path)[0] not in (".json", ".jsonl", ".ndjson"):
+        return iter(rows)
+    return (Row(flattened(row.values), row.line, row.file) for row in rows)
 
 
 def _guarded(path: Path, rows: Iterator[Row], log: ReadLog) -> Iterator[Row]:

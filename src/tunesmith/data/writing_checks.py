@@ -1,0 +1,152 @@
+"""What is wrong with prompts, completions and conversations, or looks as if it were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain, pairwise
+
+import numpy as np
+
+from tunesmith.data.chat import (
+    ASSISTANT,
+    INSTRUCTING,
+    Message,
+    before_last_answer,
+    is_learned,
+    messages_in,
+)
+from tunesmith.data.dataset import Dataset
+from tunesmith.data.facts import Facts, Rows
+from tunesmith.data.problems import grouped
+from tunesmith.data.texts import EMPTY_KEY
+from tunesmith.errors import Problem, Severity
+
+__all__ = ["example_faults", "example_repeats", "few_examples", "unfit_examples"]
+
+_FEWEST_EXAMPLES = 10
+_DROP = "or let `tunesmith check FILE --fix NEW_FILE` drop the row"
+_EMPTY_PROMPT = "nothing need be done, if the model is to write without being asked"
+
+
+def example_faults(facts: Facts) -> Iterator[Problem]:
+    """Everything that is wrong with single examples."""
+    if facts.dataset.task.kind == "completion":
+        yield from _pair_faults(facts)
+    else:
+        yield from _conversation_faults(facts.dataset)
+
+
+def unfit_examples(facts: Facts) -> Rows:
+    """The rows of which nothing can be learned, or something that should not be."""
+    if facts.dataset.task.kind == "completion":
+        return facts.unlabelled
+    (found,) = _rows_where(facts.dataset, _unfit)
+    return np.unique(np.concatenate([facts.unlabelled, found]))
+
+
+def _told(
+    dataset: Dataset,
+    code: str,
+    what: str,
+    rows: Rows,
+    fix: str,
+    severity: Severity = "error",
+    column: str | None = None,
+) -> Iterator[Problem]:
+    if rows.size:
+        column = column or dataset.task.text_column
+        where = dataset.where(int(rows[0]))
+        yield grouped(code, what, where, fix, column=column, severity=severity, count=rows.size)
+
+
+def _pair_faults(facts: Facts) -> Iterator[Problem]:
+    dataset = facts.dataset
+    fix, column = f"fill it in, {_DROP}", dataset.task.target_column
+    what = "the completion is empty"
+    yield from _told(dataset, "empty-completion", what, facts.unlabelled, fix, column=column)
+    texts = chain.from_iterable(dataset.text_batches())
+    empty = np.flatnonzero(np.fromiter((not text.strip() for text in texts), np.bool_, len(dataset)))
+    yield from _told(dataset, "empty-prompt", "the prompt is empty", empty, _EMPTY_PROMPT, "warning")
+
+
+def _conversation_faults(dataset: Dataset) -> Iterator[Problem]:
+    mute, open_ended, idle, blank, unasked, late = _rows_where(
+        dataset, _no_answer, _ends_otherwise, _nothing_learned, _empty_answer, _empty_prompt, _late_system
+    )
+    tell = partial(_told, dataset)
+    yield from tell("no-answer", "the assistant says nothing", mute, f"add its answer, {_DROP}")
+    fix = "end with its answer; `--fix` cuts what follows the last one"
+    yield from tell("last-not-answer", "the last message is not the assistant's", open_ended, fix)
+    fix = f"take the weight from one that is to be learned, {_DROP}"
+    yield from tell("nothing-learned", "every answer has the weight 0", idle, fix)
+    fix = f"fill it in, give it the weight 0, {_DROP}"
+    yield from tell("empty-completion", "an answer to be learned is empty", blank, fix)
+    what = "nothing is said before the last answer"
+    yield from tell("empty-prompt", what, unasked, _EMPTY_PROMPT, "warning")
+    fix = "put it first, where the chat templates of most bases expect it"
+    yield from tell("system-not-first", "a system message stands after others", late, fix, "warning")
+
+
+def example_repeats(facts: Facts) -> Iterator[Problem]:
+    """Prompts that stand more than once: all of them, with one completion, or with several."""
+    tell, keys = partial(_told, facts.dataset), np.unique(facts.keys[facts.keys != EMPTY_KEY])
+    if keys.size == 1 and len(facts.dataset) > 1:
+        what = f"all {len(facts.dataset):,} rows hold the same prompt"
+        fix = "name the right column with --text-column"
+        yield from tell("all-duplicates", what, np.arange(len(facts.dataset)), fix)
+        return
+    what, fix = "the same prompt has another completion elsewhere", "nothing need be done, if all are good"
+    yield from tell("several-completions", what, facts.contradictory, fix, "info")
+    fix = "nothing need be done: equal prompts never part in a split; `--fix` keeps the first of each"
+    what = "prompt and completion of an earlier row stand here again"
+    yield from tell("duplicates", what, facts.repeated, fix, "warning")
+
+
+def few_examples(dataset: Dataset) -> Iterator[Problem]:
+    """Fewer rows than anything can be learned from."""
+    if len(dataset) < _FEWEST_EXAMPLES:
+        what = f"there are fewer than {_FEWEST_EXAMPLES} examples"
+        fix = "add examples: little can be learned, and nothing measured, from so few"
+        yield from _told(dataset, "few-examples", what, np.arange(len(dataset)), fix, "warning")
+
+
+Holds = Callable[[Sequence[Message]], bool]
+
+
+def _rows_where(dataset: Dataset, *holds: Holds) -> list[Rows]:
+    """The rows whose messages each of `holds` is true of."""
+    flags = np.zeros((len(dataset), len(holds)), np.bool_)
+    for row, text in enumerate(chain.from_iterable(dataset.text_batches())):
+        messages = messages_in(text)
+        flags[row] = [each(messages) for each in holds]
+    return [np.flatnonzero(column) for column in flags.T]
+
+
+def _no_answer(messages: Sequence[Message]) -> bool:
+    return not any(message["role"] == ASSISTANT for message in messages)
+
+
+def _ends_otherwise(messages: Sequence[Message]) -> bool:
+    return not _no_answer(messages) and messages[-1]["role"] != ASSISTANT
+
+
+def _nothing_learned(messages: Sequence[Message]) -> bool:
+    return not _no_answer(messages) and not any(map(is_learned, messages))
+
+
+def _empty_answer(messages: Sequence[Message]) -> bool:
+    return any(is_learned(message) and not message["content"].strip() for message in messages)
+
+
+def _empty_prompt(messages: Sequence[Message]) -> bool:
+    return not any(message["content"].strip() for message in before_last_answer(messages))
+
+
+def _late_system(messages: Sequence[Message]) -> bool:
+    roles = [message["role"] in INSTRUCTING for message in messages]
+    return any(late and not before for before, late in pairwise(roles))
+
+
+def _unfit(messages: Sequence[Message]) -> bool:
+    return _no_answer(messages) or _nothing_learned(messages) or _empty_answer(messages)

@@ -1,0 +1,170 @@
+"""Tasks that give labels, one or any number: their base, what is learned, how it is judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from tunesmith.data.check import DataReport, with_tokens
+from tunesmith.data.dataset import Dataset, Splits
+from tunesmith.evaluation.metrics import measure
+from tunesmith.evaluation.multilabel import measure_labels
+from tunesmith.evaluation.multilabel_report import build_multilabel_report
+from tunesmith.evaluation.multilabel_rivals import run_multilabel_rivals
+from tunesmith.evaluation.report import build_report
+from tunesmith.evaluation.rivals import Rival, run_rivals
+from tunesmith.evaluation.types import Cost, Report
+from tunesmith.lesson import Judging, Lesson
+from tunesmith.model.encode import Encoded
+from tunesmith.model.forward import Floats
+from tunesmith.model.load import Classifier, load_classifier
+from tunesmith.model.thresholds import fit_thresholds
+from tunesmith.model.tokens import encode_dataset
+from tunesmith.predict import Predictor, in_chunks
+from tunesmith.recipe import Recipe
+from tunesmith.training.methods import quantization_of
+from tunesmith.training.objective import (
+    Classification,
+    LabelObjective,
+    MultiLabelClassification,
+    label_weights,
+    positive_weights,
+)
+from tunesmith.training.start import start_at_shares
+
+__all__ = ["judge", "label_counts", "lesson", "load_base", "predictor", "rivals", "token_report", "tokens_of"]
+
+
+# token ids of more test texts need not be held at once
+_JUDGED_AT_ONCE = 1 << 16
+
+
+def load_base(recipe: Recipe, train: Dataset) -> Classifier:
+    """The recipe's base with a head for the labels."""
+    return load_classifier(
+        recipe.base,
+        train.task.labels,
+        kind=train.task.kind,
+        revision=recipe.revision,
+        seed=recipe.seed,
+        dropout=recipe.dropout,
+        quantization=quantization_of(recipe),
+    )
+
+
+def tokens_of(dataset: Dataset, tokenizer: Any, window: int) -> Encoded:
+    """The token ids of every text."""
+    return encode_dataset(tokenizer, dataset, window)
+
+
+def token_report(report: DataReport, dataset: Dataset, tokens: Encoded, window: int) -> DataReport:
+    """The report with the lengths of the texts."""
+    return with_tokens(report, dataset, (tokens.lengths + tokens.cut).astype(np.int32), window=window)
+
+
+def label_counts(train: Dataset) -> tuple[int, ...]:
+    """The rows of each label, where weights can make up for rare ones; of several labels, thresholds do."""
+    return tuple(train.label_counts.values()) if train.task.kind == "single_label" else ()
+
+
+def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, train: Encoded) -> Lesson:
+    """What is learned from the training rows, whose tokens are `train`, and judged on the validation rows."""
+    learner = _untrained(classifier, recipe)
+    held_out = encode_dataset(classifier.tokenizer, splits.validation, learner.max_tokens)
+    weights = _weights(splits.train, weighted=recipe.class_weights == "auto")
+    if splits.train.task.kind == "multi_label":
+        start_at_shares(classifier, train, splits.train.label_matrix)
+    return Lesson(
+        _objective(classifier, train, splits.train, weights),
+        _objective(classifier, held_out, splits.validation, weights),
+        _validation(learner, held_out, splits.validation),
+    )
+
+
+def _untrained(classifier: Classifier, recipe: Recipe) -> Predictor:
+    assert recipe.max_tokens is not None
+    return Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
+
+
+def predictor(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
+    """What answers with the trained classifier; thresholds are fitted on the validation rows."""
+    found, validation = _untrained(classifier, recipe), splits.validation
+    if validation.task.kind == "single_label":
+        return found
+    encoded = encode_dataset(classifier.tokenizer, validation, found.max_tokens)
+    thresholds = fit_thresholds(validation.label_matrix, found.probabilities(encoded))
+    return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, thresholds)
+
+
+def rivals(train: Dataset, test: Dataset, seed: int) -> tuple[Rival, ...]:
+    """The cheap methods on the same split."""
+    run = run_multilabel_rivals if train.task.kind == "multi_label" else run_rivals
+    return run(train, test, seed)
+
+
+def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging: Judging) -> Report:
+    """The report on the test rows."""
+    started = time.perf_counter()
+    chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)
+    probabilities = np.concatenate([predictor.probabilities(predictor.encode(texts)) for texts in chunks])
+    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
+    same: dict[str, Any] = {
+        "test": test,
+        "probabilities": probabilities,
+        "rivals": rivals,
+        "curves": judging.curves,
+        "cost": Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes),
+        "provenance": dict(judging.provenance),
+        "seed": judging.seed,
+    }
+    if test.task.kind == "single_label":
+        return build_report(**same)
+    return build_multilabel_report(thresholds=predictor.thresholds, **same)
+
+
+def _weights(train: Dataset, *, weighted: bool) -> Floats:
+    """(labels,) how much each label counts: rare ones for more, where `weighted`."""
+    if not weighted:
+        return np.ones(len(train.task.labels))
+    if train.task.kind == "single_label":
+        return label_weights(train.label_ids, len(train.task.labels))
+    return positive_weights(train.label_matrix)
+
+
+def _objective(classifier: Classifier, encoded: Encoded, dataset: Dataset, weights: Floats) -> LabelObjective:
+    pad_token_id = classifier.tokenizer.pad_token_id
+    if dataset.task.kind == "single_label":
+        return Classification(encoded, dataset.label_ids, pad_token_id, weights)
+    return MultiLabelClassification(encoded, dataset.label_matrix, pad_token_id, weights)
+
+
+def _validation(
+    predictor: Predictor, encoded: Encoded, validation: Dataset
+) -> Callable[[Any], Mapping[str, float]]:
+    """What judges the weights while they are trained: their figures on the validation rows."""
+    figures_of = _label_figures if validation.task.kind == "multi_label" else _figures
+    truth = validation.label_matrix if validation.task.kind == "multi_label" else validation.label_ids
+    # as the training loss: summed over the labels of a row
+    losses = len(predictor.labels) if validation.task.kind == "multi_label" else 1
+
+    def evaluate(_model: Any) -> dict[str, float]:
+        figures, beside = figures_of(np.asarray(truth), predictor.probabilities(encoded))
+        # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
+        score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
+        chosen = {name: figures[name] for name in ("macro_f1", beside)}
+        return {"score": score, "validation_loss": losses * figures["log_loss"], **chosen}
+
+    return evaluate
+
+
+def _figures(truth: Any, probabilities: Any) -> tuple[dict[str, float], str]:
+    return measure(truth, probabilities), "accuracy"
+
+
+def _label_figures(truth: Any, probabilities: Any) -> tuple[dict[str, float], str]:
+    given = fit_thresholds(truth, probabilities).given(probabilities)
+    return measure_labels(truth, probabilities, given), "micro_f1"

@@ -1,0 +1,32 @@
+"""What a kind of task gives the stages that are the same for all: what is learned, and how judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.training.objective import LabelObjective
+
+__all__ = ["Judging", "Lesson"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a model is trained on, and what its weights are chosen by."""
+
+    train: LabelObjective
+    held_out: LabelObjective
+    evaluate: Callable[[Any], Mapping[str, float]]
+    """The figures of a model on the validation rows; the best `score` is kept"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What a report says besides how good the answers are."""
+
+    provenance: Mapping[str, str]
+    seed: int
+    curves: Sequence[Mapping[str, float]] = ()
+    train_seconds: float | None = None
+    peak_memory_bytes: int | None = None

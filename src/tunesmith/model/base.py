@@ -1,0 +1,161 @@
+"""A base's name or path -> where it is, checked, and what reads texts for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from tunesmith.errors import BaseError, Problem
+from tunesmith.files import read_json
+
+__all__ = [
+    "EMBEDDED",
+    "Reader",
+    "base_errors",
+    "base_location",
+    "embedded_base",
+    "load_config",
+    "load_reader",
+    "load_tokenizer",
+    "quiet_transformers",
+    "window_of",
+]
+
+EMBEDDED = "embedded"
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_WINDOW_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+# tokenizers without a limit of their own report an astronomic one
+_NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A base's tokenizer, and the most tokens the base can read."""
+
+    tokenizer: Any
+    window: int
+
+
+def embedded_base() -> Path:
+    """The directory of the base that tunesmith carries."""
+    return Path(str(files("tunesmith") / "base"))
+
+
+def base_location(base: str) -> str:
+    """A local directory or a hub name for `base`; raise BaseError where it can be neither."""
+    if base == EMBEDDED:
+        return str(_checked_directory(embedded_base()))
+    path = Path(base).expanduser()
+    if path.is_dir():
+        return str(_checked_directory(path))
+    if path.exists() or not _HUB_NAME.fullmatch(base) or base.startswith("."):
+        fix = "name a directory with config.json and model.safetensors, a hub name, or `embedded`"
+        raise BaseError(Problem("no-base", "this is no model directory", base, fix))
+    return base
+
+
+def _checked_directory(path: Path) -> Path:
+    if not (path / "config.json").is_file():
+        fix = "name a directory with config.json, model.safetensors and tokenizer files"
+        raise BaseError(Problem("no-base", "the directory holds no config.json", str(path), fix))
+    config = read_json(path / "config.json")
+    if "auto_map" in config:
+        fix = "use a base of an architecture that transformers itself contains"
+        what = "the model brings its own code (`auto_map`), and tunesmith never runs such code"
+        raise BaseError(Problem("remote-code", what, str(path / "config.json"), fix))
+    if not any(path.glob("*.safetensors")):
+        fix = "convert it: load it with transformers where you trust it, and save_pretrained()"
+        what = "the weights are not safetensors; pickled weights can run code and are refused"
+        raise BaseError(Problem("unsafe-weights", what, str(path), fix))
+    return path
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' advice and progress bars off the screen: tunesmith tells what matters."""
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def load_reader(base: str, *, revision: str | None = None) -> Reader:
+    """Load only what counts tokens; raises BaseError as loading the model does."""
+    location = base_location(base)
+    with quiet_transformers(), base_errors(base):
+        tokenizer = load_tokenizer(location, revision)
+        config = load_config(location, revision)
+    return Reader(tokenizer, window_of(config, tokenizer))
+
+
+def load_tokenizer(location: str, revision: str | None) -> Any:
+    """A tokenizer that pads and cuts on the right; raises BaseError where it has nothing to pad with."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        location, revision=revision or "main", trust_remote_code=False, use_fast=True
+    )
+    if tokenizer.pad_token is None:
+        # padding is told apart by length, never by token id, so that EOS may serve as pad
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
+    if tokenizer.pad_token is None:
+        fix = "add a pad or end-of-text token to the tokenizer, or use another base"
+        raise BaseError(
+            Problem("no-pad-token", "the tokenizer has no special token to pad with", location, fix)
+        )
+    # left padding moves the positions of GPT-2 and GPT-Neo and changes their answers
+    tokenizer.padding_side = "right"
+    tokenizer.truncation_side = "right"
+    return tokenizer
+
+
+def load_config(location: str, revision: str | None) -> Any:
+    """What transformers knows of the model before it loads its weights."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(location, revision=revision or "main", trust_remote_code=False)
+
+
+def window_of(config: Any, tokenizer: Any) -> int:
+    """The most tokens that model and tokenizer can read."""
+    limits = [getattr(config, key) for key in _WINDOW_KEYS if isinstance(getattr(config, key, None), int)]
+    if tokenizer.model_max_length < _NO_LIMIT:
+        limits.append(tokenizer.model_max_length)
+    return min(limits, default=1024)
+
+
+@contextmanager
+def base_errors(base: str) -> Iterator[None]:
+    """Turn what transformers raises over a base into a BaseError."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise BaseError(_base_problem(base, error)) from error
+
+
+def _base_problem(base: str, error: Exception) -> Problem:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if isinstance(error, OSError) and base != EMBEDDED and not Path(base).expanduser().is_dir():
+        fix = (
+            "check the name and the connection; or give a directory that holds the model "
+            "(copied from a machine that has it), or use `--base embedded`, which needs no network"
+        )
+        what = "the model is not on this machine and the hub did not give it"
+        return Problem("base-unreachable", f"{what}: {reason}", base, fix)
+    fix = "use a decoder that transformers knows, such as GPT-2, GPT-Neo, GPT-NeoX, GPT-J, Llama or Qwen"
+    return Problem("bad-base", f"transformers cannot load it for this task: {reason}", base, fix)

@@ -1,0 +1,194 @@
+"""The blocks of the architectures that can be packed, on texts that lie one after the other.
+
+Modules are called, not copied: adapters put in their place work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.model.dropout import add_dropped, drop
+from tunesmith.model.scoring import Scoring
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["BLOCKS", "Block", "Pack", "Parts", "embedded", "parts_of", "rotary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Where each text lies in the packed tokens, and what is asked of it."""
+
+    lengths: Sequence[int]
+    queries: Sequence[int]
+    """How many of each text's last tokens are asked for: at least one"""
+    asked: torch.Tensor
+    """(queries of all texts,) the indices of those tokens"""
+    rotary: tuple[torch.Tensor, torch.Tensor] | None
+    """cos and sin, each (tokens, rotary dims)"""
+    before: Sequence[torch.Tensor] | None = None
+    """(tokens, tokens) of each text: how far back each token is seen, negative: it is not; None: causality"""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A body from the bottom to the top."""
+
+    embeddings: tuple[Any, ...]
+    blocks: Any
+    norm: Any
+
+
+Block = Callable[[Any, "torch.Tensor", Pack, bool], "torch.Tensor"]
+
+
+def parts_of(body: Any) -> Parts:
+    """The parts of a body that can be packed."""
+    match body.config.model_type:
+        case "gpt2" | "gpt_neo":
+            return Parts((body.wte, body.wpe), body.h, body.ln_f)
+        case "gpt_neox":
+            return Parts((body.embed_in,), body.layers, body.final_layer_norm)
+        case _:
+            return Parts((body.embed_tokens,), body.layers, body.norm)
+
+
+def embedded(body: Any, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """(tokens,) -> (tokens, width)."""
+    match body.config.model_type:
+        case "gpt2" | "gpt_neo":
+            return drop(body.wte(ids) + body.wpe(positions), body.drop)
+        case "gpt_neox":
+            return drop(body.embed_in(ids), body.emb_dropout)
+        case _:
+            return body.embed_tokens(ids)  # type: ignore[no-any-return]
+
+
+def rotary(body: Any, hidden: torch.Tensor, positions: torch.Tensor) -> Any:
+    """cos and sin, each (tokens, rotary dims), where the body turns by position."""
+    if not hasattr(body, "rotary_emb"):
+        return None
+    cos, sin = body.rotary_emb(hidden[None], position_ids=positions[None])
+    return cos[0], sin[0]
+
+
+def _gpt2(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> torch.Tensor:
+    attention = block.attn
+    query, key, value = attention.c_attn(block.ln_1(hidden)).split(hidden.shape[-1], dim=-1)
+    if only_asked:
+        query, hidden = query[pack.asked], hidden[pack.asked]
+    query, key, value = (_heads(part, attention.num_heads) for part in (query, key, value))
+    scoring = Scoring(attention.scaling, _rate(attention, attention.attn_dropout.p))
+    mixed = _attend(query, key, value, pack, scoring)
+    hidden = add_dropped(attention.c_proj(mixed), hidden, attention.resid_dropout)
+    return _add_mlp(block.mlp, block.ln_2(hidden), hidden)
+
+
+def _gpt_neo(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> torch.Tensor:
+    attention = block.attn.attention
+    normed = block.ln_1(hidden)
+    key, value = attention.k_proj(normed), attention.v_proj(normed)
+    if only_asked:
+        normed, hidden = normed[pack.asked], hidden[pack.asked]
+    query, key, value = (_heads(part, attention.num_heads) for part in (attention.q_proj(normed), key, value))
+    window = attention.config.window_size if attention.attention_type == "local" else None
+    scoring = Scoring(1.0, _rate(attention, attention.attn_dropout.p), window)
+    mixed = _attend(query, key, value, pack, scoring)
+    hidden = add_dropped(attention.out_proj(mixed), hidden, attention.resid_dropout)
+    return _add_mlp(block.mlp, block.ln_2(hidden), hidden)
+
+
+def _add_mlp(mlp: Any, normed: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+    """GPT-2's and GPT-Neo's MLP and what stands beside it."""
+    return add_dropped(mlp.c_proj(mlp.act(mlp.c_fc(normed))), residual, mlp.dropout)
+
+
+def _gpt_neox(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> torch.Tensor:
+    attention = block.attention
+    fused = attention.query_key_value(block.input_layernorm(hidden))
+    query, key, value = _heads(fused, attention.config.num_attention_heads).chunk(3, dim=-1)
+    query, key = _rotate(query, key, pack)
+    if only_asked:
+        query, hidden = query[pack.asked], hidden[pack.asked]
+    scoring = Scoring(attention.scaling, _rate(attention, attention.attention_dropout))
+    mixed = _attend(query, key, value, pack, scoring)
+    mixed = drop(attention.dense(mixed), block.post_attention_dropout)
+    beside = hidden if block.use_parallel_residual else mixed + hidden
+    rest = mixed + hidden if block.use_parallel_residual else beside
+    return add_dropped(block.mlp(block.post_attention_layernorm(beside)), rest, block.post_mlp_dropout)
+
+
+def _llama(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> torch.Tensor:
+    attention = block.self_attn
+    normed = block.input_layernorm(hidden)
+    query, key, value = (
+        _heads_of(part(normed), attention.head_dim)
+        for part in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )
+    if hasattr(attention, "q_norm"):
+        query, key = attention.q_norm(query), attention.k_norm(key)
+    query, key = _rotate(query, key, pack)
+    if only_asked:
+        query, hidden = query[pack.asked], hidden[pack.asked]
+    scoring = Scoring(attention.scaling, _rate(attention, attention.attention_dropout))
+    mixed = _attend(query, key, value, pack, scoring)
+    hidden = hidden + attention.o_proj(mixed)
+    return hidden + block.mlp(block.post_attention_layernorm(hidden))  # type: ignore[no-any-return]
+
+
+BLOCKS: dict[str, Block] = {
+    "gpt2": _gpt2,
+    "gpt_neo": _gpt_neo,
+    "gpt_neox": _gpt_neox,
+    "llama": _llama,
+    "mistral": _llama,
+    "qwen2": _llama,
+    "qwen3": _llama,
+}
+"""model_type -> its block, (tokens, width) -> (tokens, width), or for the asked tokens only."""
+
+
+def _rate(module: Any, dropout: float) -> float:
+    """Attention dropout, which is a number and no module in some architectures."""
+    return dropout if module.training else 0.0
+
+
+def _heads(states: torch.Tensor, heads: int) -> torch.Tensor:
+    """(tokens, width) -> (tokens, heads, width / heads)."""
+    return states.view(states.shape[0], heads, -1)
+
+
+def _heads_of(states: torch.Tensor, head_width: int) -> torch.Tensor:
+    """(tokens, width) -> (tokens, width / head_width, head_width)."""
+    return states.view(states.shape[0], -1, head_width)
+
+
+def _rotate(query: torch.Tensor, key: torch.Tensor, pack: Pack) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rotary positions on the first dims of each head."""
+    assert pack.rotary is not None
+    cos, sin = (part[:, None] for part in pack.rotary)  # (tokens, 1, rotary dims)
+    return _rotated(query, cos, sin), _rotated(key, cos, sin)
+
+
+def _rotated(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    turned, kept = states[..., : cos.shape[-1]], states[..., cos.shape[-1] :]
+    first, second = turned.chunk(2, dim=-1)
+    turned = turned * cos + torch.cat([-second, first], dim=-1) * sin
+    return torch.cat([turned, kept], dim=-1) if kept.shape[-1] else turned
+
+
+def _attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, pack: Pack, scoring: Scoring
+) -> torch.Tensor:
+    # it defines a gradient of its own, for which torch has to be there when it is imported
+    from tunesmith.model.attention import attend, attend_seen
+
+    queries = pack.lengths if query.shape[0] == key.shape[0] else pack.queries
+    if pack.before is not None:
+        return attend_seen(query, key, value, pack.lengths, queries, pack.before, scoring)
+    return attend(query, key, value, pack.lengths, scoring, queries)

@@ -1,0 +1,1 @@
+"""What a run measures, told to TensorBoard, MLflow or W&B."""

@@ -12,7 +12,7 @@ from tunesmith import __version__, labels
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.config import read_config
 from tunesmith.data.cache import cache_directory
-from tunesmith.data.check import DataReport, check
+from tunesmith.data.check import DataReport, check, measure_tokens
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.mend import mend
@@ -26,11 +26,12 @@ from tunesmith.evaluation.wording import memory
 from tunesmith.files import refuse_existing
 from tunesmith.lesson import Judging
 from tunesmith.listener import Listener
-from tunesmith.model.encode import Encoded
+from tunesmith.model.encode import Encoded, count_tokens
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
 from tunesmith.model.load import Classifier, base_location, load_reader
 from tunesmith.model.packed import can_pack
+from tunesmith.model.targets import template_of
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
@@ -426,4 +427,10 @@ def check_file(
     if not len(dataset):
         return dataset, report
     reader = load_reader(base)
-    return dataset, labels.token_report(report, dataset, reader.tokenizer, reader.window)
+    return dataset, measure_tokens(
+        report,
+        dataset,
+        count_tokens=lambda texts: count_tokens(reader.tokenizer, texts),
+        window=reader.window,
+        template=template_of(reader.tokenizer) if dataset.task.writes else None,
+    )

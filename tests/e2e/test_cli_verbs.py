@@ -94,6 +94,25 @@ def test_from_check_to_train(workshop: Path) -> None:
     cli("train", "mended.parquet", "--base", "base", "--epochs", "1", "--out", "mended").good()
 
 
+def test_from_init_to_check_of_what_is_to_be_written(workshop: Path) -> None:
+    cli = Cli(workshop)
+    turns = [("user", "is {} a goal"), ("assistant", "it is the goal number {} that the striker scored")]
+    chats = [[{"role": role, "content": text.format(n)} for role, text in turns] for n in range(12)]
+    lines = [json.dumps({"messages": chat}) for chat in [*chats, chats[0], chats[1][:1]]]
+    (workshop / "chat.jsonl").write_text("\n".join(lines), "utf-8")
+    said = cli("init", "chat.jsonl").good()
+    assert "conversations are read from" in said.err
+    written = read_config(workshop / "task.yaml", Task)
+    assert written == Task(kind="chat", text_column="messages")
+    words = ("--task", "task.yaml", "--base", "base")
+    cli("check", "chat.jsonl", *words).refused("no-answer", exit_code=3)
+    said = cli("check", "chat.jsonl", *words, "--fix", "mended.csv").good()
+    assert "12 rows" in said.out
+    assert "tokens a text: median" in said.out
+    report = json.loads(cli("check", "mended.csv", "--kind", "chat", "--base", "base", "--json").good().out)
+    assert (report["ok"], report["rows"], report["duplicates"]) == (True, 12, 0)
+
+
 def test_doctor(cli: Cli) -> None:
     facts = json.loads(cli("doctor", "--json", HF_ENDPOINT="http://[").good().out)
     assert facts["threads"] == 1

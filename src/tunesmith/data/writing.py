@@ -95,7 +95,12 @@ def infer_writing(
         label = infer_columns(where, labelled, text, target).label
     except DataError:
         label = completion
-    if label != completion and any(label in row.values for row in sample):
+    # few different instructions are no labels either
+    if (
+        label != completion
+        and folded_name(label) != INSTRUCTION
+        and any(label in row.values for row in sample)
+    ):
         notes.append(f'to learn to write column "{completion}": --kind completion')
         return None
     return known_writing(where, sample, "completion", text, completion)
@@ -124,8 +129,9 @@ def _holds_chats(columns: Sequence[Column], sample: Sequence[Row]) -> bool:
 
 def _repeat_as_labels(answers: Sequence[object]) -> bool:
     texts = [answer for answer in answers if isinstance(answer, str)]
-    short = all(len(text) <= _LONGEST_LABEL_CHARS for text in texts)
-    return bool(texts) and short and 2 * len(set(texts)) <= max(4, len(texts))
+    distinct, longest = len(set(texts)), max(map(len, texts), default=0)
+    few = 1 < len(texts) <= 4 and distinct == 2 and longest <= _FREE_TEXT_CHARS
+    return few or (0 < 2 * distinct <= len(texts) and longest <= _LONGEST_LABEL_CHARS)
 
 
 def _free_text(cells: Sequence[object]) -> bool:

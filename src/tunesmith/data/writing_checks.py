@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import chain, pairwise
 
 import numpy as np
@@ -74,33 +73,34 @@ def _conversation_faults(dataset: Dataset) -> Iterator[Problem]:
     mute, open_ended, idle, blank, unasked, late = _rows_where(
         dataset, _no_answer, _ends_otherwise, _nothing_learned, _empty_answer, _empty_prompt, _late_system
     )
-    tell = partial(_told, dataset)
-    yield from tell("no-answer", "the assistant says nothing", mute, f"add its answer, {_DROP}")
+    yield from _told(dataset, "no-answer", "the assistant says nothing", mute, f"add its answer, {_DROP}")
     fix = "end with its answer; `--fix` cuts what follows the last one"
-    yield from tell("last-not-answer", "the last message is not the assistant's", open_ended, fix)
+    yield from _told(dataset, "last-not-answer", "the last message is not the assistant's", open_ended, fix)
     fix = f"take the weight from one that is to be learned, {_DROP}"
-    yield from tell("nothing-learned", "every answer has the weight 0", idle, fix)
+    yield from _told(dataset, "nothing-learned", "every answer has the weight 0", idle, fix)
     fix = f"fill it in, give it the weight 0, {_DROP}"
-    yield from tell("empty-completion", "an answer to be learned is empty", blank, fix)
+    yield from _told(dataset, "empty-completion", "an answer to be learned is empty", blank, fix)
     what = "nothing is said before the last answer"
-    yield from tell("empty-prompt", what, unasked, _EMPTY_PROMPT, "warning")
+    yield from _told(dataset, "empty-prompt", what, unasked, _EMPTY_PROMPT, "warning")
     fix = "put it first, where the chat templates of most bases expect it"
-    yield from tell("system-not-first", "a system message stands after others", late, fix, "warning")
+    yield from _told(
+        dataset, "system-not-first", "a system message stands after others", late, fix, "warning"
+    )
 
 
 def example_repeats(facts: Facts) -> Iterator[Problem]:
     """Prompts that stand more than once: all of them, with one completion, or with several."""
-    tell, keys = partial(_told, facts.dataset), np.unique(facts.keys[facts.keys != EMPTY_KEY])
+    dataset, keys = facts.dataset, np.unique(facts.keys[facts.keys != EMPTY_KEY])
     if keys.size == 1 and len(facts.dataset) > 1:
         what = f"all {len(facts.dataset):,} rows hold the same prompt"
         fix = "name the right column with --text-column"
-        yield from tell("all-duplicates", what, np.arange(len(facts.dataset)), fix)
+        yield from _told(dataset, "all-duplicates", what, np.arange(len(facts.dataset)), fix)
         return
     what, fix = "the same prompt has another completion elsewhere", "nothing need be done, if all are good"
-    yield from tell("several-completions", what, facts.contradictory, fix, "info")
+    yield from _told(dataset, "several-completions", what, facts.contradictory, fix, "info")
     fix = "nothing need be done: equal prompts never part in a split; `--fix` keeps the first of each"
     what = "prompt and completion of an earlier row stand here again"
-    yield from tell("duplicates", what, facts.repeated, fix, "warning")
+    yield from _told(dataset, "duplicates", what, facts.repeated, fix, "warning")
 
 
 def few_examples(dataset: Dataset) -> Iterator[Problem]:

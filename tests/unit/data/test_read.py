@@ -101,7 +101,7 @@ def test_free_text_is_no_label(save: Save, refused: Refused) -> None:
     rows = "".join(
         f"prompt {number},a completion that goes on for a while {number}\n" for number in range(200)
     )
-    path = save("a.csv", "prompt,completion\n" + rows)
+    path = save("a.csv", "text,label\n" + rows)
     problem = refused(lambda: read(path))
     assert problem.code == "too-many-labels"
     assert "200 different values" in problem.what

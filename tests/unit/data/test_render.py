@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.chat import as_row_text
@@ -201,6 +201,7 @@ TURNS = st.lists(
 )
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TURNS, TEXTS, st.sampled_from([PLAIN, CHAT]))
 def test_answering_sees_what_learning_saw(
     turns: list[dict[str, Any]], answer: str, template: Template

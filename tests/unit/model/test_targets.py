@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.models import tiny_tokenizer
@@ -165,6 +165,7 @@ def test_half_characters_are_replaced() -> None:
 TEXTS = st.text(st.sampled_from("the gol<|endoftext|>im_sr# \né"), max_size=30)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(TEXTS, min_size=1, max_size=4), TEXTS, st.sampled_from([PLAIN, CHAT]))
 def test_answering_sees_the_ids_that_learning_saw(turns: list[str], answer: str, tokenizer: Any) -> None:
     template = template_of(tokenizer)

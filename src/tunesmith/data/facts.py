@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tunesmith.data.chat import before_last_answer, messages_in
 from tunesmith.data.dataset import Dataset
-from tunesmith.data.texts import EMPTY_KEY, KEY_BYTES, Keys, same_text_key, same_text_keys
-from tunesmith.task import Kind
+from tunesmith.data.texts import EMPTY_KEY, Codes, Keys, same_text_keys
+from tunesmith.data.written import keys_of_writing
 
 __all__ = ["Facts", "Rows", "facts_of"]
 
 Rows = npt.NDArray[np.int64]  # row numbers from 0, ascending
-Codes = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +69,6 @@ class Facts:
         again: Rows = order[~first & (self.keys[order] != EMPTY_KEY)]
         again.sort()
         return again
-
-    def _firsts(self) -> Rows:
-        if not self.dataset.task.writes:
-            return np.unique(self.keys, return_index=True)[1]
-        pairs = np.stack([self.keys, self.codes.astype(np.uint64)], axis=1)
-        return np.unique(pairs, axis=0, return_index=True)[1]
 
     @property
     def contradictory(self) -> Rows:
@@ -148,42 +137,8 @@ def _keys(dataset: Dataset) -> Keys:
 
 
 def _of_writing(dataset: Dataset) -> Facts:
-    kind = dataset.task.kind
-    keys = _filled(dataset, lambda text, target: _key_of_writing(text, target, kind))
-    written = _filled(dataset, lambda _, target: _exact_key(target))
-    codes = np.unique(written, return_inverse=True)[1].astype(np.int32)
-    codes[written == _exact_key("")] = -1
     # what is written is no label that a row bears
-    return Facts(dataset, keys, codes, (), (np.zeros(0, np.int64), np.zeros(0, np.int32)))
-
-
-def _filled(dataset: Dataset, key_of: Callable[[str, str], int]) -> Keys:
-    """A key of each row's text and target, this without white space around it; empty where there is none."""
-    rows = (row for batch in dataset.batches() for row in _rows(batch))
-    return np.fromiter((key_of(*row) for row in rows), np.uint64, len(dataset))
-
-
-def _rows(batch: pa.RecordBatch) -> Iterator[tuple[str, str]]:
-    texts, targets = batch.column("text"), pc.utf8_trim_whitespace(batch.column("target"))
-    return zip(texts.fill_null("").to_pylist(), targets.fill_null("").to_pylist(), strict=True)
-
-
-def _key_of_writing(text: str, target: str, kind: Kind) -> int:
-    key = same_text_key(_asked(text) if kind == "chat" else text)
-    # what answers no prompt is told apart by itself
-    return same_text_key(target) if key == EMPTY_KEY else key
-
-
-def _exact_key(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest(), "little")
-
-
-def _asked(text: str) -> str:
-    """All that a chat says before its last answer."""
-    said = before_last_answer(messages_in(text))
-    if not any(message["content"].strip() for message in said):
-        return ""
-    return "\n".join(f"<{message['role']}> {message['content']}" for message in said)
+    return Facts(dataset, *keys_of_writing(dataset), (), (np.zeros(0, np.int64), np.zeros(0, np.int32)))
 
 
 _OfTargets = tuple[Codes, tuple[str, ...], tuple[Rows, Codes] | None]

@@ -14,7 +14,7 @@ from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.facts import Facts, facts_of
 from tunesmith.data.problems import grouped, shown
 from tunesmith.data.stratify import stratified
-from tunesmith.data.texts import KEY_BYTES
+from tunesmith.data.texts import KEY_BYTES, among
 from tunesmith.errors import DataError, Problem
 from tunesmith.task import Task
 
@@ -72,7 +72,8 @@ def _apart(facts: Facts, other: Facts | None) -> Facts:
     """The rows whose text does not stand in `other`."""
     if other is None:
         return facts
-    return facts.take(np.flatnonzero(~np.isin(facts.keys, other.keys)))
+    left = ~among(facts.keys, other.keys)
+    return facts if left.all() else facts.take(np.flatnonzero(left))
 
 
 def _drawn(pool: Facts, seed: int, test_fraction: float, validation_fraction: float) -> Parts:

@@ -14,7 +14,7 @@ from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.problems import grouped, shown_target
 from tunesmith.data.render import messages_of, render
 from tunesmith.data.template import Template
-from tunesmith.data.texts import EMPTY_KEY
+from tunesmith.data.texts import EMPTY_KEY, among
 from tunesmith.errors import Problem, Severity
 
 __all__ = ["TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths", "whole_texts"]
@@ -79,7 +79,7 @@ def _contradictions(facts: Facts) -> Iterator[Problem]:
 
 def leaked_rows(train: Facts, held_out: Facts) -> Rows:
     """Rows of `train` whose text also stands in `held_out`."""
-    return np.flatnonzero(np.isin(train.keys, held_out.keys) & (train.keys != EMPTY_KEY))
+    return np.flatnonzero(among(train.keys, held_out.keys) & (train.keys != EMPTY_KEY))
 
 
 def leaks(train: Facts, name: str, rows: Rows) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["MAKERS", "fields", "renewed", "statuses", "verbs"]
 
-_KINDS = {"array": "list of texts", "integer": "whole number", "string": "text"}
+_KINDS = {"boolean": "`true`, `false`", "array": "list of texts", "integer": "whole number", "string": "text"}
 _BOUNDS = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
 
 

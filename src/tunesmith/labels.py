@@ -22,9 +22,10 @@ from tunesmith.lesson import Judging, Lesson
 from tunesmith.model.encode import Encoded
 from tunesmith.model.forward import Floats
 from tunesmith.model.load import Classifier, load_classifier
-from tunesmith.model.thresholds import fit_thresholds
+from tunesmith.model.thresholds import Thresholds, fit_thresholds
 from tunesmith.model.tokens import encode_dataset
 from tunesmith.predict import Predictor, in_chunks
+from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.methods import quantization_of
 from tunesmith.training.objective import (
@@ -36,8 +37,18 @@ from tunesmith.training.objective import (
 )
 from tunesmith.training.start import start_at_shares
 
-__all__ = ["judge", "label_counts", "lesson", "load_base", "predictor", "rivals", "token_report", "tokens_of"]
-
+__all__ = [
+    "answer_tokens",
+    "answerer",
+    "judge",
+    "judged",
+    "label_counts",
+    "lesson",
+    "load_base",
+    "rivals",
+    "thresholds",
+    "token_report",
+]
 
 # token ids of more test texts need not be held at once
 _JUDGED_AT_ONCE = 1 << 16
@@ -56,13 +67,9 @@ def load_base(recipe: Recipe, train: Dataset) -> Classifier:
     )
 
 
-def tokens_of(dataset: Dataset, tokenizer: Any, window: int) -> Encoded:
-    """The token ids of every text."""
-    return encode_dataset(tokenizer, dataset, window)
-
-
-def token_report(report: DataReport, dataset: Dataset, tokens: Encoded, window: int) -> DataReport:
+def token_report(report: DataReport, dataset: Dataset, tokenizer: Any, window: int) -> DataReport:
     """The report with the lengths of the texts."""
+    tokens = encode_dataset(tokenizer, dataset, window)
     return with_tokens(report, dataset, (tokens.lengths + tokens.cut).astype(np.int32), window=window)
 
 
@@ -71,17 +78,20 @@ def label_counts(train: Dataset) -> tuple[int, ...]:
     return tuple(train.label_counts.values()) if train.task.kind == "single_label" else ()
 
 
-def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, train: Encoded) -> Lesson:
-    """What is learned from the training rows, whose tokens are `train`, and judged on the validation rows."""
+def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes = ALONE) -> Lesson:
+    """What is learned from the training rows, and judged on the validation rows by all processes."""
     learner = _untrained(classifier, recipe)
-    held_out = encode_dataset(classifier.tokenizer, splits.validation, learner.max_tokens)
+    train, held_out = (
+        encode_dataset(classifier.tokenizer, part, learner.max_tokens)
+        for part in (splits.train, splits.validation)
+    )
     weights = _weights(splits.train, weighted=recipe.class_weights == "auto")
     if splits.train.task.kind == "multi_label":
         start_at_shares(classifier, train, splits.train.label_matrix)
     return Lesson(
         _objective(classifier, train, splits.train, weights),
         _objective(classifier, held_out, splits.validation, weights),
-        _validation(learner, held_out, splits.validation),
+        _validation(learner, held_out, splits.validation, processes),
     )
 
 
@@ -90,20 +100,35 @@ def _untrained(classifier: Classifier, recipe: Recipe) -> Predictor:
     return Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
 
 
-def predictor(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
+def answerer(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
     """What answers with the trained classifier; thresholds are fitted on the validation rows."""
     found, validation = _untrained(classifier, recipe), splits.validation
     if validation.task.kind == "single_label":
         return found
     encoded = encode_dataset(classifier.tokenizer, validation, found.max_tokens)
-    thresholds = fit_thresholds(validation.label_matrix, found.probabilities(encoded))
-    return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, thresholds)
+    fitted = fit_thresholds(validation.label_matrix, found.probabilities(encoded))
+    return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, fitted)
 
 
-def rivals(train: Dataset, test: Dataset, seed: int) -> tuple[Rival, ...]:
+def answer_tokens(_train: Dataset, _tokenizer: Any) -> int:
+    """0: nothing is written."""
+    return 0
+
+
+def judged(test: Dataset, _recipe: Recipe) -> Dataset:
+    """The test rows that are answered: all of them."""
+    return test
+
+
+def thresholds(predictor: Predictor) -> Thresholds:
+    """From which probability on a label is given."""
+    return predictor.thresholds
+
+
+def rivals(recipe: Recipe, train: Dataset, test: Dataset) -> tuple[Rival, ...]:
     """The cheap methods on the same split."""
     run = run_multilabel_rivals if train.task.kind == "multi_label" else run_rivals
-    return run(train, test, seed)
+    return run(train, test, recipe.seed)
 
 
 def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging: Judging) -> Report:
@@ -143,7 +168,7 @@ def _objective(classifier: Classifier, encoded: Encoded, dataset: Dataset, weigh
 
 
 def _validation(
-    predictor: Predictor, encoded: Encoded, validation: Dataset
+    predictor: Predictor, encoded: Encoded, validation: Dataset, processes: Processes
 ) -> Callable[[Any], Mapping[str, float]]:
     """What judges the weights while they are trained: their figures on the validation rows."""
     figures_of = _label_figures if validation.task.kind == "multi_label" else _figures
@@ -151,8 +176,9 @@ def _validation(
     # as the training loss: summed over the labels of a row
     losses = len(predictor.labels) if validation.task.kind == "multi_label" else 1
 
-    def evaluate(_model: Any) -> dict[str, float]:
-        figures, beside = figures_of(np.asarray(truth), predictor.probabilities(encoded))
+    def evaluate(model: Any) -> dict[str, float]:
+        probabilities = predictor.probabilities(encoded, model=model, processes=processes)
+        figures, beside = figures_of(np.asarray(truth), probabilities)
         # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
         score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
         chosen = {name: figures[name] for name in ("macro_f1", beside)}

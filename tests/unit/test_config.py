@@ -118,4 +118,28 @@ def test_precision_is_what_the_machine_multiplies_itself() -> None:
     assert resolve(Recipe(), fast).precision == "bf16"
     assert resolve(Recipe(precision="fp32"), fast).precision == "fp32"
     assert "does not multiply" in reasons_for(Recipe(), facts)["precision"]
-    assert reasons_for(Recipe(precision="fp32", method="full"), fast) == {}
+    turing = replace(facts, fp16_in_hardware=True)
+    assert resolve(Recipe(), turing).precision == "fp16"
+    assert resolve(Recipe(), replace(turing, bf16_in_hardware=True)).precision == "bf16"
+    assert "fp16 in hardware, and bf16 not" in reasons_for(Recipe(), turing)["precision"]
+    assert reasons_for(Recipe(precision="fp32", method="full", gradient_checkpointing=False), fast) == {}
+
+
+def test_activations_are_computed_twice_where_they_do_not_fit() -> None:
+    # 16 texts of 100 tokens take 1.6 GB, weights and moments 1.6 GB as well
+    facts = DataFacts(
+        100, 100.0, 300, (50, 50), 512, 10**8, activation_bytes_per_token=10**6, free_bytes=4 * 10**9
+    )
+    small = replace(facts, free_bytes=3 * 10**9)
+    assert resolve(Recipe(), facts).gradient_checkpointing is False
+    assert "which fits" in reasons_for(Recipe(), facts)["gradient_checkpointing"]
+    full = Recipe(method="full")
+    assert resolve(full, small).gradient_checkpointing is True
+    assert "over the 2.8 GiB that are free" in reasons_for(full, small)["gradient_checkpointing"]
+    assert resolve(Recipe(method="full", micro_batch_tokens=400), small).gradient_checkpointing is False
+    assert resolve(Recipe(method="head"), small).gradient_checkpointing is False
+    assert resolve(Recipe(method="lora"), small).gradient_checkpointing is False
+    assert resolve(Recipe(gradient_checkpointing=True), facts).gradient_checkpointing is True
+    assert "gradient_checkpointing" not in reasons_for(Recipe(gradient_checkpointing=False), small)
+    unable = replace(small, activation_bytes_per_token=0, free_bytes=1)
+    assert resolve(full, unable).gradient_checkpointing is False

@@ -16,7 +16,7 @@ from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import AsJson
 from tunesmith.cli.output import console, print_json
 from tunesmith.data.cache import cache_bytes, cache_directory
-from tunesmith.training.precision import bf16_in_hardware
+from tunesmith.training.precision import bf16_in_hardware, fp16_in_hardware
 
 __all__ = ["command"]
 
@@ -55,6 +55,7 @@ def _facts() -> dict[str, Any]:
         "memory_gib": round(memory.total / 2**30, 1),
         "memory_free_gib": round(memory.available / 2**30, 1),
         "bf16_in_hardware": bf16_in_hardware(),
+        "fp16_in_hardware": fp16_in_hardware(),
         "cache": str(cache_directory()),
         "cache_gib": round(cache_bytes() / 2**30, 1),
         "hub": hub,

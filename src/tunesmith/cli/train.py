@@ -20,6 +20,7 @@ from tunesmith.cli.options import (
 )
 from tunesmith.cli.output import print_json, show_run
 from tunesmith.cli.progress import RichListener, resumable
+from tunesmith.processes import process_rank
 
 __all__ = ["command"]
 
@@ -114,7 +115,7 @@ def command(
     chosen = recipe_from(recipe, flags, settings or [])
     from tunesmith.pipeline import train
 
-    listener = RichListener()
+    listener = RichListener(quiet=process_rank() > 0)
     with resumable(listener) as stop:
         run = train(
             data,

@@ -13,13 +13,18 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from tunesmith import __version__
 from tunesmith.errors import StorageError, UserError
 from tunesmith.files import read_json, sha256_bytes, sha256_file, staged_directory, storage_errors, write_json
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["MOST_BYTES", "cache_bytes", "cache_directory", "cache_errors", "cached"]
 
@@ -55,7 +60,7 @@ def cached(
     """
     described = {**about, "tunesmith": __version__}
     name = sha256_bytes(json.dumps(described, sort_keys=True).encode())[:32]
-    with cache_errors() as cache:
+    with cache_errors() as cache, _alone(cache / f".{name}.lock"):
         entry = cache / name
         if not _is_whole(entry, described):
             with staged_directory(entry, overwrite=True) as directory:
@@ -82,6 +87,22 @@ def cache_errors() -> Iterator[Path]:
         ) from error
 
 
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other process has this lock: what two need, one makes."""
+    with path.open("w") as stream:
+        # a system, or a file system, without locks makes it twice
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            # whoever still waits for it finds the entry made
+            with suppress(OSError):
+                path.unlink()
+
+
 def _is_whole(entry: Path, about: Mapping[str, object]) -> bool:
     """Whether every file is what was written; then the entry counts as used now."""
     try:
@@ -101,7 +122,14 @@ def _trim(cache: Path, used: Path, most_bytes: int) -> None:
         unfinished = path.name.startswith(".") and _age(path) > _UNFINISHED_SECONDS
         too_much = kept > most_bytes and not path.name.startswith(".")
         if path != used and (unfinished or too_much):
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _age(path: Path) -> float:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from tunesmith.task import Kind, Task
 
 __all__ = ["SCHEMA", "Dataset", "Example", "Splits", "Target", "dataset_of", "schema_of"]
 
+MadeT = TypeVar("MadeT")
 Target = str | tuple[str, ...] | None
 """A label; of a multi-label text its labels, of which there may be none; of a prompt its completion, of a
 chat the last answer; None where there is no target."""
@@ -66,6 +67,7 @@ class Dataset:
     problems: tuple[Problem, ...] = field(default=())
     mapped: Mapped | None = field(default=None, repr=False, compare=False)
     """The file that holds `table`, where it is large: no list of all texts should then be made."""
+    _made: dict[Hashable, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -142,10 +144,20 @@ class Dataset:
     @property
     def sha256(self) -> str:
         """A hash of texts and targets in order, whatever file or format they came from."""
+        return self.once("sha256", self._hash)
+
+    def _hash(self) -> str:
         digest = hashlib.sha256()
         for batch in self.batches():
             digest.update(hashed_bytes(batch))
         return digest.hexdigest()
+
+    def once(self, name: Hashable, make: Callable[[], MadeT]) -> MadeT:
+        """What `make` makes of these rows; the second time, what it made the first time."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: MadeT = self._made[name]
+        return made
 
     def where(self, index: int) -> str:
         """file:line of a row."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tunesmith.model.encode import Ids, micro_batches, pad
 from tunesmith.model.packed import can_pack, packed_token_states, unwrapped
 from tunesmith.model.targets import EncodedTargets
+from tunesmith.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     import torch
@@ -87,20 +88,34 @@ def learned_loss(model: Any, texts: EncodedTargets, rows: Sequence[int], pad_tok
     return cross_entropy(logits, _on(logits, asked.targets), reduction="sum")
 
 
-def token_sums(model: Any, texts: EncodedTargets, pad_token_id: int, micro_batch_tokens: int) -> TokenSums:
-    """Judge the learned tokens of each row, in the order given; the model is put in evaluation mode."""
+def token_sums(
+    model: Any,
+    texts: EncodedTargets,
+    pad_token_id: int,
+    micro_batch_tokens: int,
+    processes: Processes = ALONE,
+) -> TokenSums:
+    """Judge the learned tokens of each row, in the order given; the model is put in evaluation mode.
+
+    Several processes judge a share each, and all get the same numbers that one alone would.
+    """
     import torch
 
     model.eval()
-    log_loss, correct = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
-    lengths = texts.encoded.lengths.tolist()
+    # (rows, 2) the summed loss, and how many tokens would have been written
+    sums = torch.zeros((len(texts), 2), dtype=torch.float64)
+    log_loss, correct = sums.numpy().T
+    lengths = texts.encoded.lengths
     with torch.inference_mode():
-        for group in micro_batches(lengths, micro_batch_tokens, packed=can_pack(model)):
+        groups = micro_batches(lengths, micro_batch_tokens, packed=can_pack(model))
+        for group, counts in processes.turns(groups):
             losses, hits = _judged(model, _asked(texts, group), pad_token_id)
-            owners = np.repeat(group, texts.counts[group])
-            np.add.at(log_loss, owners, losses)
-            np.add.at(correct, owners, hits)
-    return TokenSums(texts.counts, log_loss, correct)
+            if counts:
+                owners = np.repeat(group, texts.counts[group])
+                np.add.at(log_loss, owners, losses)
+                np.add.at(correct, owners, hits)
+    processes.add_up([sums])
+    return TokenSums(texts.counts, log_loss, correct.astype(np.int64))
 
 
 def _asked(texts: EncodedTargets, rows: Sequence[int]) -> _Asked:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.model.blocks import BLOCKS, Pack, embedded, parts_of, rotary
+from tunesmith.model.blocks import BLOCKS, Pack, block_of, embedded, parts_of, rotary
 from tunesmith.model.encode import Ids
+from tunesmith.model.recomputing import recomputed
 
 if TYPE_CHECKING:
     import torch
@@ -78,8 +79,9 @@ def lower_states(model: Any, rows: Sequence[Ids], blocks: int) -> torch.Tensor:
     """What the first `blocks` blocks, fewer than all, make of the texts: (tokens, width)."""
     body = unwrapped(model).base_model
     states, pack = _begin(body, rows, [1] * len(rows))
+    block = block_of(body.config.model_type)
     for layer in parts_of(body).blocks[:blocks]:
-        states = BLOCKS[body.config.model_type](layer, states, pack, False)
+        states = block(layer, states, pack, False)
     return states
 
 
@@ -106,9 +108,11 @@ def _begin(
 
 def _end(body: Any, states: torch.Tensor, pack: Pack, blocks: int) -> torch.Tensor:
     """Run all but the first `blocks` blocks: (queries, width)."""
-    block, parts = BLOCKS[body.config.model_type], parts_of(body)
+    block, parts = block_of(body.config.model_type), parts_of(body)
+    lower = recomputed(body, block)
     for layer in parts.blocks[blocks:-1]:
-        states = block(layer, states, pack, False)
+        states = lower(layer, states, pack, False)
+    # the last one's gradients are the first to be computed: there is nothing to save
     only_asked = len(pack.asked) < len(states)
     features: torch.Tensor = parts.norm(block(parts.blocks[-1], states, pack, only_asked))
     return features

@@ -22,19 +22,24 @@ _FLAT, _LENGTHS, _CUT = "flat.bin", "lengths.npy", "cut.npy"
 
 
 def encode_dataset(tokenizer: Any, dataset: Dataset, max_tokens: int) -> Encoded:
-    """The token ids of every text of `dataset`, see `encode`.
+    """The token ids of every text of `dataset`, see `encode`; made once for the same dataset.
 
     Those of a large one are written to the cache, in memory that grows by some bytes a text and no more, and
     found there by every later call for the same texts and tokenizer. Raises StorageError where the disk is
     full.
     """
+    cut = tokenizer_fingerprint(tokenizer), max_tokens
+    return dataset.once(cut, lambda: _encoded(tokenizer, dataset, *cut))
+
+
+def _encoded(tokenizer: Any, dataset: Dataset, fingerprint: str, max_tokens: int) -> Encoded:
     texts = chain.from_iterable(dataset.text_batches())
     if dataset.mapped is None:
         return encode(tokenizer, texts, max_tokens)
     about = {
         "tokens": _FORMAT,
         "data": dataset.sha256,
-        "tokenizer": tokenizer_fingerprint(tokenizer),
+        "tokenizer": fingerprint,
         "max_tokens": max_tokens,
     }
     dtype = np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)

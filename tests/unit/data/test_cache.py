@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +102,19 @@ def test_a_fault_of_what_it_is_made_from_keeps_its_own_remedy(cache: Path) -> No
     (problem,) = caught.value.problems
     assert problem.where == "data.csv"
     assert "TUNESMITH_CACHE" not in problem.fix
+
+
+def test_what_two_processes_need_one_makes(cache: Path) -> None:
+    slow = (
+        "import sys, time; from pathlib import Path; from tunesmith.data.cache import cached\n"
+        "def make(directory): time.sleep(1); (directory / 'a').touch(); print('made')\n"
+        "print(cached({'of': 1}, make))"
+    )
+    two = [subprocess.Popen([sys.executable, "-c", slow], stdout=subprocess.PIPE, text=True) for _ in "ab"]
+    said = [process.communicate()[0].split() for process in two]
+    assert sorted(map(len, said)) == [1, 2], "one waited and found what the other had made"
+    assert said[0][-1] == said[1][-1]
+    assert [path.name for path in cache.iterdir()] == [Path(said[0][-1]).name]
 
 
 def _entries(cache: Path) -> Iterator[Path]:

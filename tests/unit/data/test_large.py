@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,18 @@ def _rows(count: int) -> str:
         json.dumps({"text": f"{number} {'x' * 60_000}", "label": "ab"[number % 2]}) + "\n"
         for number in range(count)
     )
+
+
+def test_what_is_made_of_rows_is_made_once_and_only_of_them(large: Dataset) -> None:
+    made = list[int]()
+
+    def make() -> int:
+        made.append(1)
+        return len(made)
+
+    assert [large.once("a", make), large.once("a", make), large.once("b", make)] == [1, 1, 2]
+    assert large.take([1]).once("a", make) == 3
+    assert replace(large, table=large.table.slice(1)).sha256 != large.sha256
 
 
 def test_a_large_file_is_found_again_until_it_changes(save: Save, cache: Path) -> None:

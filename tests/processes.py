@@ -24,11 +24,15 @@ from tests.models import POLITICS, SPORTS, save_tiny_base
 from tunesmith.errors import DataError, Problem, UserError
 from tunesmith.model.encode import encode
 from tunesmith.model.forward import logits_of
+from tunesmith.model.generator import load_generator
+from tunesmith.model.language import token_sums
 from tunesmith.model.load import Classifier, load_classifier
+from tunesmith.model.targets import EncodedTargets
 from tunesmith.processes import ALONE, Processes, join
 from tunesmith.recipe import DataFacts, Parallel, Recipe, resolve
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.completion import Completion
 from tunesmith.training.loop import Fitted, Interrupted, fit
 from tunesmith.training.methods import Job, fine_tune
 from tunesmith.training.objective import Classification, label_weights
@@ -133,6 +137,40 @@ def same(shop: Workshop, architecture: str, parallel: Parallel) -> dict[str, Any
     }
 
 
+def written(shop: Workshop, parallel: Parallel) -> dict[str, Any]:
+    """The same with a model that writes, whose head is its embeddings; some rows have nothing to learn."""
+    ends, losses = [], []
+    for processes in (ALONE, shop.processes):
+        generator = load_generator(str(shop.directory / "gpt2"), dropout=0.0)
+        encoded = shop.objective(shop.classifier("gpt2")).encoded
+        learned = np.repeat(np.arange(ROWS) % 5 > 1, encoded.lengths)
+        learned[encoded.starts[:-1]] = False
+        texts = EncodedTargets(encoded, learned)
+        rank = shop.processes.rank if processes is ALONE else 0
+        fitted = fit(
+            generator.model,
+            Completion(texts, 0),
+            Plan(encoded.lengths, 2, BATCH_TOKENS, 1),
+            SETTINGS,
+            evaluate=partial(_figures, texts=texts, processes=processes),
+            checkpoints=Checkpoints(shop.directory / f"written-{parallel}-{processes.count}-{rank}"),
+            processes=processes,
+            parallel=parallel,
+        )
+        ends.append(torch.cat([value.detach().flatten() for value in generator.model.parameters()]))
+        losses.append(_losses(fitted) + [row["log_loss"] for row in fitted.history if "log_loss" in row])
+    return {
+        "weights": float((ends[0] - ends[1]).abs().max()),
+        "losses": float(np.abs(np.subtract(losses[0], losses[1])).max()),
+        "digest": _digest(ends[1]),
+    }
+
+
+def _figures(model: Any, texts: EncodedTargets, processes: Processes) -> dict[str, float]:
+    figures = token_sums(model, texts, 0, 60, processes).figures()
+    return {"score": -figures["log_loss"], **figures}
+
+
 def methods(shop: Workshop, parallel: Parallel, **recipe: Any) -> dict[str, Any]:
     """The same with a recipe, through the methods."""
     one, two = (
@@ -146,7 +184,14 @@ def _fine_tuned(shop: Workshop, asked: Recipe, processes: Processes) -> torch.Te
     objective = shop.objective(classifier)
     names = ("transformer.h.0.attn.c_attn", "transformer.h.1.mlp.c_fc")
     facts = DataFacts(
-        ROWS, 10, 30, (11, 11), 64, 10_000, blocks=2, linear_layers=names, processes=processes.count
+        examples=ROWS,
+        mean_tokens=10,
+        longest_tokens=30,
+        label_counts=(11, 11),
+        window=64,
+        parameters=10_000,
+        linear_layers=names,
+        processes=processes.count,
     )
     recipe = resolve(asked, facts)
     rank = shop.processes.rank if processes is ALONE else 0
@@ -320,6 +365,7 @@ SCENARIOS: dict[str, Callable[[Workshop], dict[str, Any]]] = {
         f"adapters {parallel}": partial(methods, parallel=parallel, method="lora", lora_dropout=0)
         for parallel in ("ddp", "fsdp")
     },
+    **{f"written {parallel}": partial(written, parallel=parallel) for parallel in ("ddp", "fsdp")},
     "computed twice": partial(methods, parallel="fsdp", method="full", gradient_checkpointing=True),
     **{f"resumed {parallel}": partial(resumed, parallel=parallel) for parallel in ("ddp", "fsdp")},
     "moved on": moved_on,

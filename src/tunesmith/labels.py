@@ -25,7 +25,7 @@ from tunesmith.model.load import Classifier, load_classifier
 from tunesmith.model.thresholds import Thresholds, fit_thresholds
 from tunesmith.model.tokens import encode_dataset
 from tunesmith.predict import Predictor, in_chunks
-from tunesmith.processes import ALONE, Processes
+from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.methods import quantization_of
 from tunesmith.training.objective import (
@@ -78,7 +78,7 @@ def label_counts(train: Dataset) -> tuple[int, ...]:
     return tuple(train.label_counts.values()) if train.task.kind == "single_label" else ()
 
 
-def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes = ALONE) -> Lesson:
+def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
     """What is learned from the training rows, and judged on the validation rows by all processes."""
     learner = _untrained(classifier, recipe)
     train, held_out = (

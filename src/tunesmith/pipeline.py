@@ -333,21 +333,21 @@ def _finish(
     """Judge the trained model, write the run, and return its report."""
     room = room_of(inputs.splits.train.task)
     answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
-    provenance = _provenance(inputs, processes)
-    report = _judge(inputs, fitted, answerer, provenance, listener)
+    report = _judge(inputs, fitted, answerer, listener, processes)
     listener.judged(report)
     listener.stage("write")
     return _write(directory, inputs, report, room.thresholds(answerer))
 
 
 def _judge(
-    inputs: _Inputs, fitted: Fitted, answerer: Any, provenance: Mapping[str, str], listener: Listener
+    inputs: _Inputs, fitted: Fitted, answerer: Any, listener: Listener, processes: Processes
 ) -> Report:
     splits, recipe, room = inputs.splits, inputs.recipe, room_of(inputs.splits.train.task)
     test = room.judged(splits.test, recipe)
     if len(test) < len(splits.test):
         listener.note(f"of {len(splits.test):,} test rows {len(test):,} are answered (`judged_rows`)")
     rivals = room.rivals(recipe, splits.train, test)
+    provenance = _provenance(inputs, processes)
     judging = Judging(provenance, recipe.seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
     return room.judge(answerer, test, rivals, judging)
 

@@ -21,7 +21,7 @@ from tunesmith.model.encode import count_tokens
 from tunesmith.model.generator import Generator, load_generator
 from tunesmith.model.language import token_sums
 from tunesmith.model.targets import EncodedTargets, encode_segments, template_of
-from tunesmith.processes import ALONE, Processes
+from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.completion import Completion
 from tunesmith.training.methods import quantization_of
@@ -73,7 +73,7 @@ def answer_tokens(train: Dataset, tokenizer: Any) -> int:
     return 1 + max(count_tokens(tokenizer, [target or "" for target in train.targets]), default=0)
 
 
-def lesson(generator: Generator, recipe: Recipe, splits: Splits, processes: Processes = ALONE) -> Lesson:
+def lesson(generator: Generator, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
     """What is learned from the answers of the training rows, and judged on those of the validation rows."""
     assert recipe.max_tokens is not None
     train, held_out = (

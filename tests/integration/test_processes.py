@@ -57,6 +57,14 @@ def test_adapters_are_learned_and_merged_as_by_one(seen: Seen, parallel: str) ->
     assert first["digest"] == second["digest"]
 
 
+@PARALLEL
+def test_what_writes_is_learned_as_by_one(seen: Seen, parallel: str) -> None:
+    first, second = seen[f"written {parallel}"]
+    assert first["losses"] < 1e-4
+    assert first["weights"] < 1e-3
+    assert first["digest"] == second["digest"]
+
+
 def test_activations_may_be_computed_twice_where_a_model_is_in_parts(seen: Seen) -> None:
     first, second = seen["computed twice"]
     assert first["weights"] < 1e-3

@@ -110,15 +110,15 @@ def show_resume(said: str) -> None:
     verb, *typed = sys.argv[1:]
     words = [word for word in typed if word not in ("--resume", "--overwrite")]
     # before the others: what follows a `--` is no option
-    command = shlex.join([*_program(), verb, "--resume", *words])
+    command = f"{_program()} {shlex.join([verb, '--resume', *words])}"
     error_console.print(f"[bold]{escape(said)}; go on with:[/]\n  {escape(command)}")
 
 
-def _program() -> list[str]:
+def _program() -> str:
     if process_count() == 1:
-        return ["tunesmith"]
+        return "tunesmith"
     here = os.environ.get("LOCAL_WORLD_SIZE", "1")
     machines = process_count() // int(here)
     # how the machines find each other is not known here
-    rendezvous = ["--nnodes", str(machines), "…"] if machines > 1 else []
-    return ["torchrun", *rendezvous, "--nproc-per-node", here, "-m", "tunesmith"]
+    rendezvous = f"--nnodes {machines} … " if machines > 1 else ""
+    return f"torchrun {rendezvous}--nproc-per-node {here} -m tunesmith"

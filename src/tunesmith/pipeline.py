@@ -12,6 +12,7 @@ from typing import Any
 from tunesmith import __version__
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.config import read_config
+from tunesmith.data.cache import cache_directory
 from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
@@ -192,6 +193,9 @@ def _prepare(
         validation=held_out.get("validation"),
         test=held_out.get("test"),
     )
+    listener.stage("tokenise")
+    if splits.train.mapped is not None:
+        listener.note(f"rows and tokens of this large set are kept for later runs in {cache_directory()}")
     classifier, facts, report = _load_base(recipe, splits, report, processes)
     listener.checked(report)
     listener.note(splits.how)

@@ -162,6 +162,8 @@ def _config(value: Any, kind: Any) -> Any:
 
 def _from_main(recipe: Callable[[], Recipe], processes: Processes) -> Recipe:
     """The main process's recipe: what is free or can be done may be otherwise for another."""
+    if processes.count == 1:
+        return recipe()
     return Recipe.model_validate(processes.from_main(lambda: recipe().model_dump(mode="json")))
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from tunesmith.data.arrow import MOST_CHARS, Record, batches_of
 from tunesmith.data.cells import CellError, label_of, labels_of, sorted_labels, text_of
@@ -192,18 +189,13 @@ def _dataset(
     # the task's own validator does not run on a copy: one label is for the check to refuse, in plain words
     found = {"text_column": columns.text, "target_column": columns.label}
     task = task.model_copy(update={**found, "kind": targets.kind, "separator": targets.separator})
-    if not task.labels:
-        labels = sorted_labels(_distinct(stored.table.column("target")))
-        _refuse_free_text(path, columns.label, labels, stored.table.num_rows)
-        notes.append(_labels_note(labels))
-        task = task.model_copy(update={"labels": labels})
-    return Dataset(task, stored.table, tuple(notes), log.problems, stored.mapped)
-
-
-def _distinct(targets: pa.ChunkedArray) -> list[str]:
-    labels = pc.list_flatten(targets) if pa.types.is_list(targets.type) else targets
-    distinct: list[str] = pc.unique(labels).drop_null().to_pylist()
-    return distinct
+    dataset = Dataset(task, stored.table, tuple(notes), log.problems, stored.mapped)
+    if task.labels:
+        return dataset
+    labels = sorted_labels(dataset.label_counts)
+    _refuse_free_text(path, columns.label, labels, len(dataset))
+    task = task.model_copy(update={"labels": labels})
+    return replace(dataset, task=task, notes=(*notes, _labels_note(labels)))
 
 
 def _labels_note(labels: tuple[str, ...]) -> str:

@@ -73,8 +73,8 @@ def score_file(
     only when it is whole. `on_rows` hears rows done and rows a second.
     """
     refuse_existing(Path(out), overwrite)
-    sample, rows = sampled(stream(source))
     bundle = find_bundle(model)
+    sample, rows = sampled(stream(source, for_labels=not bundle.task.writes))
     known = text_column or known_column(bundle.task.text_column, sample)
     column = known if bundle.task.writes and known else infer_text_column(str(source), sample, known)
     answers = _answers_for(bundle, out)

@@ -166,6 +166,7 @@ def test_an_answered_table(run: ts.Run, tmp_path: Path, name: str) -> None:
     with (tmp_path / name).open(newline="", encoding="utf-8") as stream:
         found = list(csv.DictReader(stream)) if name.endswith(".csv") else [json.loads(row) for row in stream]
     assert [row["predicted_completion"].lstrip("'") for row in found] == wanted
+    assert list(found[0]) == [*rows[0], "predicted_completion", "finish_reason", "truncated"]
 
 
 def test_the_wrong_door(run: ts.Run) -> None:

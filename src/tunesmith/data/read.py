@@ -124,13 +124,14 @@ def _read_writing(path: Path, rows: Iterable[Row], writing: Writing, task: Task,
     return Dataset(task, stored.table, (*log.notes, writing.note), log.problems, stored.mapped)
 
 
-def stream(path: Path | str, *, lenient: bool = False) -> Iterator[Row]:
+def stream(path: Path | str, *, lenient: bool = False, for_labels: bool = True) -> Iterator[Row]:
     """The rows of a file in constant memory; raise DataError at the first that cannot be read.
 
-    Where `lenient`, bad bytes are replaced and unreadable rows are left out.
+    Where `lenient`, bad bytes are replaced and unreadable rows are left out. Where they are `for_labels`,
+    OpenAI's rows have a text and a label beside what stands in them.
     """
     rows = open_rows(Path(path), ReadLog(strict=not lenient, lenient=lenient))
-    return labelled(Path(path), rows)
+    return labelled(Path(path), rows) if for_labels else rows
 
 
 def sampled(rows: Iterator[Row]) -> tuple[list[Row], Iterator[Row]]:

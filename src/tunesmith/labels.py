@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from tunesmith.data.check import DataReport, measure_tokens
+from tunesmith.data.check import DataReport, with_tokens
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.multilabel import measure_labels
@@ -18,11 +19,12 @@ from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rivals import Rival, run_rivals
 from tunesmith.evaluation.types import Cost, Report
 from tunesmith.lesson import Judging, Lesson
-from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.encode import Encoded
 from tunesmith.model.forward import Floats
 from tunesmith.model.load import Classifier, load_classifier
 from tunesmith.model.thresholds import Thresholds, fit_thresholds
-from tunesmith.predict import Predictor
+from tunesmith.model.tokens import encode_dataset
+from tunesmith.predict import Predictor, in_chunks
 from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.methods import quantization_of
@@ -48,6 +50,9 @@ __all__ = [
     "token_report",
 ]
 
+# token ids of more test texts need not be held at once
+_JUDGED_AT_ONCE = 1 << 16
+
 
 def load_base(recipe: Recipe, train: Dataset) -> Classifier:
     """The recipe's base with a head for the labels."""
@@ -64,9 +69,8 @@ def load_base(recipe: Recipe, train: Dataset) -> Classifier:
 
 def token_report(report: DataReport, dataset: Dataset, tokenizer: Any, window: int) -> DataReport:
     """The report with the lengths of the texts."""
-    return measure_tokens(
-        report, dataset, count_tokens=lambda texts: count_tokens(tokenizer, texts), window=window
-    )
+    tokens = encode_dataset(tokenizer, dataset, window)
+    return with_tokens(report, dataset, (tokens.lengths + tokens.cut).astype(np.int32), window=window)
 
 
 def label_counts(train: Dataset) -> tuple[int, ...]:
@@ -77,7 +81,10 @@ def label_counts(train: Dataset) -> tuple[int, ...]:
 def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
     """What is learned from the training rows, and judged on the validation rows by all processes."""
     learner = _untrained(classifier, recipe)
-    train, held_out = (learner.encode(part.texts) for part in (splits.train, splits.validation))
+    train, held_out = (
+        encode_dataset(classifier.tokenizer, part, learner.max_tokens)
+        for part in (splits.train, splits.validation)
+    )
     weights = _weights(splits.train, weighted=recipe.class_weights == "auto")
     if splits.train.task.kind == "multi_label":
         start_at_shares(classifier, train, splits.train.label_matrix)
@@ -98,8 +105,8 @@ def answerer(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predicto
     found, validation = _untrained(classifier, recipe), splits.validation
     if validation.task.kind == "single_label":
         return found
-    probabilities = found.probabilities(found.encode(validation.texts))
-    fitted = fit_thresholds(validation.label_matrix, probabilities)
+    encoded = encode_dataset(classifier.tokenizer, validation, found.max_tokens)
+    fitted = fit_thresholds(validation.label_matrix, found.probabilities(encoded))
     return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, fitted)
 
 
@@ -127,7 +134,8 @@ def rivals(recipe: Recipe, train: Dataset, test: Dataset) -> tuple[Rival, ...]:
 def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging: Judging) -> Report:
     """The report on the test rows."""
     started = time.perf_counter()
-    probabilities = predictor.probabilities(predictor.encode(test.texts))
+    chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)
+    probabilities = np.concatenate([predictor.probabilities(predictor.encode(texts)) for texts in chunks])
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
     same: dict[str, Any] = {
         "test": test,

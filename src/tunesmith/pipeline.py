@@ -12,6 +12,7 @@ from typing import Any
 from tunesmith import __version__
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.config import read_config
+from tunesmith.data.cache import cache_directory
 from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
@@ -161,6 +162,8 @@ def _config(value: Any, kind: Any) -> Any:
 
 def _from_main(recipe: Callable[[], Recipe], processes: Processes) -> Recipe:
     """The main process's recipe: what is free or can be done may be otherwise for another."""
+    if processes.count == 1:
+        return recipe()
     return Recipe.model_validate(processes.from_main(lambda: recipe().model_dump(mode="json")))
 
 
@@ -192,6 +195,9 @@ def _prepare(
         validation=held_out.get("validation"),
         test=held_out.get("test"),
     )
+    listener.stage("tokenise")
+    if splits.train.mapped is not None:
+        listener.note(f"rows and tokens of this large set are kept for later runs in {cache_directory()}")
     classifier, facts, report = _load_base(recipe, splits, report, processes)
     listener.checked(report)
     listener.note(splits.how)

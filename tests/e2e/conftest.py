@@ -122,7 +122,7 @@ def environment(**more: str) -> dict[str, str]:
     """What the command sees: one thread, a plain terminal of 80 columns, and no network."""
     kept = {
         name: os.environ[name]
-        for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH")
+        for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", "TUNESMITH_CACHE")
         if name in os.environ
     }
     fixed = {

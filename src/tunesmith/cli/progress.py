@@ -35,6 +35,7 @@ _STOPPING_AND_HOW = b"\nstopping after this step; Ctrl-C again stops at once\n"
 _STAGES = {
     "read": "Reading the data",
     "check": "Checking the data",
+    "tokenise": "Loading the base and tokenising",
     "train": "Fine-tuning",
     "evaluate": "Evaluating on the untouched test split, beside cheap rivals",
     "write": "Writing the model and the report",

@@ -61,7 +61,7 @@ def logits_of(
     model.eval()
     logits = torch.zeros((len(encoded), labels), dtype=torch.float64)
     with torch.inference_mode():
-        groups = micro_batches(encoded.lengths.tolist(), micro_batch_tokens, packed=can_pack(model))
+        groups = micro_batches(encoded.lengths, micro_batch_tokens, packed=can_pack(model))
         for group, counts in processes.turns(groups):
             answer = batch_logits(model, [encoded[row] for row in group], pad_token_id)
             if counts:

@@ -105,7 +105,7 @@ def token_sums(
     log_loss = torch.zeros(len(texts), dtype=torch.float64)
     correct = torch.zeros(len(texts), dtype=torch.float64)
     rows = np.flatnonzero(texts.counts)
-    lengths = texts.encoded.lengths[rows].tolist()
+    lengths = texts.encoded.lengths[rows]
     groups = micro_batches(lengths, micro_batch_tokens, packed=can_pack(model))
     with torch.inference_mode():
         for group, counts in processes.turns([rows[group].tolist() for group in groups]):

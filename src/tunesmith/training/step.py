@@ -153,7 +153,7 @@ class Stepper:
         return total, failed
 
     def _groups(self, rows: Rows) -> list[Rows]:
-        lengths = self.objective.lengths[rows].tolist()
+        lengths = self.objective.lengths[rows]
         groups = micro_batches(lengths, self.micro_batch_tokens, packed=self.settings.packed)
         return [rows[group] for group in groups]
 

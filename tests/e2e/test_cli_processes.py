@@ -15,7 +15,11 @@ from tests.e2e.conftest import Cli, Finished
 from tunesmith.bundle import open_bundle
 from tunesmith.files import sha256_file
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's"),
+    # each starts torch four times or more, which a machine with other work does slowly
+    pytest.mark.timeout(900),
+]
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 LONG = ("--epochs", "6", "--set", "batch_tokens=45", "--set", "early_stopping=0")

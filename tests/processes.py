@@ -28,8 +28,9 @@ from tunesmith.model.generator import load_generator
 from tunesmith.model.language import token_sums
 from tunesmith.model.load import Classifier, load_classifier
 from tunesmith.model.targets import EncodedTargets
-from tunesmith.processes import ALONE, Processes, join
+from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import DataFacts, Parallel, Recipe, resolve
+from tunesmith.torchrun import join
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.completion import Completion

@@ -36,11 +36,12 @@ from tunesmith.model.packed import can_pack
 from tunesmith.model.recomputing import activation_bytes_per_token
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
-from tunesmith.processes import Processes, join
+from tunesmith.processes import Processes
 from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
 from tunesmith.room import room_of
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
+from tunesmith.torchrun import join
 from tunesmith.tracking.observer import parameters_of, tracked
 from tunesmith.tracking.trackers import trackers_named
 from tunesmith.training.batches import Plan
@@ -161,6 +162,8 @@ def _config(value: Any, kind: Any) -> Any:
 
 def _from_main(recipe: Callable[[], Recipe], processes: Processes) -> Recipe:
     """The main process's recipe: what is free or can be done may be otherwise for another."""
+    if processes.count == 1:
+        return recipe()
     return Recipe.model_validate(processes.from_main(lambda: recipe().model_dump(mode="json")))
 
 

@@ -6,31 +6,27 @@ the data it reads, is not sent at all.
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tunesmith import errors
-from tunesmith.errors import ConfigError, Problem, ProcessError, UserError
+from tunesmith.errors import Problem, ProcessError, UserError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import torch
 
-__all__ = ["ALONE", "Processes", "join", "process_count", "process_rank", "refuse_too_few"]
+__all__ = ["ALONE", "Processes"]
 
 ResultT = TypeVar("ResultT")
 ItemT = TypeVar("ItemT")
 
-_TIMEOUT = timedelta(minutes=30)
 _FAREWELL_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 # gradients are summed in pieces of this size: few messages, little to hold twice
@@ -39,32 +35,17 @@ _BUCKET_ELEMENTS = 1 << 25
 _LOST = ("gloo", "NCCL", "Connection reset", "Connection closed", "Broken pipe")
 
 
-def process_count() -> int:
-    """How many processes torchrun has started for this run; 1 where it has not."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
-
-
-def process_rank() -> int:
-    """Which of them this is; 0 is the main one, which alone prints and writes."""
-    return int(os.environ["RANK"]) if process_count() > 1 else 0
-
-
 class Processes:
     """All processes of a run as one of them sees them; every method is called by all, in the same order."""
 
-    def __init__(self, rank: int = 0, count: int = 1, store: Any = None) -> None:
-        self.rank, self.count = rank, count
-        self._store, self._answers = store, 0
+    def __init__(self, rank: int = 0, count: int = 1, store: Any = None, *, on_this_machine: int = 1) -> None:
+        self.rank, self.count, self.on_this_machine = rank, count, on_this_machine
+        self._store, self._answers, self._is_lost = store, 0, False
 
     @property
     def is_main(self) -> bool:
         """Whether this is the one that prints and writes."""
         return self.rank == 0
-
-    @property
-    def on_this_machine(self) -> int:
-        """How many of them run on this machine."""
-        return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if self.count > 1 else 1
 
     def gather(self, values: Sequence[float]) -> npt.NDArray[np.float64]:
         """(processes, values): what each of them has."""
@@ -190,6 +171,13 @@ class Processes:
         except RuntimeError:
             return  # it is gone already
 
+    def end(self) -> None:
+        """Close what connects the processes, but where one is lost: to take leave of it may take for ever."""
+        import torch
+
+        if torch.distributed.is_initialized() and not self._is_lost:
+            torch.distributed.destroy_process_group()
+
     @contextmanager
     def lost(self) -> Iterator[None]:
         """Turn what the network says where another process has ended into a ProcessError."""
@@ -205,66 +193,12 @@ class Processes:
             fix = "see what it said before, mend that, and go on with the same command and --resume"
             lost = ProcessError(Problem("process-lost", what, f"process {self.rank} of {self.count}", fix))
             lost.agreed = True
-            # to take leave of those who are gone may take for ever
-            atexit.unregister(_end)
+            self._is_lost = True
             raise lost from error
 
 
 ALONE = Processes()
 """A run in one process."""
-
-
-@cache
-def join() -> Processes:
-    """Find the other processes of this run; ALONE where there are none.
-
-    Raises ConfigError where a machine has fewer GPUs than processes.
-    """
-    count = process_count()
-    if count == 1:
-        return ALONE
-    import torch
-    from torch.distributed.distributed_c10d import PrefixStore
-    from torch.distributed.rendezvous import rendezvous
-
-    has_gpu = torch.cuda.is_available()
-    store, rank, _ = next(rendezvous("env://", timeout=_TIMEOUT))
-    # what is settled travels between CPUs: it must not need the memory that has just run out on a GPU
-    backend = "cpu:gloo,cuda:nccl" if has_gpu else "gloo"
-    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_TIMEOUT)
-    atexit.register(_end)
-    processes = Processes(rank, count, PrefixStore("tunesmith", store))
-    if has_gpu:
-        gpus = torch.cuda.device_count()
-        processes.together(lambda: refuse_too_few(gpus, processes.on_this_machine))
-    _tell_accelerate(on_cpu=not has_gpu)
-    return processes
-
-
-def _end() -> None:
-    import torch
-
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-
-
-def _tell_accelerate(*, on_cpu: bool) -> None:
-    import warnings
-
-    from accelerate import PartialState
-
-    with warnings.catch_warnings():
-        # that it chooses a number of threads where none is given
-        warnings.simplefilter("ignore")
-        PartialState(cpu=on_cpu)
-
-
-def refuse_too_few(gpus: int, processes: int) -> None:
-    """Raise ConfigError where a machine has fewer GPUs than processes: NCCL wants one each."""
-    if gpus < processes:
-        what = f"{processes} processes were started on a machine with {gpus} GPU{'s' * (gpus != 1)}"
-        fix = f"start at most one a GPU: torchrun --nproc-per-node {gpus}"
-        raise ConfigError(Problem("too-few-gpus", what, "`--nproc-per-node` of torchrun", fix))
 
 
 def _buckets(tensors: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:

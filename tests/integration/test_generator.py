@@ -28,16 +28,16 @@ from tunesmith.training.methods import Job, fine_tune, refuse_unfit
 from tunesmith.training.qlora import whole_model
 from tunesmith.writer import Writer
 
-ROWS = [(text, "sports") for text in SPORTS] + [(text, "politics") for text in POLITICS]
+ROWS = [(text, "goal") for text in SPORTS] + [(text, "vote") for text in POLITICS]
 
 
-def _targets(generator: Generator) -> EncodedTargets:
+def _targets(generator: Generator, times: int = 1) -> EncodedTargets:
     rows = [
         render(
             [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}],
             generator.template,
         )
-        for prompt, answer in ROWS
+        for prompt, answer in ROWS * times
     ]
     return encode_segments(generator.tokenizer, rows, generator.window)
 
@@ -56,17 +56,18 @@ def _recipe(generator: Generator, method: Any) -> Recipe:
     return resolve(Recipe(method=method), facts)
 
 
-def _job(generator: Generator, recipe: Recipe, place: Path, epochs: int) -> Job[Generator]:
-    targets = _targets(generator)
-    objective = Completion(targets, generator.tokenizer.pad_token_id)
+def _job(generator: Generator, recipe: Recipe, place: Path, times: int) -> Job[Generator]:
+    objective, held_out = (
+        Completion(_targets(generator, count), generator.tokenizer.pad_token_id) for count in (times, 1)
+    )
 
     def evaluate(_model: Any) -> Mapping[str, float]:
-        figures = token_figures(generator, targets, 200)
+        figures = token_figures(generator, held_out.targets, 200)
         return {"score": -figures["log_loss"], **figures}
 
-    plan = Plan(objective.lengths, epochs, 80, 0)
+    plan = Plan(objective.lengths, 2, 80, 0)
     return Job(
-        generator, recipe, objective, objective, plan, SETTINGS, evaluate, Checkpoints(place / "checkpoints")
+        generator, recipe, objective, held_out, plan, SETTINGS, evaluate, Checkpoints(place / "checkpoints")
     )
 
 
@@ -77,7 +78,7 @@ def test_what_is_learned_is_found_in_a_plain_model(tmp_path: Path, architecture:
     generator = load_generator(str(save_tiny_base(tmp_path / "base", architecture)), dropout=0.0)
     names = {name for name, _ in generator.model.named_parameters()}
     before = token_figures(generator, _targets(generator), 200)
-    fitted, trained = fine_tune(_job(generator, _recipe(generator, method), tmp_path, epochs=12))
+    fitted, trained = fine_tune(_job(generator, _recipe(generator, method), tmp_path, times=6))
     after = token_figures(trained, _targets(trained), 200)
     assert fitted.history[-1]["log_loss"] == pytest.approx(after["log_loss"], rel=1e-4)
     assert after["log_loss"] < 0.97 * before["log_loss"]
@@ -86,12 +87,12 @@ def test_what_is_learned_is_found_in_a_plain_model(tmp_path: Path, architecture:
 
 def test_it_writes_what_it_learned(tmp_path: Path) -> None:
     generator = load_generator(str(save_tiny_base(tmp_path / "base")), dropout=0.0)
-    _, trained = fine_tune(_job(generator, _recipe(generator, "full"), tmp_path, epochs=80))
+    _, trained = fine_tune(_job(generator, _recipe(generator, "full"), tmp_path, times=40))
     writer, prompts = Writer(trained, 64), [prompt for prompt, _ in ROWS]
     assert [(answer.text, answer.finish_reason) for answer in writer.write(prompts)] == [
         (answer, "stop") for _, answer in ROWS
     ]
-    labels = ("sports", "politics", "sport")
+    labels = ("goal", "vote", "goals")
     assert [labels[best] for best in writer.choose(prompts, labels).argmax(1)] == [a for _, a in ROWS]
 
 

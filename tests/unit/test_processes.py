@@ -5,26 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tunesmith.errors import ConfigError, DataError, Problem, ProcessError
-from tunesmith.processes import ALONE, Processes, join, process_count, process_rank, refuse_too_few
+from tunesmith.errors import DataError, Problem, ProcessError
+from tunesmith.processes import ALONE, Processes
 
 
 def _fail() -> None:
     raise DataError(Problem("empty", "nothing is there", "a.csv", "fill it"))
-
-
-def test_without_torchrun_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    assert (process_count(), process_rank()) == (1, 0)
-    assert join() is ALONE
-
-
-def test_what_torchrun_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    assert (process_count(), process_rank()) == (1, 0), "a number without a rank is another program's"
-    monkeypatch.setenv("RANK", "3")
-    assert (process_count(), process_rank()) == (4, 3)
 
 
 def test_one_alone_settles_everything_with_itself() -> None:
@@ -72,13 +58,3 @@ def test_a_lost_process_is_told_with_a_remedy() -> None:
 def test_other_errors_stay_what_they_are(processes: Processes, words: str) -> None:
     with pytest.raises(RuntimeError, match=words), processes.lost():
         raise RuntimeError(words)
-
-
-def test_fewer_gpus_than_processes_are_refused() -> None:
-    refuse_too_few(2, 2)
-    with pytest.raises(ConfigError) as caught:
-        refuse_too_few(1, 2)
-    [problem] = caught.value.problems
-    assert problem.code == "too-few-gpus"
-    assert problem.what == "2 processes were started on a machine with 1 GPU"
-    assert "--nproc-per-node 1" in problem.fix

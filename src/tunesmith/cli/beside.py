@@ -12,7 +12,8 @@ import typer
 
 from tunesmith.cli.boundary import is_told_here, show_problems
 from tunesmith.errors import UserError
-from tunesmith.processes import Processes, join
+from tunesmith.processes import Processes
+from tunesmith.torchrun import join
 
 __all__ = ["run_beside_others"]
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tunesmith.errors import ConfigError, Problem, UserError, problem_lines
-from tunesmith.processes import process_count, process_rank
+from tunesmith.torchrun import process_count, process_rank
 
 __all__ = ["INTERRUPTED", "error_console", "is_told_here", "show_problems", "show_resume", "verb"]
 

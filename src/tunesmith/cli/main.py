@@ -20,7 +20,7 @@ from tunesmith.cli import (
     serve,
     train,
 )
-from tunesmith.processes import process_count
+from tunesmith.torchrun import process_count
 
 __all__ = ["app", "main"]
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from tunesmith.cli.boundary import INTERRUPTED, error_console, show_problems, show_resume
 from tunesmith.listener import Listener
-from tunesmith.processes import process_count, process_rank
+from tunesmith.torchrun import process_count, process_rank
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport

@@ -20,7 +20,7 @@ from tunesmith.cli.options import (
 )
 from tunesmith.cli.output import print_json, show_run
 from tunesmith.cli.progress import RichListener, resumable
-from tunesmith.processes import process_rank
+from tunesmith.torchrun import process_rank
 
 __all__ = ["command"]
 

@@ -11,6 +11,7 @@ from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Parallel
 from tunesmith.training.batches import Plan, Rows
 from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.faults import bad_loss, memory_errors
 from tunesmith.training.loss_scale import LossScale
 from tunesmith.training.memory import keep_freed_memory, peak_memory_bytes
 from tunesmith.training.objective import Objective
@@ -18,7 +19,7 @@ from tunesmith.training.optimizer import adamw, learning_rate_at
 from tunesmith.training.parallel import Spread, spread
 from tunesmith.training.saving import Saver
 from tunesmith.training.state import Fitted, Interrupted, LoopSettings, Progress, State
-from tunesmith.training.step import Stepper, bad_loss, memory_errors
+from tunesmith.training.step import Stepper
 
 __all__ = ["Fitted", "Interrupted", "LoopSettings", "Progress", "fit"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.processes import ALONE, Processes
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import FORMAT, SAVE_SECONDS, Checkpoint, Checkpoints
+from tunesmith.training.faults import bad_loss
 from tunesmith.training.parallel import Spread, trained
 from tunesmith.training.resume import refuse_changes
 from tunesmith.training.state import LoopSettings, State
-from tunesmith.training.step import bad_loss
 
 if TYPE_CHECKING:
     import torch

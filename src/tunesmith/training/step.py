@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +13,7 @@ from tunesmith.errors import ConfigError, DataError, Problem, UserError
 from tunesmith.model.encode import micro_batches
 from tunesmith.processes import ALONE, Processes
 from tunesmith.training.batches import Rows
+from tunesmith.training.faults import bad_loss, out_of_memory
 from tunesmith.training.loss_scale import LossScale
 from tunesmith.training.memory import is_out_of_memory, release_memory
 from tunesmith.training.objective import Objective
@@ -24,7 +24,7 @@ from tunesmith.training.shares import shares
 if TYPE_CHECKING:
     from tunesmith.training.state import LoopSettings
 
-__all__ = ["Stepper", "bad_loss", "memory_errors"]
+__all__ = ["Stepper"]
 
 _MOST_ROWS_NAMED = 10
 # the seeds of two processes never meet: no run has as many steps
@@ -185,7 +185,7 @@ class Stepper:
         lengths = self.objective.lengths[rows]
         if len(rows) == 1:
             what = f"not even one row of {int(lengths[0]):,} tokens fits into memory"
-            raise _out_of_memory(what, self.where(int(rows[0])))
+            raise out_of_memory(what, self.where(int(rows[0])))
         cost = lengths.sum() if self.settings.packed else len(rows) * lengths.max()
         return int(cost) // 2
 
@@ -204,28 +204,3 @@ class Stepper:
         named = [self.where(int(row)) for row in np.sort(rows)[:_MOST_ROWS_NAMED]]
         more = len(rows) - len(named)
         return ", ".join(named) + (f" (and {more} more rows)" if more else "")
-
-
-def bad_loss(what: str, where: str, rows: int = 1) -> DataError:
-    """Training has left the finite numbers: what became what, and the rows it was seen on."""
-    fix = (
-        "begin anew with a third of the learning rate and `precision: fp32`, and look at these rows; "
-        "nothing of this step is saved, the last good checkpoint is kept"
-    )
-    return DataError(Problem("bad-loss", what, where, fix, count=rows))
-
-
-@contextmanager
-def memory_errors(where: str) -> Iterator[None]:
-    """Turn what smaller micro-batches cannot help, such as the optimizer's moments, into a ConfigError."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise _out_of_memory("memory ran out where nothing can be cut smaller", where) from error
-
-
-def _out_of_memory(what: str, where: str) -> ConfigError:
-    fix = "lower max_tokens or take a smaller base; or free memory and go on with --resume"
-    return ConfigError(Problem("out-of-memory", what, where, fix))

@@ -8,6 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# a busy machine must not decide a test
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 # no test may depend on a network; and on two cores, more threads only get in each other's way
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

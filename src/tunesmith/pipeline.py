@@ -34,7 +34,7 @@ from tunesmith.model.recomputing import activation_bytes_per_token
 from tunesmith.model.targets import template_of
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
-from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
+from tunesmith.recipe import DataFacts, Recipe, are_few, for_examples, reasons_for, resolve
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
 from tunesmith.tracking.observer import parameters_of, tracked
@@ -151,6 +151,9 @@ def _prepare(
     listener.stage("check")
     labels_given = bool(task and task.labels)
     report = check(dataset, held_out=held_out, labels_given=labels_given).raise_if_failed()
+    asked, few = recipe, _few_examples(dataset, recipe, held_out)
+    recipe = for_examples(recipe, few=few)
+    assert recipe.validation_fraction is not None
     splits = split(
         dataset,
         seed=recipe.seed,
@@ -159,12 +162,12 @@ def _prepare(
         validation=held_out.get("validation"),
         test=held_out.get("test"),
     )
-    classifier, facts, report = _load_base(recipe, splits, report)
+    classifier, facts, report = _load_base(recipe, splits, report, few)
     listener.checked(report)
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
     refuse_unfit(resolved, classifier.model)
-    reasons = reasons_for(recipe, facts)
+    reasons = reasons_for(asked, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
     if not can_pack(classifier.model):
@@ -173,8 +176,16 @@ def _prepare(
     return _Inputs(splits, report, resolved, classifier, dict(sources), reasons)
 
 
+def _few_examples(dataset: Dataset, recipe: Recipe, held_out: Mapping[str, Dataset]) -> bool:
+    """Whether few are left to learn from of each of the labels, of which a text has one."""
+    share = 1.0 if "test" in held_out else 1 - recipe.test_fraction
+    return dataset.task.kind == "single_label" and are_few(
+        round(share * len(dataset)), len(dataset.task.labels)
+    )
+
+
 def _load_base(
-    recipe: Recipe, splits: Splits, report: DataReport
+    recipe: Recipe, splits: Splits, report: DataReport, few_examples: bool
 ) -> tuple[Classifier, DataFacts, DataReport]:
     base = labels.load_base(recipe, splits.train)
     window = min(recipe.max_tokens or base.window, base.window)
@@ -194,6 +205,7 @@ def _load_base(
         ),
         free_bytes=free_bytes(),
         bf16_in_hardware=bf16_in_hardware(),
+        few_examples=few_examples,
     )
     return base, facts, report
 

@@ -20,6 +20,8 @@ __all__ = ["Fitted", "Interrupted", "LoopSettings", "Progress", "fit"]
 
 _LOGGED_STEPS = 200
 
+Evaluate = Callable[[Any], Mapping[str, float]]
+
 
 def fit(
     model: Any,
@@ -27,7 +29,7 @@ def fit(
     plan: Plan,
     settings: LoopSettings,
     *,
-    evaluate: Callable[[Any], Mapping[str, float]],
+    evaluate: Evaluate | None,
     checkpoints: Checkpoints,
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -37,7 +39,8 @@ def fit(
 ) -> Fitted:
     """Train `model` in place and leave it with the weights that `evaluate` scored best.
 
-    `evaluate(model)` returns figures, of which `score` (higher is better) chooses the best weights.
+    `evaluate(model)` returns figures, of which `score` (higher is better) chooses the best weights; without
+    it, all steps are taken, and the weights are those after the last.
     With `resume`, goes on from the newest whole checkpoint. `should_stop` is asked after each step:
     where it answers True, a checkpoint is written and Interrupted raised. `where` names a row of the
     objective in errors; `on_note` hears what people should know.
@@ -85,7 +88,7 @@ class _Loop:
 
     def run(
         self,
-        evaluate: Callable[[Any], Mapping[str, float]],
+        evaluate: Evaluate | None,
         on_progress: Callable[[Progress], None],
         should_stop: Callable[[], bool],
     ) -> Fitted:
@@ -93,11 +96,14 @@ class _Loop:
             if self._is_over():
                 break
             loss, learning_rate = self._timed_step(step, rows)
-            validation = self._evaluate(evaluate, epoch) if self._is_evaluation(step + 1) else None
-            if validation is None and self._is_logged():
+            due = self._is_evaluation(step + 1)
+            validation = self._evaluate(evaluate, epoch) if evaluate and due else None
+            if validation is None and (due or self._is_logged()):
                 self._log(epoch, {})
             on_progress(self._progress(epoch, loss, learning_rate, validation))
-            self._save_when_due(validation is not None, should_stop())
+            # saving checks that the weights are finite: those that are kept must have been
+            is_last = step + 1 == self.plan.total_steps
+            self._save_when_due(validation is not None or is_last, should_stop())
         return self._finish()
 
     def _timed_step(self, step: int, rows: Rows) -> tuple[float, float]:
@@ -117,7 +123,7 @@ class _Loop:
         every = max(1, self.plan.steps_per_epoch // self.settings.evaluations_per_epoch)
         return done == self.plan.total_steps or (done % self.plan.steps_per_epoch) % every == 0
 
-    def _evaluate(self, evaluate: Callable[[Any], Mapping[str, float]], epoch: int) -> Mapping[str, float]:
+    def _evaluate(self, evaluate: Evaluate, epoch: int) -> Mapping[str, float]:
         self.model.eval()
         figures = evaluate(self.accelerator.unwrap_model(self.model))
         state = self.state
@@ -153,8 +159,8 @@ class _Loop:
         logged = history[-1] if history and history[-1]["step"] == self.state.step else None
         return Progress(self.state.step, total, epoch + 1, loss, learning_rate, speed, validation, logged)
 
-    def _save_when_due(self, evaluated: bool, stop: bool) -> None:
-        if evaluated or stop or self.saver.is_due:
+    def _save_when_due(self, wanted: bool, stop: bool) -> None:
+        if wanted or stop or self.saver.is_due:
             self.saver.save(self.state)
         if stop:
             raise Interrupted(self.state.step, self.plan.total_steps)

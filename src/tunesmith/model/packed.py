@@ -92,10 +92,8 @@ def upper_features(
 ) -> torch.Tensor:
     """As `packed_features`, of what `lower_states` gives."""
     body = unwrapped(model).base_model
-    queries = _queries(lengths, every_token)
-    return _end(
-        body, states, _pack(body, states, lengths, queries, _positions(lengths, states.device)), blocks
-    )
+    queries, positions = _queries(lengths, every_token), _positions(lengths, states.device)
+    return _end(body, states, _pack(body, states, lengths, queries, positions), blocks)
 
 
 def _queries(lengths: Sequence[int], every_token: bool) -> Sequence[int]:

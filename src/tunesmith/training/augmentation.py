@@ -21,9 +21,9 @@ class Augmentation:
     """How more than one example is made of a text while training."""
 
     target_replication: float = 0.0
-    """The share of a text's loss that is the mean over its tokens, each of which is asked for the label.
+    """The share of a text's loss for which each of its tokens is asked for the label; the rest is the last's.
 
-    Every beginning of a text is then an example as well. The rest of the loss is the last token's. Source:
+    Every beginning of a text is then an example as well, which counts in proportion to its length. Source:
     Lipton et al., Learning to Diagnose with LSTM Recurrent Neural Networks, 2015.
     """
     token_dropout: float = 0.0
@@ -45,6 +45,7 @@ class Augmentation:
         """(tokens,) how much each counts; they sum to 1 over each text."""
         import torch
 
-        shares = np.repeat(self.target_replication / lengths, lengths)
+        counted = np.concatenate([np.arange(1, length + 1) for length in lengths])  # 1, 2, 3, … in each text
+        shares = self.target_replication * counted / np.repeat(lengths * (lengths + 1) / 2, lengths)
         shares[np.cumsum(lengths) - 1] += 1 - self.target_replication
         return torch.from_numpy(shares)

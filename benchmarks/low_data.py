@@ -2,9 +2,9 @@
 
     python -m benchmarks.low_data [--base DIR] [--data demo …] [--examples 8 16 64] [--seeds 5]
 
-Every training is one `tunesmith.train`, on the same examples for all ways; test rows are fixed. What was
-measured is kept, so that a stopped benchmark goes on. Writes benchmarks/results/low_data.json and, between its
-markers, the tables in docs/few-examples.md; of another base a file of its own, and no tables.
+Every training is one `tunesmith.train`, on the same examples for all ways; the test rows are fixed. What
+was measured is kept, so that a stopped benchmark goes on. Writes benchmarks/results/low_data.json and,
+between its markers, the tables in docs/few-examples.md; of another base a file of its own, and no tables.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     data = rows_of(asked["data"], "train", asked["rows"])
     classifier = load_classifier(asked["model"], data.task.labels)
     encoded = encode(classifier.tokenizer, data.texts, 512)
-    labels = np.asarray(data.label_ids)
+    labels = np.asarray(data.label_ids, np.int64)
     longest = int(encode(classifier.tokenizer, whole.texts, 512).lengths.max())
     job = Job(encoded, labels, len(data.task.labels), 1, 5e-5, asked["seed"], longest)
     few = 32

@@ -23,7 +23,7 @@ def _accuracy(contestant: str, seed: int) -> float:
     train, test = rows_of("ag_news", "train", ROWS, seed), rows_of("ag_news", "test", TEST_ROWS)
     classifier = load_classifier("embedded", train.task.labels, seed=seed, dropout=0.1)
     encoded = encode(classifier.tokenizer, train.texts, 512)
-    labels = np.asarray(train.label_ids)
+    labels = np.asarray(train.label_ids, np.int64)
     job = Job(encoded, labels, len(train.task.labels), EPOCHS, LEARNING_RATE, seed, 512)
     CONTESTANTS[contestant](classifier.model, job)
     predictor = Predictor(classifier, 512, 8192)

@@ -39,6 +39,7 @@ def _measure(name: str) -> dict[str, Any]:
             sources["train"],
             validation=sources["validation"] if sources["validation"].exists() else None,
             test=sources["test"],
+            kind="completion",
             out=Path(directory) / name,
             listener=RichListener(),
         )

@@ -69,6 +69,8 @@ def _config(architecture: str, changes: dict[str, Any]) -> Any:
                 "window_size": 8,
                 "max_position_embeddings": 64,
             }
+        case "gptj":
+            shape = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "rotary_dim": 4}
         case "gpt_neox":
             shape = modern
         case _:

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from tunesmith.errors import Problem, UserError
     from tunesmith.evaluation.types import Report
     from tunesmith.listener import Listener
-    from tunesmith.pipeline import evaluate, load, train
+    from tunesmith.pipeline import evaluate, load, load_writer, train
     from tunesmith.predict import Prediction, Predictor
     from tunesmith.recipe import Recipe
     from tunesmith.run import Run
     from tunesmith.score import score_file
     from tunesmith.task import Task
     from tunesmith.training.loop import Interrupted, Progress
+    from tunesmith.writer import Writer, Written
 
 __version__ = "0.1.0"
 
@@ -50,9 +51,12 @@ _HOMES = {
     "Splits": "data.dataset",
     "Task": "task",
     "UserError": "errors",
+    "Writer": "writer",
+    "Written": "writer",
     "check": "data.check",
     "evaluate": "pipeline",
     "load": "pipeline",
+    "load_writer": "pipeline",
     "open_bundle": "bundle",
     "read": "data.read",
     "score_file": "score",
@@ -77,10 +81,13 @@ __all__ = [
     "Splits",
     "Task",
     "UserError",
+    "Writer",
+    "Written",
     "__version__",
     "check",
     "evaluate",
     "load",
+    "load_writer",
     "open_bundle",
     "read",
     "score_file",

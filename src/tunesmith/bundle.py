@@ -16,11 +16,14 @@ from tunesmith import __version__
 from tunesmith.config import read_config, write_config
 from tunesmith.errors import BundleError, ConfigError, Problem, StorageError
 from tunesmith.files import read_json, sha256_file, staged_directory, write_json, write_text
-from tunesmith.model.load import Classifier, load_classifier, quiet_transformers
+from tunesmith.model.generator import load_generator
+from tunesmith.model.learner import Learner
+from tunesmith.model.load import load_classifier, quiet_transformers
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.recipe import Recipe
 from tunesmith.task import Task
+from tunesmith.writer import Writer, writer_for
 
 __all__ = ["FORMAT", "Bundle", "is_bundle", "open_bundle", "write_bundle"]
 
@@ -40,12 +43,32 @@ class Bundle:
     manifest: Mapping[str, Any]
 
     def predictor(self) -> Predictor:
-        """Load the model; texts are cut where they were cut in training."""
+        """Load the model, which gives labels; texts are cut where they were cut in training.
+
+        Raises BundleError where it is one that writes.
+        """
+        if self.task.writes:
+            fix = "open it with `load_writer`, or ask it with `tunesmith predict`"
+            raise self._another("the model writes text and gives no labels", fix)
         # absolute: `embedded` would name another model
         location, task = str(self.path.absolute()), self.task
         classifier = load_classifier(location, task.labels, kind=task.kind, new_head=False)
         max_tokens = min(self.recipe.max_tokens or classifier.window, classifier.window)
         return Predictor(classifier, max_tokens, self.recipe.micro_batch_tokens, self._thresholds())
+
+    def answerer(self) -> Predictor | Writer:
+        """Load the model, whatever it does."""
+        return self.writer() if self.task.writes else self.predictor()
+
+    def writer(self) -> Writer:
+        """Load the model, which writes; raises BundleError where it is one that gives labels."""
+        if not self.task.writes:
+            fix = "open it with `load`, or ask it with `tunesmith predict`"
+            raise self._another("the model gives labels and does not write", fix)
+        return writer_for(load_generator(str(self.path.absolute())), self.recipe, self.task)
+
+    def _another(self, what: str, fix: str) -> BundleError:
+        return BundleError(Problem("another-kind", what, str(self.path), fix))
 
     def _thresholds(self) -> Thresholds | None:
         if self.task.kind == "single_label":
@@ -64,7 +87,7 @@ class Bundle:
 
 def write_bundle(
     path: Path,
-    classifier: Classifier,
+    learner: Learner,
     *,
     task: Task,
     recipe: Recipe,
@@ -76,7 +99,7 @@ def write_bundle(
 ) -> None:
     """Write a bundle whole or not at all; raise StorageError where `path` exists or the disk is full."""
     with staged_directory(path, overwrite=overwrite) as directory:
-        _save_model(directory, classifier, recipe)
+        _save_model(directory, learner, recipe)
         write_config(directory / "task.yaml", task)
         write_config(directory / "recipe.yaml", recipe)
         write_json(directory / "report.json", dict(report))
@@ -88,12 +111,12 @@ def write_bundle(
         write_json(directory / _MANIFEST, _manifest(directory))
 
 
-def _save_model(directory: Path, classifier: Classifier, recipe: Recipe) -> None:
-    tokenizer = classifier.tokenizer
+def _save_model(directory: Path, learner: Learner, recipe: Recipe) -> None:
+    tokenizer = learner.tokenizer
     # `pipeline(…)(text, truncation=True)` then cuts where tunesmith cuts
-    tokenizer.model_max_length = recipe.max_tokens or classifier.window
+    tokenizer.model_max_length = recipe.max_tokens or learner.window
     with quiet_transformers():
-        classifier.model.save_pretrained(directory)
+        learner.model.save_pretrained(directory)
         tokenizer.save_pretrained(directory)
 
 

@@ -10,6 +10,7 @@ A fault is a `Problem`; a `UserError` carries one or more of them::
     │   └── BundleError       a model directory is damaged or of another version
     ├── ResumeError           there is nothing to resume, or something else changed
     ├── ServiceError          the server cannot start
+    ├── ProcessError          another process of the run ended or does not answer
     └── GateError             the check or the bar failed (exit 3)
 
 Our own bugs are assertions and keep their traceback.
@@ -28,6 +29,7 @@ __all__ = [
     "DataError",
     "GateError",
     "Problem",
+    "ProcessError",
     "ResumeError",
     "ServiceError",
     "Severity",
@@ -70,6 +72,8 @@ class UserError(Exception):
     """A fault of the user's, with every problem found, the most frequent first."""
 
     exit_code: ClassVar[int] = 1
+    agreed: bool = False
+    """Whether all processes of a run raise it; then the main one tells it for all."""
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         found = [problems] if isinstance(problems, Problem) else list(problems)
@@ -104,6 +108,10 @@ class ResumeError(UserError):
 
 class ServiceError(UserError):
     """The server cannot start."""
+
+
+class ProcessError(UserError):
+    """Another process of the run ended or does not answer."""
 
 
 class GateError(UserError):

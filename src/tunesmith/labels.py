@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from tunesmith.data.check import DataReport, measure_tokens
+from tunesmith.data.check import DataReport, with_tokens
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.multilabel import measure_labels
@@ -18,11 +19,13 @@ from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rivals import Rival, run_rivals
 from tunesmith.evaluation.types import Cost, Report
 from tunesmith.lesson import Judging, Lesson
-from tunesmith.model.encode import Encoded, count_tokens
+from tunesmith.model.encode import Encoded
 from tunesmith.model.forward import Floats
 from tunesmith.model.load import Classifier, load_classifier
-from tunesmith.model.thresholds import fit_thresholds
-from tunesmith.predict import Predictor
+from tunesmith.model.thresholds import Thresholds, fit_thresholds
+from tunesmith.model.tokens import encode_dataset
+from tunesmith.predict import Predictor, in_chunks
+from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.augmentation import Augmentation
 from tunesmith.training.methods import quantization_of
@@ -35,7 +38,21 @@ from tunesmith.training.objective import (
 )
 from tunesmith.training.start import start_at_shares
 
-__all__ = ["judge", "label_counts", "lesson", "load_base", "predictor", "rivals", "token_report"]
+__all__ = [
+    "answer_tokens",
+    "answerer",
+    "judge",
+    "judged",
+    "label_counts",
+    "lesson",
+    "load_base",
+    "rivals",
+    "thresholds",
+    "token_report",
+]
+
+# token ids of more test texts need not be held at once
+_JUDGED_AT_ONCE = 1 << 16
 
 
 def load_base(recipe: Recipe, train: Dataset) -> Classifier:
@@ -53,9 +70,8 @@ def load_base(recipe: Recipe, train: Dataset) -> Classifier:
 
 def token_report(report: DataReport, dataset: Dataset, tokenizer: Any, window: int) -> DataReport:
     """The report with the lengths of the texts."""
-    return measure_tokens(
-        report, dataset, count_tokens=lambda texts: count_tokens(tokenizer, texts), window=window
-    )
+    tokens = encode_dataset(tokenizer, dataset, window)
+    return with_tokens(report, dataset, (tokens.lengths + tokens.cut).astype(np.int32), window=window)
 
 
 def label_counts(train: Dataset) -> tuple[int, ...]:
@@ -63,12 +79,15 @@ def label_counts(train: Dataset) -> tuple[int, ...]:
     return tuple(train.label_counts.values()) if train.task.kind == "single_label" else ()
 
 
-def lesson(classifier: Classifier, recipe: Recipe, splits: Splits) -> Lesson:
-    """What is learned from the training rows, and judged on the validation rows."""
+def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
+    """What is learned from the training rows, and judged on the validation rows by all processes."""
     assert recipe.target_replication is not None
     assert recipe.token_dropout is not None
     learner = _untrained(classifier, recipe)
-    train, held_out = (learner.encode(part.texts) for part in (splits.train, splits.validation))
+    train, held_out = (
+        encode_dataset(classifier.tokenizer, part, learner.max_tokens)
+        for part in (splits.train, splits.validation)
+    )
     weights = _weights(splits.train, weighted=recipe.class_weights == "auto")
     if splits.train.task.kind == "multi_label":
         start_at_shares(classifier, train, splits.train.label_matrix)
@@ -79,7 +98,7 @@ def lesson(classifier: Classifier, recipe: Recipe, splits: Splits) -> Lesson:
     return Lesson(
         objective,
         _objective(classifier, held_out, splits.validation, weights),
-        _validation(learner, held_out, splits.validation),
+        _validation(learner, held_out, splits.validation, processes),
     )
 
 
@@ -88,26 +107,42 @@ def _untrained(classifier: Classifier, recipe: Recipe) -> Predictor:
     return Predictor(classifier, recipe.max_tokens, recipe.micro_batch_tokens)
 
 
-def predictor(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
+def answerer(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
     """What answers with the trained classifier; thresholds are fitted on the validation rows."""
     found, validation = _untrained(classifier, recipe), splits.validation
     if validation.task.kind == "single_label" or not len(validation):
         return found
-    probabilities = found.probabilities(found.encode(validation.texts))
-    thresholds = fit_thresholds(validation.label_matrix, probabilities)
-    return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, thresholds)
+    encoded = encode_dataset(classifier.tokenizer, validation, found.max_tokens)
+    fitted = fit_thresholds(validation.label_matrix, found.probabilities(encoded))
+    return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, fitted)
 
 
-def rivals(train: Dataset, test: Dataset, seed: int) -> tuple[Rival, ...]:
+def answer_tokens(_train: Dataset, _tokenizer: Any) -> int:
+    """0: nothing is written."""
+    return 0
+
+
+def judged(test: Dataset, _recipe: Recipe) -> Dataset:
+    """The test rows that are answered: all of them."""
+    return test
+
+
+def thresholds(predictor: Predictor) -> Thresholds:
+    """From which probability on a label is given."""
+    return predictor.thresholds
+
+
+def rivals(recipe: Recipe, train: Dataset, test: Dataset) -> tuple[Rival, ...]:
     """The cheap methods on the same split."""
     run = run_multilabel_rivals if train.task.kind == "multi_label" else run_rivals
-    return run(train, test, seed)
+    return run(train, test, recipe.seed)
 
 
 def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging: Judging) -> Report:
     """The report on the test rows."""
     started = time.perf_counter()
-    probabilities = predictor.probabilities(predictor.encode(test.texts))
+    chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)
+    probabilities = np.concatenate([predictor.probabilities(predictor.encode(texts)) for texts in chunks])
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
     same: dict[str, Any] = {
         "test": test,
@@ -146,7 +181,7 @@ def _objective(
 
 
 def _validation(
-    predictor: Predictor, encoded: Encoded, validation: Dataset
+    predictor: Predictor, encoded: Encoded, validation: Dataset, processes: Processes
 ) -> Callable[[Any], Mapping[str, float]]:
     """What judges the weights while they are trained: their figures on the validation rows."""
     figures_of = _label_figures if validation.task.kind == "multi_label" else _figures
@@ -154,8 +189,9 @@ def _validation(
     # as the training loss: summed over the labels of a row
     losses = len(predictor.labels) if validation.task.kind == "multi_label" else 1
 
-    def evaluate(_model: Any) -> dict[str, float]:
-        figures, beside = figures_of(np.asarray(truth), predictor.probabilities(encoded))
+    def evaluate(model: Any) -> dict[str, float]:
+        probabilities = predictor.probabilities(encoded, model=model, processes=processes)
+        figures, beside = figures_of(np.asarray(truth), probabilities)
         # macro-F1 chooses the best weights; on small sets it often ties, and then the loss decides
         score = figures["macro_f1"] - 1e-3 * figures["log_loss"]
         chosen = {name: figures[name] for name in ("macro_f1", beside)}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.training.objective import LabelObjective
+from tunesmith.training.objective import TextObjective
 
 __all__ = ["Judging", "Lesson"]
 
@@ -15,8 +15,8 @@ __all__ = ["Judging", "Lesson"]
 class Lesson:
     """What a model is trained on, and what its weights are chosen by."""
 
-    train: LabelObjective
-    held_out: LabelObjective | None = None
+    train: TextObjective
+    held_out: TextObjective | None = None
     evaluate: Callable[[Any], Mapping[str, float]] | None = None
     """The figures of a model on the validation rows, of which the best `score` is kept; None: no such rows"""
 

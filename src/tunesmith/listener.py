@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tunesmith.evaluation.types import Report
     from tunesmith.training.state import Fitted, Progress
 
-__all__ = ["Listener", "Listeners"]
+__all__ = ["Listener", "Listeners", "StageListener"]
 
 
 class Listener:
@@ -69,3 +69,14 @@ class Listeners(Listener):
         """The model was judged."""
         for listener in self._listeners:
             listener.judged(report)
+
+
+class StageListener(Listener):
+    """Passes on which stage begins, and nothing else: for the processes beside the main one."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def stage(self, name: str) -> None:
+        """Pass it on."""
+        self._listener.stage(name)

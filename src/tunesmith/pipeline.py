@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith import __version__, labels
+from tunesmith import __version__
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.config import read_config
-from tunesmith.data.check import DataReport, check, measure_tokens
+from tunesmith.data.cache import cache_directory
+from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.mend import mend
 from tunesmith.data.read import read, sampled, stream
 from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset
+from tunesmith.errors import DataError, Problem
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.html import as_html
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import memory
-from tunesmith.files import refuse_existing
+from tunesmith.files import refuse_existing, sha256_bytes
 from tunesmith.lesson import Judging
-from tunesmith.listener import Listener
-from tunesmith.model.encode import count_tokens
+from tunesmith.listener import Listener, StageListener
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.layers import block_count, linear_layers
-from tunesmith.model.load import Classifier, Reader, base_location, load_reader
+from tunesmith.model.learner import Learner
+from tunesmith.model.load import base_location, load_reader
 from tunesmith.model.packed import can_pack
 from tunesmith.model.recomputing import activation_bytes_per_token
-from tunesmith.model.targets import template_of
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
+from tunesmith.processes import Processes
 from tunesmith.recipe import DataFacts, Recipe, are_few, for_examples, reasons_for, resolve
+from tunesmith.room import room_of
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
+from tunesmith.torchrun import join
 from tunesmith.tracking.observer import parameters_of, tracked
 from tunesmith.tracking.trackers import trackers_named
 from tunesmith.training.batches import Plan
 from tunesmith.training.memory import free_bytes
 from tunesmith.training.methods import Job, fine_tune, refuse_unavailable, refuse_unfit
-from tunesmith.training.precision import bf16_in_hardware
+from tunesmith.training.precision import bf16_in_hardware, fp16_in_hardware
 from tunesmith.training.state import Fitted, LoopSettings
+from tunesmith.writer import Writer
 
-__all__ = ["check_file", "evaluate", "find_bundle", "known_column", "load", "mend_file", "train"]
+__all__ = [
+    "check_file",
+    "evaluate",
+    "find_bundle",
+    "known_column",
+    "load",
+    "load_writer",
+    "mend_file",
+    "train",
+]
 
 _NO_FAULTS_OF_A_TEST = frozenset({"all-duplicates", "one-class"})
 
@@ -66,7 +81,7 @@ class _Inputs:
     splits: Splits
     data_report: DataReport
     recipe: Recipe
-    classifier: Classifier
+    classifier: Learner
     sources: dict[str, str]
     reasons: dict[str, str]
     """Why what `auto` left open became what it is."""
@@ -97,30 +112,43 @@ def train(
     `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
+
+    Where torchrun has started several processes, each calls this alike and gets the same Run, or the same
+    error; only the main one writes, and has its `listener` told more than the stages.
     """
-    listener = listener or Listener()
-    trackers = trackers_named(track)
+    processes = join()
+    told = listener or Listener()
+    told = told if processes.is_main else StageListener(told)
+    trackers = processes.together(lambda: trackers_named(track))
     directory = RunDirectory(Path(out) if out else Path("runs") / _name_of(data))
-    directory.refuse(overwrite=overwrite, resume=resume)
+    processes.from_main(lambda: directory.refuse(overwrite=overwrite, resume=resume))
     sources = {"train": data, "validation": validation, "test": test}
-    asked = _config(recipe, Recipe) or Recipe()
-    asked = directory.as_begun(asked) if resume else asked
-    inputs = _prepare(
-        {name: str(path) for name, path in sources.items() if path},
-        _config(task, Task),
-        asked,
-        listener,
-        _Columns(text_column, label_column, kind),
+    asked: Recipe = processes.together(lambda: _config(recipe, Recipe) or Recipe())
+    if resume:
+        asked = _from_main(lambda: directory.as_begun(asked), processes)
+    inputs = processes.together(
+        lambda: _prepare(
+            {name: str(path) for name, path in sources.items() if path},
+            _config(task, Task),
+            asked,
+            told,
+            _Columns(text_column, label_column, kind),
+            processes,
+        )
     )
-    directory.begin(_about(inputs), resume=resume, reasons=inputs.reasons)
-    parameters = parameters_of(inputs.recipe.model_dump(mode="json"), _provenance(inputs))
-    with tracked(trackers, directory.logs, listener, parameters) as listener:
-        fitted, predictor = _fine_tune(inputs, directory, resume, listener, should_stop)
-        inputs = replace(inputs, classifier=predictor.classifier)
-        report = _judge(inputs, fitted, predictor, listener)
-        listener.judged(report)
-        listener.stage("write")
-        return _write(directory, inputs, report, predictor.thresholds)
+    inputs = replace(inputs, recipe=_from_main(lambda: inputs.recipe, processes))
+    about = _about(inputs)
+    _refuse_differences(about, processes)
+    beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
+    processes.from_main(lambda: directory.begin(about, resume=resume, beside=beside))
+    parameters = parameters_of(inputs.recipe.model_dump(mode="json"), _provenance(inputs, processes))
+    with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
+        fitted, classifier = _fine_tune(inputs, directory, resume, told, should_stop, processes)
+        inputs = replace(inputs, classifier=classifier)
+        told.stage("evaluate")
+        values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes))
+    task_learned, report = inputs.splits.train.task, Report.from_dict(values)
+    return Run(directory.path, task_learned, inputs.recipe, inputs.data_report, report)
 
 
 def _name_of(data: str | Path) -> str:
@@ -132,12 +160,20 @@ def _config(value: Any, kind: Any) -> Any:
     return read_config(Path(value), kind) if isinstance(value, (str, Path)) else value
 
 
+def _from_main(recipe: Callable[[], Recipe], processes: Processes) -> Recipe:
+    """The main process's recipe: what is free or can be done may be otherwise for another."""
+    if processes.count == 1:
+        return recipe()
+    return Recipe.model_validate(processes.from_main(lambda: recipe().model_dump(mode="json")))
+
+
 def _prepare(
     sources: Mapping[str, str],
     task: Task | None,
     recipe: Recipe,
     listener: Listener,
     columns: _Columns,
+    processes: Processes,
 ) -> _Inputs:
     base_location(recipe.base)  # told before large data is read
     refuse_unavailable(recipe)
@@ -162,14 +198,21 @@ def _prepare(
         validation=held_out.get("validation"),
         test=held_out.get("test"),
     )
-    classifier, facts, report = _load_base(recipe, splits, report, few)
+    listener.stage("tokenise")
+    if splits.train.mapped is not None:
+        listener.note(f"rows and tokens of this large set are kept for later runs in {cache_directory()}")
+    classifier, facts, report = _load_base(recipe, splits, report, few, processes)
     listener.checked(report)
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
-    refuse_unfit(resolved, classifier.model)
+    refuse_unfit(resolved, classifier.model, processes.count)
     reasons = reasons_for(asked, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
+    if processes.count > 1:
+        listener.note(f"{processes.count} processes, {resolved.parallel}: each takes a share of every step")
+    elif resolved.parallel is not None:
+        listener.note(f"one process: there is nothing to spread with `parallel: {resolved.parallel}`")
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
@@ -185,17 +228,19 @@ def _few_examples(dataset: Dataset, recipe: Recipe, held_out: Mapping[str, Datas
 
 
 def _load_base(
-    recipe: Recipe, splits: Splits, report: DataReport, few_examples: bool
-) -> tuple[Classifier, DataFacts, DataReport]:
-    base = labels.load_base(recipe, splits.train)
+    recipe: Recipe, splits: Splits, report: DataReport, few_examples: bool, processes: Processes
+) -> tuple[Learner, DataFacts, DataReport]:
+    room = room_of(splits.train.task)
+    base = room.load_base(recipe, splits.train)
     window = min(recipe.max_tokens or base.window, base.window)
-    report = labels.token_report(report, splits.train, base.tokenizer, window)
+    report = room.token_report(report, splits.train, base.tokenizer, window)
     assert report.token_lengths is not None, "a split without texts is refused"
     facts = DataFacts(
         examples=len(splits.train),
         mean_tokens=report.token_lengths.mean,
         longest_tokens=report.token_lengths.longest,
-        label_counts=labels.label_counts(splits.train),
+        label_counts=room.label_counts(splits.train),
+        answer_tokens=room.answer_tokens(splits.train, base.tokenizer),
         window=base.window,
         parameters=base.parameters,
         blocks=block_count(base.model),
@@ -203,11 +248,18 @@ def _load_base(
         activation_bytes_per_token=activation_bytes_per_token(
             base.model, min(report.token_lengths.longest, window)
         ),
-        free_bytes=free_bytes(),
+        free_bytes=free_bytes(processes.on_this_machine) * _parts(recipe, processes),
+        processes=processes.count,
         bf16_in_hardware=bf16_in_hardware(),
+        fp16_in_hardware=fp16_in_hardware(),
         few_examples=few_examples,
     )
     return base, facts, report
+
+
+def _parts(recipe: Recipe, processes: Processes) -> int:
+    """Over how many devices gradients and moments are spread."""
+    return processes.count if recipe.parallel == "fsdp" else 1
 
 
 def _about(inputs: _Inputs) -> dict[str, Any]:
@@ -218,9 +270,22 @@ def _about(inputs: _Inputs) -> dict[str, Any]:
         "sha256": {name: part.sha256 for name, part in parts.items()},
         "split": splits.how,
         "task": splits.train.task.model_dump(mode="json"),
-        "recipe": inputs.recipe.model_dump(mode="json"),
+        # a run may go on with another number of processes
+        "recipe": inputs.recipe.model_dump(mode="json", exclude={"parallel"}),
         "base": fingerprint(inputs.classifier),
     }
+
+
+def _refuse_differences(about: Mapping[str, Any], processes: Processes) -> None:
+    """Raise DataError, in all processes, where they have read other data or another base."""
+    # the same files may lie elsewhere on another machine
+    mine = json.dumps({name: value for name, value in about.items() if name != "sources"}, sort_keys=True)
+    digests = processes.texts(sha256_bytes(mine.encode()))
+    others = [f"process {rank}" for rank, digest in enumerate(digests) if digest != digests[0]]
+    if others:
+        what = f"{', '.join(others)} read other data or another base than process 0"
+        fix = "give every machine the same files, and start the same command on all of them"
+        processes.agree(DataError(Problem("processes-differ", what, "the data and the base", fix)))
 
 
 def _fine_tune(
@@ -229,12 +294,13 @@ def _fine_tune(
     resume: bool,
     listener: Listener,
     should_stop: Callable[[], bool],
-) -> tuple[Fitted, Predictor]:
+    processes: Processes,
+) -> tuple[Fitted, Learner]:
     listener.stage("train")
     recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
-    lesson = labels.lesson(classifier, recipe, splits)
+    lesson = room_of(splits.train.task).lesson(classifier, recipe, splits, processes)
     job = Job(
         classifier,
         recipe,
@@ -249,12 +315,13 @@ def _fine_tune(
         should_stop=should_stop,
         where=splits.train.where,
         on_note=listener.note,
+        processes=processes,
     )
     fitted, classifier = fine_tune(job)
-    directory.log(fitted.history)
+    processes.from_main(lambda: directory.log(fitted.history))
     listener.trained(fitted)
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
-    return fitted, labels.predictor(classifier, recipe, splits)
+    return fitted, classifier
 
 
 def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
@@ -275,15 +342,32 @@ def _loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
     )
 
 
-def _judge(inputs: _Inputs, fitted: Fitted, predictor: Predictor, listener: Listener) -> Report:
-    listener.stage("evaluate")
-    splits, seed = inputs.splits, inputs.recipe.seed
-    rivals = labels.rivals(splits.train, splits.test, seed)
-    judging = Judging(_provenance(inputs), seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
-    return labels.judge(predictor, splits.test, rivals, judging)
+def _finish(
+    inputs: _Inputs, fitted: Fitted, directory: RunDirectory, listener: Listener, processes: Processes
+) -> dict[str, Any]:
+    """Judge the trained model, write the run, and return its report."""
+    room = room_of(inputs.splits.train.task)
+    answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
+    report = _judge(inputs, fitted, answerer, listener, processes)
+    listener.judged(report)
+    listener.stage("write")
+    return _write(directory, inputs, report, room.thresholds(answerer))
 
 
-def _provenance(inputs: _Inputs) -> dict[str, str]:
+def _judge(
+    inputs: _Inputs, fitted: Fitted, answerer: Any, listener: Listener, processes: Processes
+) -> Report:
+    splits, recipe, room = inputs.splits, inputs.recipe, room_of(inputs.splits.train.task)
+    test = room.judged(splits.test, recipe)
+    if len(test) < len(splits.test):
+        listener.note(f"of {len(splits.test):,} test rows {len(test):,} are answered (`judged_rows`)")
+    rivals = room.rivals(recipe, splits.train, test)
+    provenance = _provenance(inputs, processes)
+    judging = Judging(provenance, recipe.seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
+    return room.judge(answerer, test, rivals, judging)
+
+
+def _provenance(inputs: _Inputs, processes: Processes) -> dict[str, str]:
     splits = inputs.splits
     return {
         "base": inputs.recipe.base,
@@ -295,6 +379,7 @@ def _provenance(inputs: _Inputs) -> dict[str, str]:
         "train sha256": splits.train.sha256,
         "test sha256": splits.test.sha256,
         "seed": str(inputs.recipe.seed),
+        **({"processes": f"{processes.count} ({inputs.recipe.parallel})"} if processes.count > 1 else {}),
         **_versions(),
     }
 
@@ -311,7 +396,9 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _write(directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds) -> Run:
+def _write(
+    directory: RunDirectory, inputs: _Inputs, report: Report, thresholds: Thresholds | None
+) -> dict[str, Any]:
     task, recipe = inputs.splits.train.task, inputs.recipe
     values = report.to_dict()
     write_bundle(
@@ -326,12 +413,17 @@ def _write(directory: RunDirectory, inputs: _Inputs, report: Report, thresholds:
         overwrite=True,
     )
     directory.finish(values, as_html(report, title=directory.path.name))
-    return Run(directory.path, task, recipe, inputs.data_report, report)
+    return values
 
 
 def load(path: str | Path) -> Predictor:
-    """Open a bundle, verify it and load its model; a run directory stands for its `model`."""
+    """Open a bundle that gives labels, verify it and load its model; a run stands for its `model`."""
     return find_bundle(path).predictor()
+
+
+def load_writer(path: str | Path) -> Writer:
+    """Open a bundle that writes, as `load` opens one that gives labels."""
+    return find_bundle(path).writer()
 
 
 def mend_file(
@@ -376,10 +468,11 @@ def evaluate(
     test = _read_for(bundle, data, columns, listener)
     train_set = _read_for(bundle, train_data, columns, listener) if train_data else None
     listener.stage("evaluate")
-    seed = bundle.recipe.seed
-    rivals = labels.rivals(train_set, test, seed) if train_set else ()
+    room = room_of(bundle.task)
+    test = room.judged(test, bundle.recipe)
+    rivals = room.rivals(bundle.recipe, train_set, test) if train_set else ()
     provenance = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **_versions()}
-    return labels.judge(bundle.predictor(), test, rivals, Judging(provenance, seed))
+    return room.judge(bundle.answerer(), test, rivals, Judging(provenance, bundle.recipe.seed))
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: _Columns, listener: Listener) -> Dataset:
@@ -436,16 +529,5 @@ def check_file(
     if not len(dataset):
         return dataset, report
     reader = load_reader(base)
-    if dataset.task.writes:
-        return dataset, _written_token_report(report, dataset, reader)
-    return dataset, labels.token_report(report, dataset, reader.tokenizer, reader.window)
-
-
-def _written_token_report(report: DataReport, dataset: Dataset, reader: Reader) -> DataReport:
-    return measure_tokens(
-        report,
-        dataset,
-        count_tokens=lambda texts: count_tokens(reader.tokenizer, texts),
-        window=reader.window,
-        template=template_of(reader.tokenizer),
-    )
+    room = room_of(dataset.task)
+    return dataset, room.token_report(report, dataset, reader.tokenizer, reader.window)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tunesmith.model.encode import Encoded, encode
 from tunesmith.model.forward import Floats, logits_of, sigmoid, softmax
 from tunesmith.model.load import Classifier
 from tunesmith.model.thresholds import Bools, Thresholds
+from tunesmith.processes import ALONE, Processes
 
 __all__ = ["Prediction", "Predictor", "in_chunks"]
 
@@ -73,12 +74,16 @@ class Predictor:
         """The token ids the model will read."""
         return encode(self.classifier.tokenizer, texts, self.max_tokens)
 
-    def probabilities(self, encoded: Encoded) -> Floats:
-        """(texts, labels) probabilities; each row sums to 1 unless the model is multi-label."""
+    def probabilities(self, encoded: Encoded, *, model: Any = None, processes: Processes = ALONE) -> Floats:
+        """(texts, labels) probabilities; each row sums to 1 unless the model is multi-label.
+
+        `model`: another that answers instead, such as the one in training; `processes` share the work.
+        """
         pad_token_id = self.classifier.tokenizer.pad_token_id
-        model, labels = self.classifier.model, len(self.labels)
+        model = self.classifier.model if model is None else model
         as_probabilities = sigmoid if self.classifier.multi_label else softmax
-        return as_probabilities(logits_of(model, encoded, labels, pad_token_id, self.micro_batch_tokens))
+        logits = logits_of(model, encoded, len(self.labels), pad_token_id, self.micro_batch_tokens, processes)
+        return as_probabilities(logits)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One Prediction a text, in order."""

@@ -12,6 +12,7 @@ from tunesmith.config import Config
 __all__ = [
     "DataFacts",
     "Method",
+    "Parallel",
     "Recipe",
     "are_few",
     "choose_method",
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 Method = Literal["auto", "full", "lora", "qlora", "head", "frozen", "head-first"]
+
+Parallel = Literal["ddp", "fsdp"]
 
 # tokens of a step are counted so that a step holds about this many examples
 _EXAMPLES_PER_STEP = 16
@@ -134,11 +137,20 @@ class Recipe(Config):
     test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     """The share of the training file kept for the test where no test file is given."""
 
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """The number format of the forward pass; weights and optimizer stay fp32. `auto`: bf16 in hardware."""
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """The most tokens of an answer that a model writes; null: those of the longest training answer."""
+
+    judged_rows: int = Field(default=1000, ge=1)
+    """A model that writes answers at most this many test rows, drawn by `seed`; labels take all rows."""
+
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """The number format of the forward pass; weights stay fp32. `auto`: the best that the hardware has."""
 
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Compute activations twice, not keep them: less memory, more time. `auto`: where they would not fit."""
+
+    parallel: Parallel | None = None
+    """Where torchrun starts several processes: `ddp`, a copy each; `fsdp`, a part each. null: `ddp`."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Decides the split, the batch order, the head's first weights and dropout."""
@@ -155,11 +167,16 @@ class DataFacts:
     window: int
     """The most positions the base can read."""
     parameters: int
+    answer_tokens: int = 0
+    """The tokens of the longest answer that is to be written; 0: none is."""
     blocks: int = 0
     linear_layers: tuple[str, ...] = ()
     """The full names of the linear layers of the blocks."""
+    processes: int = 1
     bf16_in_hardware: bool = False
     """Whether the device that trains multiplies bf16 itself."""
+    fp16_in_hardware: bool = False
+    """Whether the device that trains multiplies fp16 itself."""
     activation_bytes_per_token: int = 0
     """About what training keeps of each token; 0: the base cannot do without."""
     free_bytes: int | None = None
@@ -190,16 +207,24 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
     return recipe.model_copy(
         update={
             "method": method,
-            "precision": _precision(facts) if recipe.precision == "auto" else recipe.precision,
+            "precision": _precision(facts)[0] if recipe.precision == "auto" else recipe.precision,
             "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[0],
             "max_tokens": max_tokens,
+            "max_new_tokens": _max_new_tokens(recipe, facts, max_tokens),
             "batch_tokens": batch_tokens,
             "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
             "learning_rate": recipe.learning_rate or _learning_rate(facts, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
+            "parallel": recipe.parallel or ("ddp" if facts.processes > 1 else None),
             **_of_method(recipe, method, facts),
         }
     )
+
+
+def _max_new_tokens(recipe: Recipe, facts: DataFacts, max_tokens: int) -> int | None:
+    """Null stays null where nothing is written; else a prompt keeps half of what can be read."""
+    longest = recipe.max_new_tokens or facts.answer_tokens
+    return min(longest, max(1, max_tokens // 2)) if facts.answer_tokens else recipe.max_new_tokens
 
 
 def choose_method(facts: DataFacts) -> tuple[Method, str]:
@@ -211,8 +236,13 @@ def choose_method(facts: DataFacts) -> tuple[Method, str]:
     return "full", f"{sizes}, which fits"
 
 
-def _precision(facts: DataFacts) -> Literal["fp32", "bf16"]:
-    return "bf16" if facts.bf16_in_hardware else "fp32"
+def _precision(facts: DataFacts) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
+    """What `auto` becomes, and why."""
+    if facts.bf16_in_hardware:
+        return "bf16", "this machine multiplies bf16 in hardware"
+    if facts.fp16_in_hardware:
+        return "fp16", "this machine multiplies fp16 in hardware, and bf16 not"
+    return "fp32", "this machine does not multiply bf16 in hardware"
 
 
 def _gradient_checkpointing(recipe: Recipe, facts: DataFacts) -> tuple[bool, str]:
@@ -238,11 +268,10 @@ def _gib(count: float) -> str:
 
 def reasons_for(recipe: Recipe, facts: DataFacts) -> dict[str, str]:
     """Why what `recipe` leaves to `auto` becomes what it does."""
-    bf16 = "multiplies" if facts.bf16_in_hardware else "does not multiply"
     reasons = {
         "method": choose_method(facts)[1],
         "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[1],
-        "precision": f"this machine {bf16} bf16 in hardware",
+        "precision": _precision(facts)[1],
     }
     told = {name: reason for name, reason in reasons.items() if getattr(recipe, name) == "auto"}
     if not facts.few_examples:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tunesmith.predict import Predictor
     from tunesmith.recipe import Recipe
     from tunesmith.task import Task
+    from tunesmith.writer import Writer
 
 __all__ = ["Run", "RunDirectory"]
 
@@ -53,6 +54,12 @@ class Run:
         from tunesmith.bundle import open_bundle
 
         return open_bundle(self.model_path).predictor()
+
+    def load_writer(self) -> Writer:
+        """The fine-tuned model of a task that writes, read back from its bundle."""
+        from tunesmith.bundle import open_bundle
+
+        return open_bundle(self.model_path).writer()
 
 
 class RunDirectory:
@@ -80,11 +87,11 @@ class RunDirectory:
         return recipe.model_copy(update={name: resolved[name] for name in left_open & resolved.keys()})
 
     def begin(
-        self, about: Mapping[str, Any], *, resume: bool, reasons: Mapping[str, str] | None = None
+        self, about: Mapping[str, Any], *, resume: bool, beside: Mapping[str, Any] | None = None
     ) -> None:
         """Claim the directory for a run described by `about`, or raise ResumeError where it is another.
 
-        `reasons` are written beside it and may be others when the run is resumed.
+        What is written `beside` may be otherwise when the run is resumed.
         """
         described = {"format": FORMAT, **about}
         if resume:
@@ -96,7 +103,7 @@ class RunDirectory:
         # an earlier model stays until the new one stands; half a run of other data must not be resumed
         shutil.rmtree(self.checkpoints.directory, ignore_errors=True)
         shutil.rmtree(self.logs, ignore_errors=True)
-        about = {"tunesmith": __version__, "done": False, **described, "reasons": dict(reasons or {})}
+        about = {"tunesmith": __version__, "done": False, **described, **(beside or {})}
         write_json(self._about, about)
 
     def log(self, history: Sequence[Mapping[str, Any]]) -> None:

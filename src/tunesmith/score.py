@@ -1,13 +1,17 @@
-"""A table of texts -> the same table with labels, row by row in constant memory."""
+"""A table of texts -> the same table with labels, or what was written; row by row in constant memory."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from tunesmith.bundle import Bundle
 from tunesmith.data.cells import CellError, text_of
+from tunesmith.data.chat import as_row_text, before_last_answer, is_answered, messages_in
+from tunesmith.data.conversation import holds_messages, messages_of_cell
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.infer import infer_text_column
 from tunesmith.data.read import sampled, stream
@@ -16,13 +20,25 @@ from tunesmith.errors import DataError, Problem
 from tunesmith.files import refuse_existing
 from tunesmith.pipeline import find_bundle, known_column
 from tunesmith.predict import Prediction, Predictor, in_chunks
-from tunesmith.task import Task
+from tunesmith.writer import Writer
 
-__all__ = ["LABEL", "LABELS", "PROBABILITIES", "PROBABILITY", "TRUNCATED", "Scored", "score_file"]
+__all__ = [
+    "COMPLETION",
+    "FINISH_REASON",
+    "LABEL",
+    "LABELS",
+    "PROBABILITIES",
+    "PROBABILITY",
+    "TRUNCATED",
+    "Scored",
+    "score_file",
+]
 
 LABEL, PROBABILITY, TRUNCATED = "predicted_label", "probability", "truncated"
 # of a multi-label model
 LABELS, PROBABILITIES = "predicted_labels", "probabilities"
+# of a model that writes
+COMPLETION, FINISH_REASON = "predicted_completion", "finish_reason"
 _SEPARATOR = ";"
 _CHUNK_ROWS = 512
 _MOST_LATE_COLUMNS = 20
@@ -49,21 +65,22 @@ def score_file(
     """Write `source` to `out` with three columns more: predicted_label, probability, truncated.
 
     Of a multi-label model they are predicted_labels, probabilities, truncated: lists, or in CSV and TSV what
-    the task's separator (else `;`) joins.
+    the task's separator (else `;`) joins. Of a model that writes: predicted_completion, finish_reason,
+    truncated; its prompts are texts, or messages of which an answer at their end is left out.
     The text stands in `text_column`, else in the column that the model was trained on, else in one that is
     inferred. A row without text keeps its place and gets no label. The formats are those that data is read
     from; in CSV and TSV a cell that a spreadsheet would run as a formula gets a ' before it. `out` appears
     only when it is whole. `on_rows` hears rows done and rows a second.
     """
     refuse_existing(Path(out), overwrite)
-    sample, rows = sampled(stream(source))
     bundle = find_bundle(model)
+    sample, rows = sampled(stream(source, for_labels=not bundle.task.writes))
     known = text_column or known_column(bundle.task.text_column, sample)
-    column = infer_text_column(str(source), sample, known)
-    answers = _answers_for(bundle.task, out)
+    column = known if bundle.task.writes and known else infer_text_column(str(source), sample, known)
+    answers = _answers_for(bundle, out)
     columns = _columns(sample, source, answers.columns)
     with open_table(out, [*columns, *answers.columns]) as table:
-        scoring = _Scoring(bundle.predictor(), column, columns, answers)
+        scoring = _Scoring(column, columns, answers)
         for chunk in in_chunks(rows, _CHUNK_ROWS):
             table.write(scoring.score(chunk))
             on_rows(scoring.done, scoring.rows_per_second)
@@ -71,17 +88,32 @@ def score_file(
     return Scored(scoring.done, scoring.rows_per_second, (*notes, *scoring.notes()))
 
 
+class _Answers(Protocol):
+    """What answers rows, and the columns in which its answers stand."""
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    def text(self, cell: object) -> str: ...
+
+    def cells(self, texts: Sequence[str]) -> Iterable[Mapping[str, object]]: ...
+
+
 @dataclass(frozen=True, slots=True)
-class _Answers:
+class _Labels:
     """How a prediction stands in a table: its columns, and what joins several labels of one cell."""
 
-    columns: tuple[str, str, str]
+    predictor: Predictor
+    columns: tuple[str, ...]
     separator: str | None = None
 
-    def cells(self, prediction: Prediction | None) -> dict[str, object]:
-        """The cells of one row; empty where there was no text."""
-        if prediction is None:
-            return dict.fromkeys(self.columns)
+    def text(self, cell: object) -> str:
+        return text_of(cell) or ""
+
+    def cells(self, texts: Sequence[str]) -> Iterable[Mapping[str, object]]:
+        return map(self._cells, self.predictor.predict(texts))
+
+    def _cells(self, prediction: Prediction) -> Mapping[str, object]:
         match prediction.target:
             case str(label):
                 told: tuple[object, object] = (label, prediction.score)
@@ -91,10 +123,37 @@ class _Answers:
         return dict(zip(self.columns, (*told, prediction.truncated), strict=True))
 
 
-def _answers_for(task: Task, out: str | Path) -> _Answers:
-    if task.kind == "single_label":
-        return _Answers((LABEL, PROBABILITY, TRUNCATED))
-    return _Answers((LABELS, PROBABILITIES, TRUNCATED), separator_for(out, task, _SEPARATOR))
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """How what is written stands in a table."""
+
+    writer: Writer
+    columns: tuple[str, ...] = (COMPLETION, FINISH_REASON, TRUNCATED)
+
+    def text(self, cell: object) -> str:
+        if not holds_messages(cell):
+            return text_of(cell) or ""
+        messages, faults = messages_of_cell(cell)
+        for fault in faults:
+            raise fault
+        return as_row_text(before_last_answer(messages) if is_answered(messages) else messages)
+
+    def cells(self, texts: Sequence[str]) -> Iterable[Mapping[str, object]]:
+        prompts = [messages_in(text) if holds_messages(text) else text for text in texts]
+        for written in self.writer.write(prompts):
+            told = (written.text, written.finish_reason, written.truncated)
+            yield dict(zip(self.columns, told, strict=True))
+
+
+def _answers_for(bundle: Bundle, out: str | Path) -> _Answers:
+    match bundle.task.kind:
+        case "single_label":
+            return _Labels(bundle.predictor(), (LABEL, PROBABILITY, TRUNCATED))
+        case "multi_label":
+            separator = separator_for(out, bundle.task, _SEPARATOR)
+            return _Labels(bundle.predictor(), (LABELS, PROBABILITIES, TRUNCATED), separator)
+        case _:
+            return _Writing(bundle.writer())
 
 
 def _columns(sample: Sequence[Row], source: str | Path, added: Sequence[str]) -> list[str]:
@@ -109,27 +168,33 @@ def _columns(sample: Sequence[Row], source: str | Path, added: Sequence[str]) ->
 class _Scoring:
     """Adds answers to rows, and counts what is worth a note."""
 
-    def __init__(self, predictor: Predictor, column: str, columns: Sequence[str], answers: _Answers) -> None:
+    def __init__(self, column: str, columns: Sequence[str], answers: _Answers) -> None:
         self.done = 0
         self._empty = 0
         self._late: dict[str, str] = {}
-        self._predictor = predictor
         self._column = column
         self._answers = answers
         self._columns = frozenset(columns)
         self._started = time.perf_counter()
 
     def score(self, rows: Sequence[Row]) -> list[dict[str, object]]:
-        texts = [_text(row, self._column) for row in rows]
-        answers = iter(self._predictor.predict([text for text in texts if text.strip()]))
+        texts = [self._text(row) for row in rows]
+        answers = iter(self._answers.cells([text for text in texts if text.strip()]))
+        nothing = dict.fromkeys(self._answers.columns)
         scored = [
-            row.values | self._answers.cells(next(answers) if text.strip() else None)
+            {**row.values, **(next(answers) if text.strip() else nothing)}
             for row, text in zip(rows, texts, strict=True)
         ]
         self.done += len(rows)
         self._empty += sum(not text.strip() for text in texts)
         self._note_late_columns(rows)
         return scored
+
+    def _text(self, row: Row) -> str:
+        try:
+            return self._answers.text(row.values.get(self._column))
+        except CellError as fault:
+            raise DataError(Problem(fault.code, fault.what, row.where, fault.fix)) from fault
 
     def _note_late_columns(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -147,10 +212,3 @@ class _Scoring:
             for name, where in self._late.items()
         ]
         return [f"rows without text, which got no label: {self._empty:,}", *late] if self._empty else late
-
-
-def _text(row: Row, column: str) -> str:
-    try:
-        return text_of(row.values.get(column)) or ""
-    except CellError as fault:
-        raise DataError(Problem(fault.code, fault.what, row.where, fault.fix)) from fault

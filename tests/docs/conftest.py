@@ -27,12 +27,27 @@ def _write_sample(source: str, path: Path, rows_per_label: int) -> None:
             table.writerows([by_label[label][number], label] for label in sorted(by_label))
 
 
+def _write_pairs(path: Path, rows: int) -> None:
+    """Prompts that ask for colours."""
+    colours = {"grass": "green", "snow": "white", "coal": "black", "blood": "red"}
+    things = list(colours)
+    with path.open("w", encoding="utf-8") as stream:
+        for number in range(rows):
+            thing = things[number % len(things)]
+            row = {
+                "prompt": f"colour of {thing}, {number}",
+                "completion": f"It is {colours[thing]} ({number}).",
+            }
+            stream.write(json.dumps(row) + "\n")
+
+
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with 120 training rows and 60 test rows."""
+    """A directory with 120 training rows, 60 test rows and 80 prompts."""
     directory = tmp_path_factory.mktemp("start")
     _write_sample("train.jsonl", directory / "news.csv", 40)
     _write_sample("test.jsonl", directory / "test.csv", 20)
+    _write_pairs(directory / "pairs.jsonl", 80)
     return directory
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -52,7 +52,7 @@ class Finished:
     @property
     def resume_command(self) -> list[str]:
         """The command that it says to go on with, without the name of the program."""
-        found = re.search(r"go on with:\n  tunesmith (.*)\n", self.err)
+        found = re.search(r"go on with:\n  (?:torchrun .* )?tunesmith (.*)\n", self.err)
         assert found, self.err
         return shlex.split(found[1])
 
@@ -87,13 +87,13 @@ class Running:
 class Cli:
     """Runs the command in one directory."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, program: Sequence[str] = TUNESMITH) -> None:
+        self.directory, self.program = directory, program
 
     def __call__(self, *words: str | Path, stdin: str | bytes = "", **env: str) -> Finished:
         """Run to the end."""
         done = subprocess.run(
-            [*TUNESMITH, *map(str, words)],
+            [*self.program, *map(str, words)],
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             cwd=self.directory,
@@ -105,7 +105,7 @@ class Cli:
     def start(self, *words: str | Path) -> Running:
         """Begin, and leave it running."""
         process = subprocess.Popen(
-            [*TUNESMITH, *map(str, words)],
+            [*self.program, *map(str, words)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -122,7 +122,7 @@ def environment(**more: str) -> dict[str, str]:
     """What the command sees: one thread, a plain terminal of 80 columns, and no network."""
     kept = {
         name: os.environ[name]
-        for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH")
+        for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", "TUNESMITH_CACHE")
         if name in os.environ
     }
     fixed = {

@@ -76,7 +76,7 @@ def test_a_run_says_what_it_is(run: ts.Run, news: Path) -> None:
 def test_a_listener_hears_every_stage(news: Path, recipe: ts.Recipe, tmp_path: Path) -> None:
     ear = _Ear()
     ts.train(news, recipe=recipe, out=tmp_path / "run", listener=ear)
-    assert ear.stages == ["read", "check", "train", "evaluate", "write"]
+    assert ear.stages == ["read", "check", "tokenise", "train", "evaluate", "write"]
     assert any("labels: politics, sports" in note for note in ear.notes)
     assert any("seed 0" in note for note in ear.notes)
     assert [step.step for step in ear.steps] == list(range(1, ear.steps[0].total_steps + 1))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from tunesmith.cli.boundary import INTERRUPTED, verb
+from tunesmith.cli.boundary import INTERRUPTED, show_resume, verb
 from tunesmith.cli.main import app
 from tunesmith.cli.options import recipe_from
 from tunesmith.cli.progress import RichListener, resumable
@@ -127,3 +127,53 @@ def test_ctrl_c_stops_at_once_and_tells_how_to_go_on(
 def test_before_the_first_step_nothing_can_go_on(stage: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         _press_ctrl_c(RichListener(), stage, 1)
+
+
+def _as_process(monkeypatch: pytest.MonkeyPatch, rank: int, count: int = 4, here: int = 2) -> None:
+    for name, value in {"RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": here}.items():
+        monkeypatch.setenv(name, str(value))
+
+
+@pytest.mark.parametrize(
+    ("rank", "agreed", "told"), [(0, True, 1), (1, True, 0), (1, False, 1), (0, False, 1)]
+)
+def test_of_several_processes_one_tells_a_fault(
+    rank: int,
+    agreed: bool,
+    told: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _as_process(monkeypatch, rank)
+    error = DataError(PROBLEM)
+    error.agreed = agreed
+    with pytest.raises(typer.Exit) as caught:
+        verb("train")(_fail(error))()
+    assert caught.value.exit_code == 1
+    assert capsys.readouterr().err.count("error[some-code]") == told
+
+
+def test_only_training_runs_in_several_processes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _as_process(monkeypatch, 0)
+    with pytest.raises(typer.Exit):
+        verb("serve")(_fail(AssertionError("it began")))()
+    assert "error[one-process]: `serve` runs in one process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("count", "begins"),
+    [
+        (2, "torchrun --nproc-per-node 2 -m tunesmith"),
+        (4, "torchrun --nnodes 2 … --nproc-per-node 2 -m tunesmith"),
+    ],
+)
+def test_how_to_go_on_names_torchrun(
+    count: int, begins: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tunesmith", "train", "a.csv"])
+    for rank in range(count):
+        _as_process(monkeypatch, rank, count)
+        show_resume("stopped")
+    assert capsys.readouterr().err == f"stopped; go on with:\n  {begins} train --resume a.csv\n"

@@ -95,6 +95,14 @@ def test_auto_is_full_where_it_fits_and_adapters_beyond() -> None:
     assert "0.1 GiB" in reason
 
 
+def test_how_processes_hold_the_model_is_chosen_where_there_are_several() -> None:
+    assert resolve(Recipe(), FACTS).parallel is None
+    several = replace(FACTS, processes=2)
+    assert resolve(Recipe(), several).parallel == "ddp"
+    assert resolve(Recipe(parallel="fsdp"), several).parallel == "fsdp"
+    assert choose_method(several)[0] == "full"
+
+
 def test_what_only_a_method_reads_is_resolved_for_it_alone() -> None:
     facts = replace(FACTS, blocks=6, linear_layers=("h.0.mlp.c_fc", "h.0.attn.c_attn", "h.1.attn.c_attn"))
     full, lora, frozen = (resolve(Recipe(method=name), facts) for name in ("full", "lora", "frozen"))
@@ -118,6 +126,10 @@ def test_precision_is_what_the_machine_multiplies_itself() -> None:
     assert resolve(Recipe(), fast).precision == "bf16"
     assert resolve(Recipe(precision="fp32"), fast).precision == "fp32"
     assert "does not multiply" in reasons_for(Recipe(), facts)["precision"]
+    turing = replace(facts, fp16_in_hardware=True)
+    assert resolve(Recipe(), turing).precision == "fp16"
+    assert resolve(Recipe(), replace(turing, bf16_in_hardware=True)).precision == "bf16"
+    assert "fp16 in hardware, and bf16 not" in reasons_for(Recipe(), turing)["precision"]
     assert reasons_for(Recipe(precision="fp32", method="full", gradient_checkpointing=False), fast) == {}
 
 

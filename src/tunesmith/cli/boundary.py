@@ -14,9 +14,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tunesmith.errors import Problem, UserError, problem_lines
+from tunesmith.errors import ConfigError, Problem, UserError, problem_lines
+from tunesmith.torchrun import process_count, process_rank
 
-__all__ = ["INTERRUPTED", "error_console", "show_problems", "show_resume", "verb"]
+__all__ = ["INTERRUPTED", "error_console", "is_told_here", "show_problems", "show_resume", "verb"]
 
 INTERRUPTED = 130
 _MOST_SHOWN = 20
@@ -37,12 +38,14 @@ def verb(name: str) -> Callable[[CommandT], CommandT]:
             from tunesmith.files import storage_errors
 
             try:
+                _refuse_processes(name)
                 # what the system refuses anywhere else is told by those who asked it, with the path
                 with storage_errors(Path("standard output")):
                     command(*args, **kwargs)
                     sys.stdout.flush()
             except UserError as error:
-                show_problems(error.problems)
+                if is_told_here(error):
+                    show_problems(error.problems)
                 _drop_what_cannot_be_written()
                 raise typer.Exit(error.exit_code) from None
             except KeyboardInterrupt as stop:
@@ -56,6 +59,20 @@ def verb(name: str) -> Callable[[CommandT], CommandT]:
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def _refuse_processes(name: str) -> None:
+    if process_count() > 1 and name != "train":
+        fix = f"start it without torchrun: tunesmith {name}"
+        problem = Problem("one-process", f"`{name}` runs in one process", "the command line", fix)
+        error = ConfigError(problem)
+        error.agreed = True
+        raise error
+
+
+def is_told_here(error: UserError) -> bool:
+    """Whether this process tells it: the main one for all, another only what it alone has met."""
+    return process_rank() == 0 or not error.agreed
 
 
 def show_problems(problems: Iterable[Problem]) -> None:
@@ -73,7 +90,8 @@ def show_problems(problems: Iterable[Problem]) -> None:
 
 def _stopped(stop: KeyboardInterrupt) -> NoReturn:
     said = str(stop) or "stopped; nothing that was finished is lost"
-    error_console.print(f"\n[bold]{escape(said)}[/]")
+    if process_rank() == 0:
+        error_console.print(f"\n[bold]{escape(said)}[/]")
     raise typer.Exit(INTERRUPTED) from None
 
 
@@ -87,8 +105,20 @@ def _drop_what_cannot_be_written() -> None:
 
 def show_resume(said: str) -> None:
     """Print how to go on: the command line that was typed, with --resume."""
+    if process_rank() > 0:
+        return
     verb, *typed = sys.argv[1:]
     words = [word for word in typed if word not in ("--resume", "--overwrite")]
     # before the others: what follows a `--` is no option
-    command = shlex.join(["tunesmith", verb, "--resume", *words])
+    command = f"{_program()} {shlex.join([verb, '--resume', *words])}"
     error_console.print(f"[bold]{escape(said)}; go on with:[/]\n  {escape(command)}")
+
+
+def _program() -> str:
+    if process_count() == 1:
+        return "tunesmith"
+    here = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    machines = process_count() // int(here)
+    # how the machines find each other is not known here
+    rendezvous = f"--nnodes {machines} … " if machines > 1 else ""
+    return f"torchrun {rendezvous}--nproc-per-node {here} -m tunesmith"

@@ -15,7 +15,8 @@ from tunesmith import __version__
 from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import AsJson
 from tunesmith.cli.output import console, print_json
-from tunesmith.training.precision import bf16_in_hardware
+from tunesmith.data.cache import cache_bytes, cache_directory
+from tunesmith.training.precision import bf16_in_hardware, fp16_in_hardware
 
 __all__ = ["command"]
 
@@ -25,7 +26,7 @@ _HUB_TIMEOUT_SECONDS = 3.0
 
 @verb("doctor")
 def command(as_json: AsJson = False) -> None:
-    """Show the device, memory, threads, whether the model hub is reachable, and library versions.
+    """Show the device, memory, threads, the cache, whether the model hub is reachable, and library versions.
 
     Example: [bold]tunesmith doctor --json[/]
     """
@@ -54,6 +55,9 @@ def _facts() -> dict[str, Any]:
         "memory_gib": round(memory.total / 2**30, 1),
         "memory_free_gib": round(memory.available / 2**30, 1),
         "bf16_in_hardware": bf16_in_hardware(),
+        "fp16_in_hardware": fp16_in_hardware(),
+        "cache": str(cache_directory()),
+        "cache_gib": round(cache_bytes() / 2**30, 1),
         "hub": hub,
         "hub_reachable": _is_reachable(hub),
         **{name: _version(name) for name in _LIBRARIES},

@@ -20,6 +20,7 @@ from tunesmith.cli import (
     serve,
     train,
 )
+from tunesmith.torchrun import process_count
 
 __all__ = ["app", "main"]
 
@@ -59,4 +60,8 @@ def _options(
 
 def main() -> None:
     """The entry point of the `tunesmith` command."""
+    if process_count() > 1:
+        from tunesmith.cli.beside import run_beside_others
+
+        run_beside_others(app)
     app(prog_name="tunesmith")

@@ -45,8 +45,9 @@ def show_run(run: Run) -> None:
     model = shlex.quote(str(run.model_path))
     steps = [
         ("read the report", f"{run.directory / 'report.html'}"),
-        ("classify", f'tunesmith predict {model} "your text"'),
-        ("serve", f"tunesmith serve {model}"),
+        ("ask it", f'tunesmith predict {model} "your text"'),
     ]
+    if not run.task.writes:
+        steps.append(("serve", f"tunesmith serve {model}"))
     for purpose, line in steps:
         console.print(f"  [dim]{purpose:<16}[/] {escape(line)}", soft_wrap=True)

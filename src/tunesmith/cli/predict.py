@@ -1,4 +1,4 @@
-"""`tunesmith predict`: texts, standard input or a file -> labels."""
+"""`tunesmith predict`: texts, standard input or a file -> labels, or what the model writes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
@@ -18,10 +19,12 @@ from tunesmith.cli.options import TextColumn as TextColumnOption
 
 if TYPE_CHECKING:
     from tunesmith.predict import Prediction, Predictor
+    from tunesmith.writer import Writer
 
 __all__ = ["command"]
 
 _NO_LABEL = "(no label)"
+_CHUNK_PROMPTS = 256
 
 
 @verb("predict")
@@ -37,7 +40,7 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Where the table goes, with the labels.", show_default=False, readable=False
+            "--out", help="Where the table goes, with the answers.", show_default=False, readable=False
         ),
     ] = None,
     text_column: TextColumnOption = None,
@@ -47,10 +50,25 @@ def command(
             min=1, help="Show so many labels of each text, likeliest first.", show_default="those it gives"
         ),
     ] = None,
+    choices: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a model that writes: the only answers it may give, parted by commas.", show_default=False
+        ),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of a model that writes: an answer ends here.", show_default="as trained"),
+    ] = None,
+    temperature: Annotated[
+        float,
+        typer.Option(min=0, max=2, help="Of a model that writes: 0 is without chance, 1 as it has learned."),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the answers of a temperature over 0.")] = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Classify texts, in order and in constant memory.
+    """Classify texts, or answer prompts, in order and in constant memory.
 
     Example: [bold]tunesmith predict runs/news "The striker scored twice." --top 3[/]
 
@@ -61,9 +79,29 @@ def command(
             raise typer.BadParameter("a table needs both --file and --out, and no texts beside them")
         _predict_file(model, file, out, text_column, overwrite)
         return
-    from tunesmith.pipeline import load
+    from tunesmith.pipeline import find_bundle
 
-    _predict_texts(load(model), texts if texts else _lines(), top, as_json)
+    bundle, asked = find_bundle(model), texts if texts else _lines()
+    if not bundle.task.writes:
+        _refuse_for_labels(choices, max_new_tokens, temperature)
+        _predict_texts(bundle.predictor(), asked, top, as_json)
+    elif choices is None:
+        how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
+        _write_texts(bundle.writer(), asked, how, as_json)
+    else:
+        _choose_texts(bundle.writer(), asked, _names(choices), top, as_json)
+
+
+def _refuse_for_labels(choices: str | None, max_new_tokens: int | None, temperature: float) -> None:
+    if choices is not None or max_new_tokens is not None or temperature:
+        raise typer.BadParameter("--choices, --max-new-tokens and --temperature are for models that write")
+
+
+def _names(choices: str) -> list[str]:
+    names = [name.strip() for name in choices.split(",")]
+    if not all(names) or len(set(names)) < max(2, len(names)):
+        raise typer.BadParameter("--choices takes two or more different answers, such as --choices yes,no")
+    return names
 
 
 def _lines() -> Iterator[str]:
@@ -81,6 +119,26 @@ def _predict_texts(model: Predictor, texts: Iterable[str], top: int | None, as_j
     for prediction in answers:
         sys.stdout.write((_as_json(prediction, top) if as_json else _as_line(prediction, top)) + "\n")
         sys.stdout.flush()
+
+
+def _write_texts(writer: Writer, prompts: Iterable[str], how: dict[str, Any], as_json: bool) -> None:
+    for written in writer.stream(prompts, chunk_prompts=1 if sys.stdin.isatty() else None, **how):
+        said = json.dumps(asdict(written), ensure_ascii=False) if as_json else written.text
+        sys.stdout.write(said + "\n")
+        sys.stdout.flush()
+
+
+def _choose_texts(
+    writer: Writer, prompts: Iterable[str], names: list[str], top: int | None, as_json: bool
+) -> None:
+    from tunesmith.predict import Prediction, in_chunks
+
+    for chunk in in_chunks(prompts, 1 if sys.stdin.isatty() else _CHUNK_PROMPTS):
+        for row in writer.choose(chunk, names).tolist():
+            scores = dict(zip(names, row, strict=True))
+            prediction = Prediction(max(names, key=scores.__getitem__), scores)
+            sys.stdout.write((_as_json(prediction, top) if as_json else _as_line(prediction, top)) + "\n")
+            sys.stdout.flush()
 
 
 def _as_line(prediction: Prediction, top: int | None) -> str:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from tunesmith.cli.boundary import INTERRUPTED, error_console, show_problems, show_resume
 from tunesmith.listener import Listener
+from tunesmith.torchrun import process_count, process_rank
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
@@ -27,9 +28,14 @@ __all__ = ["RichListener", "StopSignal", "resumable", "stop_signal"]
 _STEPS = ("train", "pretrain")
 _AFTER_STEPS = ("evaluate", "write")
 
+_STOPPING = b"\nstopping after this step\n"
+# torchrun passes only the first Ctrl-C on
+_STOPPING_AND_HOW = b"\nstopping after this step; Ctrl-C again stops at once\n"
+
 _STAGES = {
     "read": "Reading the data",
     "check": "Checking the data",
+    "tokenise": "Loading the base and tokenising",
     "train": "Fine-tuning",
     "evaluate": "Evaluating on the untouched test split, beside cheap rivals",
     "write": "Writing the model and the report",
@@ -139,8 +145,9 @@ class StopSignal:
         if self.asked or self._listener.current not in _STEPS:
             raise KeyboardInterrupt
         self.asked = True
-        # not through sys.stderr, in the midst of whose own write the signal may have come
-        os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
+        if process_rank() == 0:
+            # not through sys.stderr, in the midst of whose own write the signal may have come
+            os.write(2, _STOPPING if process_count() > 1 else _STOPPING_AND_HOW)
 
 
 @contextmanager

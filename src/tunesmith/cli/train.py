@@ -20,6 +20,7 @@ from tunesmith.cli.options import (
 )
 from tunesmith.cli.output import print_json, show_run
 from tunesmith.cli.progress import RichListener, resumable
+from tunesmith.torchrun import join, process_rank
 
 __all__ = ["command"]
 
@@ -111,10 +112,10 @@ def command(
         "max_tokens": max_tokens,
         "seed": seed,
     }
-    chosen = recipe_from(recipe, flags, settings or [])
+    chosen = join().together(lambda: recipe_from(recipe, flags, settings or []))
     from tunesmith.pipeline import train
 
-    listener = RichListener()
+    listener = RichListener(quiet=process_rank() > 0)
     with resumable(listener) as stop:
         run = train(
             data,

@@ -1,15 +1,15 @@
-"""Rows -> the Arrow table of a dataset, in batches of bounded memory."""
+"""Rows -> Arrow, in batches of bounded memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
 from tunesmith.data.dataset import Target
 from tunesmith.data.formats.rows import Row
 
-__all__ = ["MOST_CHARS", "Record", "table_of"]
+__all__ = ["MOST_CHARS", "Record", "batches_of"]
 
 MOST_CHARS = 1 << 24
 """Of a sample or a batch, whatever its rows."""
@@ -19,15 +19,15 @@ Record = tuple[str | None, Target, Row]
 """The text of a row, its target, and where it stands."""
 
 
-def table_of(records: Iterable[Record], schema: pa.Schema) -> pa.Table:
-    """The table of all records."""
-    batches, batch = [], _Batch(schema)
+def batches_of(records: Iterable[Record], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """All records, in batches of which each fits into memory."""
+    batch = _Batch(schema)
     for text, target, row in records:
         batch.append(text, target, row)
         if batch.full:
-            batches.append(batch.arrow())
+            yield batch.arrow()
             batch = _Batch(schema)
-    return pa.Table.from_batches([*batches, batch.arrow()], schema).unify_dictionaries()
+    yield batch.arrow()
 
 
 class _Batch:

@@ -12,6 +12,7 @@ __all__ = [
     "Message",
     "as_row_text",
     "before_last_answer",
+    "is_answered",
     "is_learned",
     "last_answer",
     "messages_in",
@@ -35,6 +36,11 @@ def messages_in(text: str) -> list[Message]:
     """The messages that `as_row_text` wrote; none in an empty text."""
     messages: list[Message] = json.loads(text) if text else []
     return messages
+
+
+def is_answered(messages: Sequence[Message]) -> bool:
+    """Whether the assistant has the last word."""
+    return bool(messages) and messages[-1]["role"] == ASSISTANT
 
 
 def is_learned(message: Message) -> bool:

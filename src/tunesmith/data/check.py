@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, facts_of
@@ -19,19 +20,20 @@ from tunesmith.data.label_checks import (
 )
 from tunesmith.data.template import Template
 from tunesmith.data.text_checks import (
-    CountTokens,
     TokenLengths,
     empty_texts,
     leaked_rows,
     leaks,
     repeats,
     token_lengths,
+    whole_texts,
 )
 from tunesmith.data.writing_checks import example_faults, example_repeats, few_examples
 from tunesmith.errors import DataError, Problem
 
-__all__ = ["DataReport", "TokenLengths", "check", "measure_tokens"]
+__all__ = ["DataReport", "TokenLengths", "check", "measure_tokens", "with_tokens"]
 
+CountTokens = Callable[[Sequence[str]], Sequence[int]]
 _RANKS = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -113,7 +115,16 @@ def measure_tokens(
     """
     if not len(dataset):
         return report
-    lengths, problems = token_lengths(dataset, count_tokens, window, template or Template())
+    texts = whole_texts(dataset, template or Template())
+    tokens = np.concatenate([np.asarray(count_tokens(batch), np.int32) for batch in texts])
+    return with_tokens(report, dataset, tokens, window=window)
+
+
+def with_tokens(
+    report: DataReport, dataset: Dataset, tokens: npt.NDArray[np.int32], *, window: int | None = None
+) -> DataReport:
+    """As `measure_tokens`, where the `tokens` of each row are known, (rows,)."""
+    lengths, problems = token_lengths(dataset, tokens, window)
     return replace(report, token_lengths=lengths, problems=_in_order([*report.problems, *problems]))
 
 

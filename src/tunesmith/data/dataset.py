@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tunesmith.data.hashing import hashed_bytes
+from tunesmith.data.mapped import Mapped
+from tunesmith.data.store import gathered
 from tunesmith.errors import Problem
 from tunesmith.task import Kind, Task
 
 __all__ = ["SCHEMA", "Dataset", "Example", "Splits", "Target", "dataset_of", "schema_of"]
 
+MadeT = TypeVar("MadeT")
 Target = str | tuple[str, ...] | None
 """A label; of a multi-label text its labels, of which there may be none; of a prompt its completion, of a
 chat the last answer; None where there is no target."""
 
+_BATCH_ROWS = 4096
 SCHEMA = pa.schema(
     [
         pa.field("text", pa.large_string()),  # null: the cell was empty; of a chat its messages as JSON
@@ -59,6 +65,9 @@ class Dataset:
     table: pa.Table
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
+    mapped: Mapped | None = field(default=None, repr=False, compare=False)
+    """The file that holds `table`, where it is large: no list of all texts should then be made."""
+    _made: dict[Hashable, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -67,9 +76,21 @@ class Dataset:
         return _example(self.table.slice(index, 1).to_pylist()[0])
 
     def __iter__(self) -> Iterator[Example]:
-        for batch in self.table.to_batches(max_chunksize=4096):
+        for batch in self.batches():
             for row in batch.to_pylist():
                 yield _example(row)
+
+    def batches(self, rows: int = _BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The table at most `rows` at a time, in memory that does not grow with it."""
+        for batch in self.table.to_batches(max_chunksize=rows):
+            yield batch
+            if self.mapped is not None:
+                self.mapped.release()
+
+    def text_batches(self, rows: int = _BATCH_ROWS) -> Iterator[list[str]]:
+        """Every text, at most `rows` at a time; an empty string where there is none."""
+        for batch in self.batches(rows):
+            yield [text or "" for text in batch.column("text").to_pylist()]
 
     @property
     def texts(self) -> list[str]:
@@ -91,18 +112,21 @@ class Dataset:
         return [[target] if isinstance(target, str) else target for target in targets]
 
     @property
-    def label_ids(self) -> list[int]:
-        """Every label id; the data must have passed the check."""
-        ids = self.task.label_ids
-        return [ids[target] for target in self.targets if target is not None]
+    def label_ids(self) -> npt.NDArray[np.int32]:
+        """Every label id, (rows,); the data must have passed the check."""
+        assert self.task.kind == "single_label", "a row has several labels, or none"
+        names = pa.array(self.task.labels, pa.large_string())
+        return _joined(_ids_of(batch.column("target").drop_null(), names) for batch in self.batches())
 
     @property
     def label_matrix(self) -> npt.NDArray[np.bool_]:
         """(rows, labels) which labels each row has; the data must have passed the check."""
-        ids, targets = self.task.label_ids, self.target_lists
-        matrix = np.zeros((len(targets), len(ids)), np.bool_)
-        for row, labels in enumerate(targets):
-            matrix[row, [ids[label] for label in labels or ()]] = True
+        names, start = pa.array(self.task.labels, pa.large_string()), 0
+        matrix = np.zeros((len(self), len(names)), np.bool_)
+        for batch in self.batches():
+            rows, labels = _borne(batch.column("target"))
+            matrix[start + rows, _ids_of(labels, names)] = True
+            start += batch.num_rows
         return matrix
 
     @property
@@ -110,28 +134,55 @@ class Dataset:
         """label -> rows, in the task's label order, then labels that are not the task's; none of writing."""
         if self.task.writes:
             return {}
-        counts = Counter(label for labels in self.target_lists for label in labels or ())
+        counts: Counter[str] = Counter()
+        for batch in self.batches():
+            for found in _borne(batch.column("target"))[1].value_counts().to_pylist():
+                counts[found["values"]] += found["counts"]
         known = {label: counts.pop(label, 0) for label in self.task.labels}
         return known | dict(counts.most_common())
 
     @property
     def sha256(self) -> str:
-        """A hash of texts and labels in order, whatever file or format they came from."""
+        """A hash of texts and targets in order, whatever file or format they came from."""
+        return self.once("sha256", self._hash)
+
+    def _hash(self) -> str:
         digest = hashlib.sha256()
-        for example in self:
-            for part in (example.text, *_hashed(example.target)):
-                encoded = part.encode("utf-8", "surrogatepass")
-                digest.update(len(encoded).to_bytes(8, "big") + encoded)
+        for batch in self.batches():
+            digest.update(hashed_bytes(batch))
         return digest.hexdigest()
+
+    def once(self, name: Hashable, make: Callable[[], MadeT]) -> MadeT:
+        """What `make` makes of these rows; the second time, what it made the first time."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: MadeT = self._made[name]
+        return made
 
     def where(self, index: int) -> str:
         """file:line of a row."""
         return self[index].where
 
-    def take(self, indices: Sequence[int]) -> Dataset:
+    def take(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> Dataset:
         """The rows at `indices`, in that order."""
-        picked = self.table.take(pa.array(indices, pa.int64()))
-        return replace(self, table=picked)
+        rows = np.asarray(indices, np.int64)
+        if self.mapped is None:
+            return replace(self, table=self.table.take(pa.array(rows)))
+        # Arrow would copy whole columns to take rows out of order
+        order = np.argsort(rows, kind="stable")
+        in_order = bool((order[1:] > order[:-1]).all())
+        stored = gathered(self._picked(rows[order]), self.table.schema)
+        table = stored.table if in_order else stored.table.take(pa.array(np.argsort(order)))
+        return replace(self, table=table, mapped=stored.mapped)
+
+    def _picked(self, rows: npt.NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+        """The rows, which ascend."""
+        start = 0
+        for batch in self.batches():
+            low, high = np.searchsorted(rows, [start, start + batch.num_rows])
+            if high > low:
+                yield batch.take(pa.array(rows[low:high] - start))
+            start += batch.num_rows
 
 
 def _example(row: dict[str, Any]) -> Example:
@@ -140,15 +191,24 @@ def _example(row: dict[str, Any]) -> Example:
     return Example(row["text"] or "", labels, f"{row['file']}:{row['line']}")
 
 
-def _hashed(target: Target) -> tuple[str, ...]:
-    match target:
-        case None:
-            return ("\0",)
-        case str():
-            return (target,)
-        case _:
-            # how many there are keeps a row's labels apart from the next row's text
-            return (str(len(target)), *target)
+def _joined(parts: Iterable[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+    return np.concatenate([np.zeros(0, np.int32), *parts])
+
+
+def _ids_of(labels: pa.Array, names: pa.Array) -> npt.NDArray[np.int32]:
+    """(labels,) the place of each among `names`."""
+    ids = pc.index_in(labels, value_set=names)
+    assert not ids.null_count, "the check lets no unknown label through"
+    found: npt.NDArray[np.int32] = ids.to_numpy()
+    return found
+
+
+def _borne(targets: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    """The row of every label that is borne, and the label."""
+    if not pa.types.is_list(targets.type):
+        return np.flatnonzero(targets.is_valid()), targets.drop_null()
+    counts = targets.value_lengths().fill_null(0).to_numpy()
+    return np.repeat(np.arange(len(targets)), counts), targets.flatten()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tunesmith.data.chat import before_last_answer, messages_in
 from tunesmith.data.dataset import Dataset
-from tunesmith.data.texts import EMPTY_KEY, Keys, same_text_keys, text_batches
+from tunesmith.data.texts import EMPTY_KEY, Codes, Keys, same_text_keys
+from tunesmith.data.written import keys_of_writing
 
-__all__ = ["Facts", "Rows", "facts_of", "prompts_of"]
+__all__ = ["Facts", "Rows", "facts_of"]
 
 Rows = npt.NDArray[np.int64]  # row numbers from 0, ascending
 
@@ -25,14 +26,22 @@ class Facts:
     dataset: Dataset
     keys: Keys
     """The same_text_key of each text; of what is written that of its prompt, or of itself without one."""
-    codes: npt.NDArray[np.int32]
+    codes: Codes
     """A number for each row, equal where the targets are equal, -1 where there is none."""
     labels: tuple[str, ...]
     """The distinct labels, in order of first appearance."""
-    bearers: Rows
-    """(pairs,) the row of every label that a row bears"""
-    borne: npt.NDArray[np.int32]
-    """(pairs,) that label, as an index into `labels`"""
+    several: tuple[Rows, Codes] | None = None
+    """`bearers` and `borne` where a row may have several labels; else the codes are the labels."""
+
+    @property
+    def bearers(self) -> Rows:
+        """(pairs,) the row of every label that a row bears."""
+        return np.flatnonzero(self.codes >= 0) if self.several is None else self.several[0]
+
+    @property
+    def borne(self) -> Codes:
+        """(pairs,) that label, as an index into `labels`."""
+        return self.codes[self.codes >= 0] if self.several is None else self.several[1]
 
     @property
     def empty(self) -> Rows:
@@ -45,27 +54,33 @@ class Facts:
         return np.flatnonzero(self.codes < 0)
 
     @property
+    def grouped(self) -> tuple[Rows, npt.NDArray[np.bool_]]:
+        """All rows in the order of their keys, equal keys in the order of the rows, and which begin a key."""
+        order = np.argsort(self.keys, kind="stable")
+        return order, _begins(self.keys[order])
+
+    @property
     def repeated(self) -> Rows:
         """Rows whose text, and of what is written whose target too, stands in an earlier row."""
-        again = self.keys != EMPTY_KEY
-        again[self._firsts()] = False
-        return np.flatnonzero(again)
-
-    def _firsts(self) -> Rows:
-        if not self.dataset.task.writes:
-            return np.unique(self.keys, return_index=True)[1]
-        pairs = np.stack([self.keys, self.codes.astype(np.uint64)], axis=1)
-        return np.unique(pairs, axis=0, return_index=True)[1]
+        order, first = self.grouped
+        if self.dataset.task.writes:
+            order = np.lexsort((self.codes, self.keys))
+            first = _begins(self.keys[order]) | _begins(self.codes[order])
+        again: Rows = order[~first & (self.keys[order] != EMPTY_KEY)]
+        again.sort()
+        return again
 
     @property
     def contradictory(self) -> Rows:
         """Rows with a target whose text also stands under another target."""
-        told = (self.codes >= 0) & (self.keys != EMPTY_KEY)
-        keys, codes = self.keys[told], self.codes[told]
-        order = np.lexsort((codes, keys))
-        keys, codes = keys[order], codes[order]
-        parted = (keys[1:] == keys[:-1]) & (codes[1:] != codes[:-1])
-        return np.flatnonzero(told & np.isin(self.keys, keys[1:][parted]))
+        order, first = self.grouped
+        group = np.cumsum(first, dtype=np.int32)
+        told = (self.codes[order] >= 0) & (self.keys[order] != EMPTY_KEY)
+        order, group = order[told], group[told]
+        codes = self.codes[order]
+        parted = (group[1:] == group[:-1]) & (codes[1:] != codes[:-1])
+        rows: Rows = np.sort(order[np.isin(group, group[1:][parted], kind="table")])
+        return rows
 
     @property
     def counts(self) -> dict[str, int]:
@@ -84,75 +99,77 @@ class Facts:
 
     def take(self, rows: Rows) -> Facts:
         """The same facts about some of the rows."""
+        taken = self.dataset.take(rows)
+        return Facts(taken, self.keys[rows], self.codes[rows], self.labels, self._several_of(rows))
+
+    def _several_of(self, rows: Rows) -> tuple[Rows, Codes] | None:
+        if self.several is None:
+            return None
         place = np.full(len(self.keys), -1)
         place[rows] = np.arange(rows.size)
         bearers = place[self.bearers]
         kept = bearers >= 0
-        taken = self.dataset.take(rows.tolist())
-        return Facts(taken, self.keys[rows], self.codes[rows], self.labels, bearers[kept], self.borne[kept])
+        return bearers[kept], self.borne[kept]
+
+
+def _begins(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which values are not the same as the one before."""
+    return np.append(np.ones(min(1, values.size), np.bool_), values[1:] != values[:-1])
 
 
 def facts_of(dataset: Dataset) -> Facts:
     """Hash the texts and number the targets of a dataset."""
-    if dataset.task.writes:
-        return _of_writing(dataset)
-    targets = dataset.table.column("target").combine_chunks()
-    of_targets = _several if dataset.task.kind == "multi_label" else _single
-    return Facts(dataset, same_text_keys(dataset.table.column("text")), *of_targets(targets))
+    match dataset.task.kind:
+        case "single_label":
+            return Facts(dataset, _keys(dataset), *_single(dataset))
+        case "multi_label":
+            return Facts(dataset, _keys(dataset), *_several(dataset))
+        case _:
+            return _of_writing(dataset)
+
+
+def _keys(dataset: Dataset) -> Keys:
+    keys, start = np.empty(len(dataset), np.uint64), 0
+    for batch in dataset.batches():
+        keys[start : start + batch.num_rows] = same_text_keys(pa.chunked_array([batch.column("text")]))
+        start += batch.num_rows
+    return keys
 
 
 def _of_writing(dataset: Dataset) -> Facts:
-    targets = pc.utf8_trim_whitespace(dataset.table.column("target"))
-    targets = pc.if_else(pc.equal(targets, ""), None, targets).combine_chunks()
-    codes, *_ = _single(targets)
-    prompts = same_text_keys(prompts_of(dataset))
-    alone = prompts == EMPTY_KEY
-    # what answers no prompt is told apart by itself
-    keys = np.where(alone, same_text_keys(pa.chunked_array([targets])), prompts) if alone.any() else prompts
-    return Facts(dataset, keys, codes, (), np.zeros(0, np.int64), np.zeros(0, np.int32))
+    # what is written is no label that a row bears
+    return Facts(dataset, *keys_of_writing(dataset), (), (np.zeros(0, np.int64), np.zeros(0, np.int32)))
 
 
-def prompts_of(dataset: Dataset) -> pa.ChunkedArray:
-    """The prompt of each row of what is written; of a chat all that is said before the last answer."""
-    texts = dataset.table.column("text")
-    if dataset.task.kind != "chat":
-        return texts
-    batches = ([_asked(text) for text in batch] for batch in text_batches(texts))
-    return pa.chunked_array([pa.array(batch, pa.large_string()) for batch in batches], pa.large_string())
+_OfTargets = tuple[Codes, tuple[str, ...], tuple[Rows, Codes] | None]
 
 
-def _asked(text: str) -> str:
-    said = before_last_answer(messages_in(text))
-    if not any(message["content"].strip() for message in said):
-        return ""
-    return "\n".join(f"<{message['role']}> {message['content']}" for message in said)
+def _single(dataset: Dataset) -> _OfTargets:
+    codes_of_labels: dict[str, int] = {}
+    codes, start = np.full(len(dataset), -1, np.int32), 0
+    for batch in dataset.batches():
+        coded = batch.column("target").dictionary_encode()
+        found = [
+            codes_of_labels.setdefault(label, len(codes_of_labels)) for label in coded.dictionary.to_pylist()
+        ]
+        # a null takes the place after the last label
+        places = coded.indices.fill_null(len(found)).to_numpy()
+        codes[start : start + batch.num_rows] = np.asarray([*found, -1], np.int32)[places]
+        start += batch.num_rows
+    return codes, tuple(codes_of_labels), None
 
 
-_OfTargets = tuple[npt.NDArray[np.int32], tuple[str, ...], Rows, npt.NDArray[np.int32]]
-
-
-def _single(targets: pa.Array) -> _OfTargets:
-    coded = targets.dictionary_encode()
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    bearers = np.flatnonzero(codes >= 0)
-    return codes, tuple(coded.dictionary.to_pylist()), bearers, codes[bearers]
-
-
-def _several(targets: pa.Array) -> _OfTargets:
+def _several(dataset: Dataset) -> _OfTargets:
     codes_of_labels: dict[str, int] = {}
     codes_of_sets: dict[frozenset[str], int] = {}
-    codes, bearers, borne = [], [], []
-    for row, labels in enumerate(targets.to_pylist()):
-        if labels is None:
-            codes.append(-1)
-            continue
-        codes.append(codes_of_sets.setdefault(frozenset(labels), len(codes_of_sets)))
-        for label in labels:
-            bearers.append(row)
-            borne.append(codes_of_labels.setdefault(label, len(codes_of_labels)))
-    return (
-        np.asarray(codes, np.int32),
-        tuple(codes_of_labels),
-        np.asarray(bearers, np.int64),
-        np.asarray(borne, np.int32),
-    )
+    codes, bearers, borne = array("i"), array("q"), array("i")
+    for batch in dataset.batches():
+        for labels in batch.column("target").to_pylist():
+            if labels is not None:
+                bearers.extend([len(codes)] * len(labels))
+                borne.extend(codes_of_labels.setdefault(label, len(codes_of_labels)) for label in labels)
+            codes.append(
+                -1 if labels is None else codes_of_sets.setdefault(frozenset(labels), len(codes_of_sets))
+            )
+    pairs = np.asarray(bearers, np.int64), np.asarray(borne, np.int32)
+    return np.asarray(codes, np.int32), tuple(codes_of_labels), pairs

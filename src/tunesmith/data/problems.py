@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tunesmith.errors import DataError, Problem, Severity
 
@@ -70,19 +72,29 @@ class ReadLog:
     def __init__(self, *, strict: bool = False, lenient: bool = False) -> None:
         assert not (strict and lenient), "a reader is strict or lenient, not both"
         self.notes: list[str] = []
+        self.lenient = lenient
         self._strict = strict
-        self._lenient = lenient
         self._first: dict[str, tuple[str, str, str, Severity]] = {}
         self._counts: dict[str, int] = {}
 
     def fault(self, code: str, what: str, where: str, fix: str, severity: Severity = "error") -> None:
         """Note one row's fault; raise DataError where the log is strict."""
-        if self._lenient and code in _FORGIVABLE:
+        if self.lenient and code in _FORGIVABLE:
             severity = "warning"
         if self._strict and severity == "error":
             raise refuse(code, what, where, fix)
         self._first.setdefault(code, (what, where, fix, severity))
         self._counts[code] = self._counts.get(code, 0) + 1
+
+    def to_dict(self) -> dict[str, object]:
+        """What was noted so far, as plain values for JSON."""
+        return {"notes": self.notes, "first": self._first, "counts": self._counts}
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Go back to what `to_dict` told."""
+        self.notes = list(values["notes"])
+        self._first = {code: tuple(fault) for code, fault in values["first"].items()}
+        self._counts = dict(values["counts"])
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from tunesmith.data.arrow import MOST_CHARS, Record, table_of
+from tunesmith.data.arrow import MOST_CHARS, Record, batches_of
 from tunesmith.data.cells import CellError, label_of, labels_of, sorted_labels, text_of
 from tunesmith.data.dataset import Dataset, Target, schema_of
 from tunesmith.data.formats.rows import Row
@@ -19,6 +16,7 @@ from tunesmith.data.formats.source import labelled, open_rows
 from tunesmith.data.infer import Columns, infer_columns
 from tunesmith.data.problems import ReadLog, refuse, shown
 from tunesmith.data.several import infer_kind, looks_joined, sniff_separator
+from tunesmith.data.store import Stored, content_sha256, gathered_once
 from tunesmith.data.writing import Writing, conversations, infer_writing, known_writing, pairs
 from tunesmith.errors import DataError
 from tunesmith.task import Kind, Task
@@ -56,15 +54,28 @@ def read(
     asked = _asked_of(task, text_column, label_column, kind, separator)
     labelled_sample = list(labelled(Path(path), sample))
     if writing := _writing(str(path), sample, labelled_sample, asked, log):
-        return _read_writing(rows, writing, task or Task(), log)
+        return _read_writing(Path(path), rows, writing, task or Task(), log)
     columns = infer_columns(str(path), labelled_sample, asked.text, asked.target)
     cells = [row.values.get(columns.label) for row in labelled_sample]
     targets = _targets(cells, asked, log)
     records = _labelled(labelled(Path(path), rows), columns, targets, log)
-    table = table_of(records, schema_of(targets.kind))
-    if not table.num_rows:
+    about = {"columns": [columns.text, columns.label], "separator": targets.separator}
+    stored = _stored(Path(path), records, targets.kind, about, log)
+    return _dataset(path, task or Task(), columns, targets, stored, log)
+
+
+def _stored(
+    path: Path, records: Iterable[Record], kind: Kind, about: Mapping[str, object], log: ReadLog
+) -> Stored:
+    """The table of all records, and where it is large, what else it depends on beside `about`."""
+    schema = schema_of(kind)
+    told = {"file": str(path), "kind": kind, "lenient": log.lenient, **about}
+    stored = gathered_once(
+        batches_of(records, schema), schema, lambda: {"sha256": content_sha256(path), **told}, log
+    )
+    if not stored.table.num_rows:
         raise DataError(log.problems)
-    return _dataset(path, task or Task(), columns, targets, table, log)
+    return stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +115,23 @@ def _writing(
             return None
 
 
-def _read_writing(rows: Iterable[Row], writing: Writing, task: Task, log: ReadLog) -> Dataset:
+def _read_writing(path: Path, rows: Iterable[Row], writing: Writing, task: Task, log: ReadLog) -> Dataset:
     records = conversations(rows, writing, log) if writing.kind == "chat" else pairs(rows, writing, log)
-    table = table_of(records, schema_of(writing.kind))
-    if not table.num_rows:
-        raise DataError(log.problems)
+    about = {"columns": [writing.text, writing.target, writing.context]}
+    stored = _stored(path, records, writing.kind, about, log)
     found = {"kind": writing.kind, "text_column": writing.text, "target_column": writing.target}
     task = task.model_copy(update=found)
-    return Dataset(task, table, (*log.notes, writing.note), log.problems)
+    return Dataset(task, stored.table, (*log.notes, writing.note), log.problems, stored.mapped)
 
 
-def stream(path: Path | str, *, lenient: bool = False) -> Iterator[Row]:
+def stream(path: Path | str, *, lenient: bool = False, for_labels: bool = True) -> Iterator[Row]:
     """The rows of a file in constant memory; raise DataError at the first that cannot be read.
 
-    Where `lenient`, bad bytes are replaced and unreadable rows are left out.
+    Where `lenient`, bad bytes are replaced and unreadable rows are left out. Where they are `for_labels`,
+    OpenAI's rows have a text and a label beside what stands in them.
     """
     rows = open_rows(Path(path), ReadLog(strict=not lenient, lenient=lenient))
-    return labelled(Path(path), rows)
+    return labelled(Path(path), rows) if for_labels else rows
 
 
 def sampled(rows: Iterator[Row]) -> tuple[list[Row], Iterator[Row]]:
@@ -171,7 +182,7 @@ def _labelled(rows: Iterable[Row], columns: Columns, targets: _Targets, log: Rea
 
 
 def _dataset(
-    path: Path | str, task: Task, columns: Columns, targets: _Targets, table: pa.Table, log: ReadLog
+    path: Path | str, task: Task, columns: Columns, targets: _Targets, stored: Stored, log: ReadLog
 ) -> Dataset:
     notes = list(log.notes)
     if columns.inferred:
@@ -179,18 +190,13 @@ def _dataset(
     # the task's own validator does not run on a copy: one label is for the check to refuse, in plain words
     found = {"text_column": columns.text, "target_column": columns.label}
     task = task.model_copy(update={**found, "kind": targets.kind, "separator": targets.separator})
-    if not task.labels:
-        labels = sorted_labels(_distinct(table.column("target")))
-        _refuse_free_text(path, columns.label, labels, table.num_rows)
-        notes.append(_labels_note(labels))
-        task = task.model_copy(update={"labels": labels})
-    return replace(Dataset(task, table), notes=tuple(notes), problems=log.problems)
-
-
-def _distinct(targets: pa.ChunkedArray) -> list[str]:
-    labels = pc.list_flatten(targets) if pa.types.is_list(targets.type) else targets
-    distinct: list[str] = pc.unique(labels).drop_null().to_pylist()
-    return distinct
+    dataset = Dataset(task, stored.table, tuple(notes), log.problems, stored.mapped)
+    if task.labels:
+        return dataset
+    labels = sorted_labels(dataset.label_counts)
+    _refuse_free_text(path, columns.label, labels, len(dataset))
+    task = task.model_copy(update={"labels": labels})
+    return replace(dataset, task=task, notes=(*notes, _labels_note(labels)))
 
 
 def _labels_note(labels: tuple[str, ...]) -> str:

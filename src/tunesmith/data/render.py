@@ -11,7 +11,7 @@ from tunesmith.data.chat import ASSISTANT, INSTRUCTING, Message, is_learned, mes
 from tunesmith.data.template import Template
 from tunesmith.task import Task
 
-__all__ = ["Segment", "messages_of", "render", "render_prompt"]
+__all__ = ["Segment", "instructed", "messages_of", "render", "render_prompt"]
 
 _FIRST_NONCHARACTER = 0xFDD0
 
@@ -42,9 +42,14 @@ def messages_of(task: Task, text: str, target: str | None = None) -> list[Messag
         messages = [{"role": "user", "content": text}]
         if target is not None:
             messages.append({"role": ASSISTANT, "content": target})
-    if task.instruction and not any(message["role"] in INSTRUCTING for message in messages):
-        return [{"role": "system", "content": task.instruction}, *messages]
-    return messages
+    return instructed(messages, task.instruction)
+
+
+def instructed(messages: Sequence[Message], instruction: str | None) -> list[Message]:
+    """The messages with the instruction before them, where none of them says how to answer."""
+    if instruction and not any(message["role"] in INSTRUCTING for message in messages):
+        return [{"role": "system", "content": instruction}, *messages]
+    return list(messages)
 
 
 def render(messages: Sequence[Message], template: Template) -> list[Segment]:

@@ -14,7 +14,7 @@ from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.facts import Facts, facts_of
 from tunesmith.data.problems import grouped, shown
 from tunesmith.data.stratify import stratified
-from tunesmith.data.texts import KEY_BYTES
+from tunesmith.data.texts import KEY_BYTES, among
 from tunesmith.errors import DataError, Problem
 from tunesmith.task import Task
 
@@ -24,7 +24,10 @@ _TRAIN, _VALIDATION, _TEST = 0, 1, 2
 # with fewer distinct texts, a label gives none away to a part that would otherwise be empty
 _FEWEST_TO_SHARE = 3
 
+_HASHED_AT_ONCE = 1 << 16
+
 Indices = npt.NDArray[np.int64]
+Parts = npt.NDArray[np.int8]
 
 
 def split(
@@ -50,75 +53,80 @@ def split(
     given_validation = None if validation is None else _apart(facts_of(validation), given_test)
     pool = _apart(_apart(whole, given_validation), given_test)
     fractions = (test_fraction if test is None else 0.0, validation_fraction if validation is None else 0.0)
-    train, drawn_validation, drawn_test = _drawn(pool, seed, *fractions)
-    parts = (train, given_validation or drawn_validation, given_test or drawn_test)
-    _refuse_lost_labels(whole, train)
+    part_of_row = _drawn(pool, seed, *fractions)
+    _refuse_lost_labels(whole, pool, part_of_row)
+    train, *held_out = (np.flatnonzero(part_of_row == part) for part in (_TRAIN, _VALIDATION, _TEST))
+    given = zip((given_validation, given_test), held_out, strict=True)
+    others = (pool.dataset.take(rows) if facts is None else facts.dataset for facts, rows in given)
+    # label ids are the task's: every part must bear the same
+    parts = [replace(part, task=dataset.task) for part in (pool.dataset.take(train), *others)]
     unvalidated = validation is None and not validation_fraction
     _refuse_empty(parts, dataset.task, allowed={"validation"} if unvalidated else set())
     left_out = {
         "train": len(dataset) - len(pool.dataset),
-        "validation": 0 if validation is None else len(validation) - len(parts[1].dataset),
+        "validation": 0 if validation is None else len(validation) - len(parts[1]),
     }
-    # label ids are the task's: every part must bear the same
-    datasets = [replace(part.dataset, task=dataset.task) for part in parts]
     drawn = [] if unvalidated or validation is not None else ["validation"]
     drawn += ["test"] if test is None else []
-    given = [name for name, part in (("validation", validation), ("test", test)) if part is not None]
-    how = _how(dataset.task, seed, drawn, given, left_out)
-    return Splits(datasets[0], datasets[1], datasets[2], seed, how)
+    given_names = [name for name, part in (("validation", validation), ("test", test)) if part is not None]
+    how = _how(dataset.task, seed, drawn, given_names, left_out)
+    return Splits(parts[0], parts[1], parts[2], seed, how)
 
 
 def _apart(facts: Facts, other: Facts | None) -> Facts:
     """The rows whose text does not stand in `other`."""
     if other is None:
         return facts
-    return facts.take(np.flatnonzero(~np.isin(facts.keys, other.keys)))
+    left = ~among(facts.keys, other.keys)
+    return facts if left.all() else facts.take(np.flatnonzero(left))
 
 
-def _drawn(
-    pool: Facts, seed: int, test_fraction: float, validation_fraction: float
-) -> tuple[Facts, Facts, Facts]:
-    """The rows of train, validation and test, each in the order of the pool."""
-    keys, first_row, group_of_row = np.unique(pool.keys, return_index=True, return_inverse=True)
-    part_of_group = np.full(keys.size, _TRAIN)
-    order = np.argsort(_hashes(keys, seed), kind="stable")
+def _drawn(pool: Facts, seed: int, test_fraction: float, validation_fraction: float) -> Parts:
+    """(rows,) the part of each row of the pool."""
+    rows, first = pool.grouped
+    first_row = rows[first]  # of each distinct text
+    part_of_text = np.full(first_row.size, _TRAIN, np.int8)
+    order = np.argsort(_hashes(pool.keys[first_row], seed), kind="stable")
     kind = pool.dataset.task.kind
     if kind == "multi_label":
         fractions = (1 - validation_fraction - test_fraction, validation_fraction, test_fraction)
-        part_of_group = stratified(_labels_of_groups(pool, first_row, order), fractions)[np.argsort(order)]
+        part_of_text[order] = stratified(_labels_of_texts(pool, first_row[order]), fractions)
     else:
         # what is written is no stratum
         by_label = _by_label(order, pool.codes[first_row]) if kind == "single_label" else [order]
-        _draw_by_label(part_of_group, by_label, test_fraction, validation_fraction)
-    _keep_every_label(pool, group_of_row, part_of_group)
-    part_of_row = part_of_group[group_of_row]
-    train, validation, test = (np.flatnonzero(part_of_row == part) for part in (_TRAIN, _VALIDATION, _TEST))
-    return pool.take(train), pool.take(validation), pool.take(test)
+        _draw_by_label(part_of_text, by_label, test_fraction, validation_fraction)
+    part_of_row = np.empty(rows.size, np.int8)
+    part_of_row[rows] = part_of_text[np.cumsum(first, dtype=np.int32) - 1]
+    _keep_every_label(pool, part_of_row)
+    return part_of_row
 
 
-def _labels_of_groups(pool: Facts, first_row: Indices, order: Indices) -> list[list[str]]:
-    """The labels of each distinct text, those of its first row, in the order given."""
+def _labels_of_texts(pool: Facts, rows: Indices) -> list[list[str]]:
+    """The labels of the texts of these rows."""
     labels: list[list[str]] = [[] for _ in range(len(pool.dataset))]
     for row, code in zip(pool.bearers.tolist(), pool.borne.tolist(), strict=True):
         labels[row].append(pool.labels[code])
-    return [labels[row] for row in first_row[order].tolist()]
+    return [labels[row] for row in rows.tolist()]
 
 
 def _draw_by_label(
-    part_of_group: Indices, by_label: list[Indices], test_fraction: float, validation_fraction: float
+    part_of_text: Parts, by_label: list[Indices], test_fraction: float, validation_fraction: float
 ) -> None:
-    sizes = [groups.size for groups in by_label]
+    sizes = [texts.size for texts in by_label]
     wanted = zip(by_label, _shares(sizes, test_fraction), _shares(sizes, validation_fraction), strict=True)
-    for groups, tests, validations in wanted:
-        held_out = groups[: groups.size - 1]  # the last stays in train, whatever the fractions
-        part_of_group[held_out[:tests]] = _TEST
-        part_of_group[held_out[tests : tests + validations]] = _VALIDATION
+    for texts, tests, validations in wanted:
+        held_out = texts[: texts.size - 1]  # the last stays in train, whatever the fractions
+        part_of_text[held_out[:tests]] = _TEST
+        part_of_text[held_out[tests : tests + validations]] = _VALIDATION
 
 
 def _hashes(keys: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64]:
-    salt = seed.to_bytes(8, "little")
-    digests = [hashlib.blake2b(key, key=salt, digest_size=8).digest() for key in _bytes_of_each(keys)]
-    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+    salt, hashes = seed.to_bytes(8, "little"), np.empty(keys.size, np.uint64)
+    for start in range(0, keys.size, _HASHED_AT_ONCE):
+        some = _bytes_of_each(keys[start : start + _HASHED_AT_ONCE])
+        digests = b"".join(hashlib.blake2b(key, key=salt, digest_size=8).digest() for key in some)
+        hashes[start : start + len(some)] = np.frombuffer(digests, "<u8")
+    return hashes
 
 
 def _bytes_of_each(keys: npt.NDArray[np.uint64]) -> list[bytes]:
@@ -126,10 +134,10 @@ def _bytes_of_each(keys: npt.NDArray[np.uint64]) -> list[bytes]:
     return [data[at : at + KEY_BYTES] for at in range(0, len(data), KEY_BYTES)]
 
 
-def _by_label(order: Indices, label_of_group: npt.NDArray[np.int32]) -> list[Indices]:
-    """The groups of each label, in order."""
-    sorted_by_label = order[np.argsort(label_of_group[order], kind="stable")]
-    labels = label_of_group[sorted_by_label]
+def _by_label(order: Indices, label_of_text: npt.NDArray[np.int32]) -> list[Indices]:
+    """The texts of each label, in order."""
+    sorted_by_label = order[np.argsort(label_of_text[order], kind="stable")]
+    labels = label_of_text[sorted_by_label]
     return np.split(sorted_by_label, np.flatnonzero(labels[1:] != labels[:-1]) + 1)
 
 
@@ -141,19 +149,22 @@ def _shares(sizes: list[int], fraction: float) -> list[int]:
     return shares
 
 
-def _keep_every_label(pool: Facts, group_of_row: Indices, part_of_group: Indices) -> None:
+def _keep_every_label(pool: Facts, part_of_row: Parts) -> None:
     """Move a text of each label that has no training row to train.
 
     Only a label all of whose texts also stand under other labels can need it.
     """
-    part_of_pair = part_of_group[group_of_row[pool.bearers]]
+    part_of_pair = part_of_row[pool.bearers]
     for code in np.setdiff1d(pool.borne, pool.borne[part_of_pair == _TRAIN]):
-        part_of_group[group_of_row[pool.bearers[np.argmax(pool.borne == code)]]] = _TRAIN
+        row = pool.bearers[np.argmax(pool.borne == code)]
+        part_of_row[pool.keys == pool.keys[row]] = _TRAIN
 
 
-def _refuse_lost_labels(whole: Facts, train: Facts) -> None:
-    kept = train.counts
-    lost = {label: count for label, count in whole.counts.items() if count and not kept[label]}
+def _refuse_lost_labels(whole: Facts, pool: Facts, part_of_row: Parts) -> None:
+    trained = pool.borne[part_of_row[pool.bearers] == _TRAIN]
+    kept = np.bincount(trained, minlength=len(pool.labels))
+    counts = zip(whole.counts.items(), kept.tolist(), strict=True)
+    lost = {label: count for (label, count), left in counts if count and not left}
     if lost:
         raise DataError(_lost(whole, label, count) for label, count in lost.items())
 
@@ -165,10 +176,10 @@ def _lost(whole: Facts, label: str, count: int) -> Problem:
     return grouped("no-training-rows", what, where, fix, column=whole.dataset.task.target_column, count=count)
 
 
-def _refuse_empty(parts: Sequence[Facts], task: Task, allowed: Set[str]) -> None:
+def _refuse_empty(parts: Sequence[Dataset], task: Task, allowed: Set[str]) -> None:
     whose = "there must be" if task.writes else "a label needs"
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
-        if not len(part.dataset) and name not in allowed:
+        if not len(part) and name not in allowed:
             fix = f"add rows: {whose} {_FEWEST_TO_SHARE} different texts; or name a file for this set"
             raise DataError(Problem("too-few-rows", f"the {name} set would be empty", "0 rows", fix))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tunesmith.data.chat import Message
 from tunesmith.data.dataset import Dataset
@@ -13,12 +14,11 @@ from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.problems import grouped, shown_target
 from tunesmith.data.render import messages_of, render
 from tunesmith.data.template import Template
-from tunesmith.data.texts import EMPTY_KEY, text_batches
+from tunesmith.data.texts import EMPTY_KEY, among
 from tunesmith.errors import Problem, Severity
 
-__all__ = ["CountTokens", "TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths"]
+__all__ = ["TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths", "whole_texts"]
 
-CountTokens = Callable[[Sequence[str]], Sequence[int]]
 _FEWEST_TOKENS = 3
 
 
@@ -49,8 +49,7 @@ def empty_texts(facts: Facts) -> Iterator[Problem]:
 
 def repeats(facts: Facts) -> Iterator[Problem]:
     """Texts that stand more than once: all of them, some of them, or under several labels."""
-    texts = np.unique(facts.keys[facts.keys != EMPTY_KEY]).size
-    if texts == 1 and len(facts.dataset) > 1:
+    if len(facts.dataset) > 1 and _is_one_text(facts):
         what = f"all {len(facts.dataset):,} rows hold the same text"
         fix = "name the right column with --text-column"
         yield from _of_texts(facts.dataset, "all-duplicates", what, np.arange(len(facts.dataset)), fix)
@@ -59,6 +58,11 @@ def repeats(facts: Facts) -> Iterator[Problem]:
     fix = "nothing need be done: equal texts never part in a split; `--fix` keeps the first of each"
     what = "the text of an earlier row stands here again"
     yield from _of_texts(facts.dataset, "duplicates", what, facts.repeated, fix, "warning")
+
+
+def _is_one_text(facts: Facts) -> bool:
+    told = facts.keys != EMPTY_KEY
+    return bool(told.any() and (facts.keys[told] == facts.keys[np.argmax(told)]).all())
 
 
 def _contradictions(facts: Facts) -> Iterator[Problem]:
@@ -75,7 +79,7 @@ def _contradictions(facts: Facts) -> Iterator[Problem]:
 
 def leaked_rows(train: Facts, held_out: Facts) -> Rows:
     """Rows of `train` whose text also stands in `held_out`."""
-    return np.flatnonzero(np.isin(train.keys, held_out.keys) & (train.keys != EMPTY_KEY))
+    return np.flatnonzero(among(train.keys, held_out.keys) & (train.keys != EMPTY_KEY))
 
 
 def leaks(train: Facts, name: str, rows: Rows) -> Iterator[Problem]:
@@ -86,11 +90,9 @@ def leaks(train: Facts, name: str, rows: Rows) -> Iterator[Problem]:
 
 
 def token_lengths(
-    dataset: Dataset, count_tokens: CountTokens, window: int | None, template: Template
+    dataset: Dataset, tokens: npt.NDArray[np.int32], window: int | None
 ) -> tuple[TokenLengths, list[Problem]]:
-    """Measure every text in tokens, and tell texts that will be cut or say next to nothing."""
-    texts = _whole_texts(dataset, template)
-    tokens = np.concatenate([np.asarray(count_tokens(batch), np.int64) for batch in texts])
+    """Sum up the `tokens` of each text, and tell texts that will be cut or say next to nothing."""
     cut = np.flatnonzero(tokens > window) if window is not None else None
     lengths = TokenLengths(
         mean=float(tokens.mean()),
@@ -102,14 +104,14 @@ def token_lengths(
     return lengths, [*_truncated(dataset, cut, window), *_short(dataset, lengths)]
 
 
-def _whole_texts(dataset: Dataset, template: Template) -> Iterator[list[str]]:
+def whole_texts(dataset: Dataset, template: Template) -> Iterator[list[str]]:
     """All that a model reads of each row, some rows at a time."""
-    texts = text_batches(dataset.table.column("text"))
     if not dataset.task.writes:
-        yield from texts
+        yield from dataset.text_batches()
         return
-    for batch, targets in zip(texts, text_batches(dataset.table.column("target")), strict=True):
-        pairs = zip(batch, targets, strict=True)
+    for batch in dataset.batches():
+        texts, targets = (batch.column(name).fill_null("").to_pylist() for name in ("text", "target"))
+        pairs = zip(texts, targets, strict=True)
         yield [_rendered(messages_of(dataset.task, *pair), template) for pair in pairs]
 
 

@@ -10,10 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["EMPTY_KEY", "KEY_BYTES", "Keys", "same_text_key", "same_text_keys", "text_batches"]
+__all__ = [
+    "EMPTY_KEY",
+    "KEY_BYTES",
+    "Codes",
+    "Keys",
+    "among",
+    "same_text_key",
+    "same_text_keys",
+    "text_batches",
+]
 
 KEY_BYTES = 8
 Keys = npt.NDArray[np.uint64]  # (rows,)
+Codes = npt.NDArray[np.int32]  # (rows,)
 
 
 def same_text_key(text: str) -> int:
@@ -37,6 +47,15 @@ def same_text_keys(texts: pa.ChunkedArray) -> Keys:
     for batch in text_batches(texts):
         digests += b"".join(map(_digest, batch))
     return np.frombuffer(digests, "<u8").astype(np.uint64)
+
+
+def among(keys: Keys, others: Keys) -> npt.NDArray[np.bool_]:
+    """(rows,) which keys stand among the others, in less memory than `np.isin`."""
+    if not others.size:
+        return np.zeros(keys.size, np.bool_)
+    ascending = np.sort(others)
+    found: npt.NDArray[np.bool_] = ascending.take(np.searchsorted(ascending, keys), mode="clip") == keys
+    return found
 
 
 def text_batches(texts: pa.ChunkedArray, rows: int = 4096) -> Iterator[list[str]]:

@@ -28,6 +28,7 @@ __all__ = ["Writing", "conversations", "infer_writing", "known_writing", "pairs"
 # answers that are longer, or of which most occur once, are no labels
 _LONGEST_LABEL_CHARS = 100
 _FREE_TEXT_CHARS = 30
+_FEWEST_ROWS_TO_TELL = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,11 @@ def _repeat_as_labels(answers: Sequence[object]) -> bool:
 
 def _free_text(cells: Sequence[object]) -> bool:
     texts = [cell for cell in cells if isinstance(cell, str)]
-    mostly_new = 2 * len(set(texts)) > len(cells)
-    return mostly_new and sum(map(len, texts)) > _FREE_TEXT_CHARS * len(texts)
+    distinct = len(set(texts))
+    long = sum(map(len, texts)) > _FREE_TEXT_CHARS * len(texts)
+    # however short: no label could be learned from one row of it
+    each_its_own = len(texts) >= _FEWEST_ROWS_TO_TELL and 10 * distinct > 9 * len(cells)
+    return 2 * distinct > len(cells) and (long or each_its_own)
 
 
 def _pair(columns: Sequence[Column]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from tunesmith.data.chat import (
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.problems import grouped
-from tunesmith.data.texts import EMPTY_KEY, text_batches
+from tunesmith.data.texts import EMPTY_KEY
 from tunesmith.errors import Problem, Severity
 
 __all__ = ["example_faults", "example_repeats", "few_examples", "unfit_examples"]
@@ -64,8 +64,8 @@ def _pair_faults(facts: Facts) -> Iterator[Problem]:
     fix, column = f"fill it in, {_DROP}", dataset.task.target_column
     what = "the completion is empty"
     yield from _told(dataset, "empty-completion", what, facts.unlabelled, fix, column=column)
-    texts = (text for batch in text_batches(dataset.table.column("text")) for text in batch)
-    empty = np.flatnonzero([not text.strip() for text in texts])
+    texts = chain.from_iterable(dataset.text_batches())
+    empty = np.flatnonzero(np.fromiter((not text.strip() for text in texts), np.bool_, len(dataset)))
     yield from _told(dataset, "empty-prompt", "the prompt is empty", empty, _EMPTY_PROMPT, "warning")
 
 
@@ -116,9 +116,11 @@ Holds = Callable[[Sequence[Message]], bool]
 
 def _rows_where(dataset: Dataset, *holds: Holds) -> list[Rows]:
     """The rows whose messages each of `holds` is true of."""
-    texts = (text for batch in text_batches(dataset.table.column("text")) for text in batch)
-    flags = [[each(messages) for each in holds] for messages in map(messages_in, texts)]
-    return [np.flatnonzero(column) for column in np.asarray(flags, np.bool_).reshape(-1, len(holds)).T]
+    flags = np.zeros((len(dataset), len(holds)), np.bool_)
+    for row, text in enumerate(chain.from_iterable(dataset.text_batches())):
+        messages = messages_in(text)
+        flags[row] = [each(messages) for each in holds]
+    return [np.flatnonzero(column) for column in flags.T]
 
 
 def _no_answer(messages: Sequence[Message]) -> bool:

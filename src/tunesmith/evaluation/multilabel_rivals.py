@@ -6,6 +6,7 @@ import time
 import warnings
 from collections import Counter
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from tunesmith.evaluation.rivals import (
     TFIDF,
     Clock,
     Rival,
+    learnable,
     milliseconds_each,
+    of_how_many,
     vectorizer_for,
 )
 from tunesmith.evaluation.types import Bools, Floats, Ints
@@ -63,19 +66,21 @@ def _regressions(train: Dataset, test: Dataset, seed: int, clock: Clock) -> Riva
     C and the thresholds are fitted on a fifth of `train`, the thresholds as the model's own are.
     Where no text has a word it answers as the majority does.
     """
-    texts, truth = train.texts, train.label_matrix
+    learned = learnable(train, seed)
+    texts, truth = learned.texts, learned.label_matrix
     start = clock()
     if not any(text.strip() for text in texts):
         how = "had nothing to learn (no words), so it answers as the majority does"
         return replace(_majority(train, test, clock), name=TFIDF, how=how)
-    strength, thresholds = _choose(texts, truth, train.target_lists, seed)
+    strength, thresholds = _choose(texts, truth, learned.target_lists, seed)
     vectorizer = vectorizer_for(len(train.task.labels))
     models = _fit(vectorizer.fit_transform(texts), truth, strength)
     trained = clock()
-    probabilities = _answer(models, vectorizer.transform(test.texts))
+    probabilities = _answer(models, vectorizer.transform(chain.from_iterable(test.text_batches())))
     per_text = milliseconds_each(clock() - trained, len(test))
     given = thresholds.given(probabilities)
-    return Rival(TFIDF, _how(strength), probabilities, trained - start, per_text, given)
+    how = _how(strength) + of_how_many(learned, train)
+    return Rival(TFIDF, how, probabilities, trained - start, per_text, given)
 
 
 def _how(strength: float) -> str:

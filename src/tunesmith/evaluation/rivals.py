@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ __all__ = [
     "TFIDF",
     "Clock",
     "Rival",
+    "learnable",
     "majority",
     "milliseconds_each",
+    "of_how_many",
     "run_rivals",
     "tfidf_logistic_regression",
     "vectorizer_for",
@@ -37,6 +40,9 @@ STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
 _SKEW = 3
 # choosing C looks at no more rows than this; the final fit sees them all
 CHOICE_ROWS = 20_000
+# the regressions of rivals learn from no more: TF-IDF holds every word pair of its texts in memory
+_MOST_ROWS = 200_000
+_MOST_TEXT_BYTES = 1 << 26
 _CHOICE_FOLDS = 5
 # bounds the weights (terms x labels) of the regression, and with them time and memory
 _MOST_TERMS = 200_000
@@ -98,7 +104,8 @@ def tfidf_logistic_regression(train: Dataset, test: Dataset, seed: int, clock: C
     between equals by log-loss.
     Where there is nothing to learn (one label, or no word) it answers as the majority does.
     """
-    texts, truth = train.texts, np.asarray(train.label_ids, dtype=np.int64)
+    learned = learnable(train, seed)
+    texts, truth = learned.texts, np.asarray(learned.label_ids, dtype=np.int64)
     labels = len(train.task.labels)
     start = clock()
     if len(np.unique(truth)) < 2 or not any(text.strip() for text in texts):
@@ -107,9 +114,24 @@ def tfidf_logistic_regression(train: Dataset, test: Dataset, seed: int, clock: C
     vectorizer = vectorizer_for(labels)
     model = _fit(_regression(chosen), vectorizer.fit_transform(texts), truth)
     trained = clock()
-    probabilities = _answer(model, vectorizer.transform(test.texts), labels)
+    probabilities = _answer(model, vectorizer.transform(chain.from_iterable(test.text_batches())), labels)
     per_text = milliseconds_each(clock() - trained, len(test))
-    return Rival(TFIDF, _how(chosen), probabilities, trained - start, per_text)
+    how = _how(chosen) + of_how_many(learned, train)
+    return Rival(TFIDF, how, probabilities, trained - start, per_text)
+
+
+def learnable(train: Dataset, seed: int) -> Dataset:
+    """The rows that a rival learns from: all, or of very many a random share."""
+    texts = train.table.column("text").nbytes
+    most = min(_MOST_ROWS, len(train) * _MOST_TEXT_BYTES // max(1, texts))
+    if len(train) <= most:
+        return train
+    return train.take(np.sort(np.random.default_rng(seed).choice(len(train), most, replace=False)))
+
+
+def of_how_many(learned: Dataset, train: Dataset) -> str:
+    """What is said of a rival that did not learn from all rows."""
+    return "" if learned is train else f", from {len(learned):,} of the {len(train):,} training rows"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.model.dropout import add_dropped, drop
@@ -15,7 +16,17 @@ from tunesmith.model.scoring import Scoring
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BLOCKS", "Block", "Pack", "Parts", "embedded", "parts_of", "rotary"]
+__all__ = [
+    "BLOCKS",
+    "Block",
+    "Pack",
+    "Parts",
+    "add_block_method",
+    "block_of",
+    "embedded",
+    "parts_of",
+    "rotary",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,7 @@ class Parts:
 
 
 Block = Callable[[Any, "torch.Tensor", Pack, bool], "torch.Tensor"]
+_METHOD = "run_packed"
 
 
 def parts_of(body: Any) -> Parts:
@@ -149,6 +161,26 @@ BLOCKS: dict[str, Block] = {
     "qwen3": _llama,
 }
 """model_type -> its block, (tokens, width) -> (tokens, width), or for the asked tokens only."""
+
+
+def block_of(model_type: str) -> Block:
+    """How a block of this kind of model is run."""
+    run = BLOCKS[model_type]
+
+    def block(layer: Any, states: torch.Tensor, pack: Pack, only_asked: bool) -> torch.Tensor:
+        method: Callable[..., torch.Tensor] = getattr(layer, _METHOD, partial(run, layer))
+        return method(states, pack, only_asked)
+
+    return block
+
+
+def add_block_method(layer: Any, model_type: str) -> str:
+    """Let a block be run by a method of its own, and return the method's name.
+
+    Who must act before and after a block is run, such as FSDP, can wrap a method.
+    """
+    setattr(layer, _METHOD, partial(BLOCKS[model_type], layer))
+    return _METHOD
 
 
 def _rate(module: Any, dropout: float) -> float:

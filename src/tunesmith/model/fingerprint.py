@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from tunesmith.files import sha256_bytes
 from tunesmith.model.learner import Learner
 from tunesmith.model.load import HEADS
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "tokenizer_fingerprint"]
 
 
 def fingerprint(learner: Learner) -> dict[str, str]:
     """SHA-256 of the weights as loaded, but for the head, and of how the tokenizer cuts."""
-    return {"weights": _of_weights(learner), "tokenizer": _of_tokenizer(learner)}
+    return {"weights": _of_weights(learner), "tokenizer": tokenizer_fingerprint(learner.tokenizer)}
 
 
 def _of_weights(learner: Learner) -> str:
@@ -29,8 +30,8 @@ def _of_weights(learner: Learner) -> str:
     return digest.hexdigest()
 
 
-def _of_tokenizer(learner: Learner) -> str:
-    tokenizer = learner.tokenizer
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """SHA-256 of how a tokenizer cuts and pads."""
     described = json.loads(tokenizer.backend_tokenizer.to_str())
     # these two only say how it was last called
     kept = {key: value for key, value in described.items() if key not in ("truncation", "padding")}

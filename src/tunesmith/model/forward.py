@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tunesmith.model.encode import Encoded, Ids, micro_batches, pad
 from tunesmith.model.packed import can_pack, packed_features, packed_logits, unwrapped
+from tunesmith.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     import torch
@@ -54,19 +55,29 @@ def batch_features(model: Any, rows: Sequence[Ids], pad_token_id: int) -> torch.
 
 
 def logits_of(
-    model: Any, encoded: Encoded, labels: int, pad_token_id: int, micro_batch_tokens: int
+    model: Any,
+    encoded: Encoded,
+    labels: int,
+    pad_token_id: int,
+    micro_batch_tokens: int,
+    processes: Processes = ALONE,
 ) -> Floats:
-    """Logits of each text, (texts, labels), in the order given; the model is put in evaluation mode."""
+    """Logits of each text, (texts, labels), in the order given; the model is put in evaluation mode.
+
+    Several processes compute a share each, and all get the same numbers that one alone would.
+    """
     import torch
 
     model.eval()
-    logits = np.zeros((len(encoded), labels), np.float64)
+    logits = torch.zeros((len(encoded), labels), dtype=torch.float64)
     with torch.inference_mode():
-        groups = micro_batches(encoded.lengths.tolist(), micro_batch_tokens, packed=can_pack(model))
-        for group in groups:
+        groups = micro_batches(encoded.lengths, micro_batch_tokens, packed=can_pack(model))
+        for group, counts in processes.turns(groups):
             answer = batch_logits(model, [encoded[row] for row in group], pad_token_id)
-            logits[group] = answer.float().cpu().numpy()
-    return logits
+            if counts:
+                logits[group] = answer.double().cpu()
+    processes.add_up([logits])
+    return np.asarray(logits)
 
 
 def sigmoid(logits: Floats) -> Floats:

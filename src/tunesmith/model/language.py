@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tunesmith.model.encode import Ids, micro_batches, pad
 from tunesmith.model.packed import can_pack, packed_token_states, unwrapped
 from tunesmith.model.targets import EncodedTargets
+from tunesmith.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +77,7 @@ def learned_loss(model: Any, texts: EncodedTargets, rows: Sequence[int], pad_tok
 
     asked = _asked(texts, rows)
     if not asked.rows:
-        return _nothing(model)
+        return _nothing(model, texts.encoded[rows[0]], pad_token_id)
     if can_pack(model):
         # it defines a gradient of its own, for which torch has to be there when it is imported
         from tunesmith.model.cross_entropy import summed_cross_entropy
@@ -87,20 +88,34 @@ def learned_loss(model: Any, texts: EncodedTargets, rows: Sequence[int], pad_tok
     return cross_entropy(logits, _on(logits, asked.targets), reduction="sum")
 
 
-def token_sums(model: Any, texts: EncodedTargets, pad_token_id: int, micro_batch_tokens: int) -> TokenSums:
-    """Judge the learned tokens of each row, in the order given; the model is put in evaluation mode."""
+def token_sums(
+    model: Any,
+    texts: EncodedTargets,
+    pad_token_id: int,
+    micro_batch_tokens: int,
+    processes: Processes = ALONE,
+) -> TokenSums:
+    """Judge the learned tokens of each row, in the order given; the model is put in evaluation mode.
+
+    Several processes judge a share each, and all get the same numbers that one alone would.
+    """
     import torch
 
     model.eval()
-    log_loss, correct = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
-    lengths = texts.encoded.lengths.tolist()
+    log_loss = torch.zeros(len(texts), dtype=torch.float64)
+    correct = torch.zeros(len(texts), dtype=torch.float64)
+    rows = np.flatnonzero(texts.counts)
+    lengths = texts.encoded.lengths[rows]
+    groups = micro_batches(lengths, micro_batch_tokens, packed=can_pack(model))
     with torch.inference_mode():
-        for group in micro_batches(lengths, micro_batch_tokens, packed=can_pack(model)):
+        for group, counts in processes.turns([rows[group].tolist() for group in groups]):
             losses, hits = _judged(model, _asked(texts, group), pad_token_id)
-            owners = np.repeat(group, texts.counts[group])
-            np.add.at(log_loss, owners, losses)
-            np.add.at(correct, owners, hits)
-    return TokenSums(texts.counts, log_loss, correct)
+            if counts:
+                owners = np.repeat(group, texts.counts[group])
+                np.add.at(log_loss.numpy(), owners, losses)
+                np.add.at(correct.numpy(), owners, hits)
+    processes.add_up([log_loss, correct])
+    return TokenSums(texts.counts, log_loss.numpy(), correct.numpy().astype(np.int64))
 
 
 def _asked(texts: EncodedTargets, rows: Sequence[int]) -> _Asked:
@@ -147,8 +162,6 @@ def _judged(model: Any, asked: _Asked, pad_token_id: int) -> tuple[npt.NDArray[n
     """(asked,) the cross-entropy of each learned token, and whether it is the likeliest."""
     import torch
 
-    if not asked.rows:
-        return np.zeros(0), np.zeros(0, np.bool_)
     if can_pack(model):
         from tunesmith.model.cross_entropy import log_shares
 
@@ -170,7 +183,8 @@ def _on(values: torch.Tensor, targets: npt.NDArray[np.int64]) -> torch.Tensor:
     return torch.from_numpy(targets).to(values.device)
 
 
-def _nothing(model: Any) -> torch.Tensor:
-    """A loss of zero that can go backward."""
-    trained: torch.Tensor = next(value for value in model.parameters() if value.requires_grad)
-    return trained.sum() * 0.0
+def _nothing(model: Any, row: Ids, pad_token_id: int) -> torch.Tensor:
+    """A loss of zero that can go backward, after a pass: processes that share a model take it together."""
+    one = _Asked([row[:1]], [np.zeros(1, np.int64)], np.zeros(1, np.int64))
+    states = _states(model, one) if can_pack(model) else _logits(model, one, pad_token_id)
+    return states.sum() * 0.0

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["block_count", "is_transposed", "linear_layers"]
+__all__ = ["block_count", "blocks_of", "is_transposed", "linear_layers"]
 
 
 def block_count(model: Any) -> int:
     """How many blocks the model has, one on the other."""
     return int(getattr(model.config.get_text_config(), "num_hidden_layers", 0))
+
+
+def blocks_of(model: Any) -> list[Any]:
+    """The blocks from the bottom to the top; none where they stand in no list."""
+    name = _blocks(model)
+    return list(model.get_submodule(name)) if name else []
 
 
 def linear_layers(model: Any) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.model.blocks import BLOCKS, Pack, embedded, parts_of, rotary
+from tunesmith.model.blocks import BLOCKS, Pack, block_of, embedded, parts_of, rotary
 from tunesmith.model.encode import Ids
 from tunesmith.model.recomputing import recomputed
 
@@ -82,8 +82,9 @@ def lower_states(model: Any, rows: Sequence[Ids], blocks: int) -> torch.Tensor:
     """What the first `blocks` blocks, fewer than all, make of the texts: (tokens, width)."""
     body = unwrapped(model).base_model
     states, pack = _begin(body, rows, [1] * len(rows))
+    block = block_of(body.config.model_type)
     for layer in parts_of(body).blocks[:blocks]:
-        states = BLOCKS[body.config.model_type](layer, states, pack, False)
+        states = block(layer, states, pack, False)
     return states
 
 
@@ -117,7 +118,7 @@ def _begin(
 
 def _end(body: Any, states: torch.Tensor, pack: Pack, blocks: int) -> torch.Tensor:
     """Run all but the first `blocks` blocks: (queries, width)."""
-    block, parts = BLOCKS[body.config.model_type], parts_of(body)
+    block, parts = block_of(body.config.model_type), parts_of(body)
     lower = recomputed(body, block)
     for layer in parts.blocks[blocks:-1]:
         states = lower(layer, states, pack, False)

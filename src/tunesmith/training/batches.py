@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Plan", "Rows"]
+__all__ = ["Plan", "Rows", "Steps"]
 
 Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps(Sequence[Rows]):
+    """The rows of each step: an order, cut where it is asked for, as steps may be many."""
+
+    order: Rows
+    """(rows,)"""
+    bounds: Rows
+    """(steps + 1,) where each step begins in `order`, and where the last ends"""
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> Rows: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Rows]: ...
+
+    def __getitem__(self, index: int | slice) -> Rows | list[Rows]:
+        if isinstance(index, slice):
+            return [self[step] for step in range(len(self))[index]]
+        step = range(len(self))[index]
+        return self.order[self.bounds[step] : self.bounds[step + 1]]
 
 
 @dataclass(frozen=True)
@@ -35,12 +61,13 @@ class Plan:
         """Steps of all epochs."""
         return self.epochs * self.steps_per_epoch
 
-    def epoch(self, epoch: int) -> list[Rows]:
+    def epoch(self, epoch: int) -> Steps:
         """The rows of every step of one epoch: shuffled, then cut at equal shares of the tokens."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.lengths))
         tokens_before = np.cumsum(self.lengths[order])
         shares = np.arange(1, self.steps_per_epoch) * (tokens_before[-1] / self.steps_per_epoch)
-        return np.split(order, self._bounds(np.searchsorted(tokens_before, shares)))
+        bounds = self._bounds(np.searchsorted(tokens_before, shares))
+        return Steps(order, np.concatenate([[0], bounds, [len(order)]]))
 
     def _bounds(self, bounds: Rows) -> Rows:
         # a row longer than a share must not leave the next step empty

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tunesmith.model.encode import Encoded
-from tunesmith.model.language import learned_loss
+from tunesmith.model.generator import Generator
+from tunesmith.model.language import learned_loss, token_sums
 from tunesmith.model.targets import EncodedTargets
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Completion", "LanguageModelling"]
+__all__ = ["Completion", "LanguageModelling", "token_figures"]
 
 
 class Completion:
@@ -67,3 +68,9 @@ class LanguageModelling:
         learned = np.arange(len(flat)) % self._blocks.shape[1] > 0
         texts = EncodedTargets(Encoded(flat, starts, np.zeros(len(rows), np.bool_)), learned)
         return learned_loss(model, texts, range(len(rows)), pad_token_id=0)
+
+
+def token_figures(generator: Generator, targets: EncodedTargets, micro_batch_tokens: int) -> dict[str, float]:
+    """`token_accuracy`, `log_loss` and `perplexity` on the learned tokens: what training is judged by."""
+    pad_token_id = generator.tokenizer.pad_token_id
+    return token_sums(generator.model, targets, pad_token_id, micro_batch_tokens).figures()

@@ -25,7 +25,7 @@ def joined(first: Encoded, second: Encoded) -> Encoded:
     return Encoded(
         np.concatenate([first.flat, second.flat]),
         np.concatenate([first.starts, second.starts[1:] + first.starts[-1]]),
-        np.concatenate([first.truncated, second.truncated]),
+        np.concatenate([first.cut, second.cut]),
     )
 
 
@@ -45,7 +45,7 @@ def features_of(
     should_stop: Callable[[], bool],
 ) -> torch.Tensor:
     """(texts, width) on the CPU, without dropout; raises Interrupted once `should_stop` answers True."""
-    groups = micro_batches(texts.lengths.tolist(), settings.micro_batch_tokens, packed=settings.packed)
+    groups = micro_batches(texts.lengths, settings.micro_batch_tokens, packed=settings.packed)
     done, features = _begun(checkpoints) if resume else (0, None)
     started = saved_at = time.monotonic()
     tokens = 0

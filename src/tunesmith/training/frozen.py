@@ -72,7 +72,7 @@ def frozen_states(
     Always computed in the same groups, so that a run that was stopped and resumed reads the same numbers.
     Raises Interrupted, and StorageError where the disk is full.
     """
-    groups = micro_batches(encoded.lengths.tolist(), settings.micro_batch_tokens, packed=settings.packed)
+    groups = micro_batches(encoded.lengths, settings.micro_batch_tokens, packed=settings.packed)
     pieces = _pieces(model, encoded, blocks, settings, groups, on_progress, should_stop)
     shape = len(encoded.flat), int(model.get_input_embeddings().weight.shape[1])
     try:

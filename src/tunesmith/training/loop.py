@@ -7,14 +7,19 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tunesmith.processes import ALONE, Processes
+from tunesmith.recipe import Parallel
 from tunesmith.training.batches import Plan, Rows
 from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.faults import bad_loss, memory_errors
+from tunesmith.training.loss_scale import LossScale
 from tunesmith.training.memory import keep_freed_memory, peak_memory_bytes
 from tunesmith.training.objective import Objective
 from tunesmith.training.optimizer import adamw, learning_rate_at
+from tunesmith.training.parallel import Spread, spread
 from tunesmith.training.saving import Saver
 from tunesmith.training.state import Fitted, Interrupted, LoopSettings, Progress, State
-from tunesmith.training.step import Stepper, bad_loss, memory_errors
+from tunesmith.training.step import Stepper
 
 __all__ = ["Fitted", "Interrupted", "LoopSettings", "Progress", "fit"]
 
@@ -36,6 +41,8 @@ def fit(
     should_stop: Callable[[], bool] = lambda: False,
     where: Callable[[int], str] = lambda row: f"row {row}",
     on_note: Callable[[str], None] = lambda _: None,
+    processes: Processes = ALONE,
+    parallel: Parallel | None = None,
 ) -> Fitted:
     """Train `model` in place and leave it with the weights that `evaluate` scored best.
 
@@ -43,14 +50,17 @@ def fit(
     it, all steps are taken, and the weights are those after the last.
     With `resume`, goes on from the newest whole checkpoint. `should_stop` is asked after each step:
     where it answers True, a checkpoint is written and Interrupted raised. `where` names a row of the
-    objective in errors; `on_note` hears what people should know.
+    objective in errors; `on_note` hears what people should know. Several `processes` call this alike:
+    they take a share of every step each, stop together, and all end with the same weights.
     Raises ResumeError where the checkpoint is of another model, plan or settings, DataError where loss or
-    gradients are not finite, ConfigError where not even a single row fits into memory, StorageError.
+    gradients are not finite, ConfigError where not even a single row fits into memory, StorageError, and
+    ProcessError where another process is lost.
     """
     keep_freed_memory()
-    checkpoints.sweep()
-    with memory_errors(str(checkpoints.directory)):
-        loop = _Loop(model, objective, plan, settings, checkpoints, where, on_note)
+    processes.from_main(checkpoints.sweep)
+    with processes.lost(), memory_errors(str(checkpoints.directory)):
+        spread_model = spread(model, parallel, processes)
+        loop = _Loop(spread_model, objective, plan, settings, checkpoints, where, on_note, processes)
         if resume:
             loop.restore()
         return loop.run(evaluate, on_progress, should_stop)
@@ -59,32 +69,31 @@ def fit(
 class _Loop:
     def __init__(
         self,
-        model: Any,
+        spread_model: Spread,
         objective: Objective,
         plan: Plan,
         settings: LoopSettings,
         checkpoints: Checkpoints,
         where: Callable[[int], str],
         on_note: Callable[[str], None],
+        processes: Processes,
     ) -> None:
-        from accelerate import Accelerator
-
-        self.accelerator = Accelerator(mixed_precision="no")
         self.settings, self.plan, self.objective = settings, plan, objective
         self.state = State(micro_batch_tokens=settings.micro_batch_tokens)
-        self.model, optimizer = self.accelerator.prepare(model, adamw(model, settings))
+        self.spread, self.processes = spread_model, processes
+        optimizer = adamw(spread_model.model, settings)
         self.stepper = Stepper(
-            self.accelerator,
-            self.model,
+            spread_model,
             optimizer,
             objective,
             settings,
             where,
             on_note,
             settings.micro_batch_tokens,
+            LossScale.of(settings.precision),
+            processes,
         )
-        unwrapped = self.accelerator.unwrap_model(self.model)
-        self.saver = Saver(unwrapped, optimizer, plan, settings, checkpoints, on_note)
+        self.saver = Saver(spread_model, optimizer, plan, settings, checkpoints, on_note, processes)
 
     def run(
         self,
@@ -113,6 +122,8 @@ class _Loop:
         state = self.state
         state.step = step + 1
         state.micro_batch_tokens = self.stepper.micro_batch_tokens
+        scale = self.stepper.loss_scale
+        state.loss_scale, state.good_steps = scale.value, scale.good_steps
         state.seconds += time.monotonic() - started
         state.tokens += int(self.objective.lengths[rows].sum())
         state.loss_sum += loss
@@ -124,9 +135,7 @@ class _Loop:
         return done == self.plan.total_steps or (done % self.plan.steps_per_epoch) % every == 0
 
     def _evaluate(self, evaluate: Evaluate, epoch: int) -> Mapping[str, float]:
-        self.model.eval()
-        figures = evaluate(self.accelerator.unwrap_model(self.model))
-        state = self.state
+        state, figures = self.state, self._figures(evaluate)
         if not all(math.isfinite(value) for value in figures.values()):
             raise bad_loss(f"validation after step {state.step} gave {dict(figures)}", self.saver.place)
         state.evaluations_since_best += 1
@@ -135,6 +144,13 @@ class _Loop:
             self.saver.save_best(state.step)
         self._log(epoch, {name: value for name, value in figures.items() if name != "score"})
         return figures
+
+    def _figures(self, evaluate: Callable[[Any], Mapping[str, float]]) -> dict[str, float]:
+        self.spread.model.eval()
+        figures = self.spread.run(evaluate)
+        # what is best, and when to stop, must not hang on how another machine rounds
+        agreed = self.processes.gather(list(figures.values()))[0]
+        return dict(zip(figures, agreed.tolist(), strict=True))
 
     def _log(self, epoch: int, figures: Mapping[str, float]) -> None:
         """Add a row to the history; its training loss is the mean since the row before."""
@@ -159,8 +175,10 @@ class _Loop:
         logged = history[-1] if history and history[-1]["step"] == self.state.step else None
         return Progress(self.state.step, total, epoch + 1, loss, learning_rate, speed, validation, logged)
 
-    def _save_when_due(self, wanted: bool, stop: bool) -> None:
-        if wanted or stop or self.saver.is_due:
+    def _save_when_due(self, wanted: bool, asked: bool) -> None:
+        stops, dues = self.processes.gather([asked, self.saver.is_due]).T
+        stop = bool(stops.any())
+        if wanted or stop or dues[0]:
             self.saver.save(self.state)
         if stop:
             raise Interrupted(self.state.step, self.plan.total_steps)
@@ -171,12 +189,13 @@ class _Loop:
         if state is not None:
             self.state = state
             self.stepper.micro_batch_tokens = state.micro_batch_tokens
+            self.stepper.loss_scale = LossScale(state.loss_scale, state.good_steps)
 
     def _finish(self) -> Fitted:
         state = self.state
         if state.best_step and state.best_step != state.step:
             self.saver.restore_best(state.best_step)
-        self.model.eval()
+        self.spread.finish()
         early = state.step < self.plan.total_steps
         return Fitted(
             step=state.step,
@@ -185,5 +204,5 @@ class _Loop:
             tokens=state.tokens,
             history=state.history,
             stopped_early=early,
-            peak_memory_bytes=peak_memory_bytes(),
+            peak_memory_bytes=int(self.processes.gather([peak_memory_bytes()]).max()),
         )

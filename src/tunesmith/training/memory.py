@@ -33,13 +33,13 @@ def keep_freed_memory() -> bool:
     return all(answers)
 
 
-def free_bytes() -> int:
-    """The free memory of the device that trains."""
+def free_bytes(processes: int = 1) -> int:
+    """The free memory of the device that trains; this machine's is shared by its `processes`."""
     import torch
 
     if torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[0])
-    return int(psutil.virtual_memory().available)
+    return int(psutil.virtual_memory().available) // processes
 
 
 def is_out_of_memory(error: BaseException) -> bool:

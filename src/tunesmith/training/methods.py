@@ -12,6 +12,7 @@ from tunesmith.model.layers import block_count
 from tunesmith.model.learner import Learner
 from tunesmith.model.packed import can_pack
 from tunesmith.model.recomputing import can_recompute, recomputing
+from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
@@ -21,6 +22,7 @@ from tunesmith.training.loop import fit
 from tunesmith.training.lora import add_adapters, merge_adapters, refuse_targets
 from tunesmith.training.objective import LabelObjective, TextObjective
 from tunesmith.training.optimizer import weight_decay_left
+from tunesmith.training.precision import refuse_emulated
 from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_without_qlora, whole_model
 from tunesmith.training.state import Fitted, LoopSettings, Progress
 from tunesmith.training.vocabulary import compact_vocabulary
@@ -32,7 +34,11 @@ LearnerT = TypeVar("LearnerT", bound=Learner)
 
 
 def refuse_unavailable(recipe: Recipe) -> None:
-    """Raise BaseError where this machine lacks what the method needs; told before anything is read."""
+    """Raise BaseError where this machine lacks what the method needs, and ConfigError where it lacks fp16.
+
+    Told before anything is read.
+    """
+    refuse_emulated(recipe.precision)
     match recipe.method:
         case "lora":
             refuse_without_peft()
@@ -47,8 +53,10 @@ def quantization_of(recipe: Recipe) -> Any:
     return quantization(recipe) if recipe.method == "qlora" else None
 
 
-def refuse_unfit(recipe: Recipe, model: Any) -> None:
-    """Raise ConfigError where the recipe, as resolved, cannot be used with this base."""
+def refuse_unfit(recipe: Recipe, model: Any, processes: int = 1) -> None:
+    """Raise ConfigError where the recipe, as resolved, cannot be used with this base or in many processes."""
+    if processes > 1:
+        _refuse_processes(recipe)
     if recipe.gradient_checkpointing and not can_recompute(model):
         what = f"transformers cannot compute the activations of {model.config.model_type} twice"
         fix = "use `gradient_checkpointing: false` and a smaller `micro_batch_tokens`"
@@ -68,6 +76,19 @@ def refuse_unfit(recipe: Recipe, model: Any) -> None:
             _refuse_architecture(recipe, model, fits=hasattr(model, "score"))
         case _:
             pass
+
+
+def _refuse_processes(recipe: Recipe) -> None:
+    match recipe.method:
+        case "head" | "head-first" | "frozen":
+            why = "computes once what stays as it is, which more processes would only repeat"
+        case "qlora":
+            why = "holds its base in a form that is not spread over processes"
+        case _:
+            return
+    fix = "start it without torchrun, in one process; or use `method: full` or `method: lora`"
+    what = f"`{recipe.method}` {why}"
+    raise ConfigError(Problem("one-process", what, "`method` of the recipe", fix))
 
 
 def _refuse_architecture(recipe: Recipe, model: Any, *, fits: bool) -> None:
@@ -118,6 +139,7 @@ class Job(Generic[LearnerT]):
     should_stop: Callable[[], bool] = lambda: False
     where: Callable[[int], str] = "row {}".format
     on_note: Callable[[str], None] = lambda _: None
+    processes: Processes = ALONE
 
     @property
     def model(self) -> Any:
@@ -134,6 +156,8 @@ class Job(Generic[LearnerT]):
             **self._hooks(),
             where=self.where,
             on_note=self.on_note,
+            processes=self.processes,
+            parallel=self.recipe.parallel,
         )
 
     def fit_head(self) -> Fitted:
@@ -166,7 +190,9 @@ def fine_tune(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
 
     Raises Interrupted, with a checkpoint kept, and what `fit` raises.
     """
-    _place(job.model)
+    # a part each: FSDP takes the model from the CPU block by block
+    if job.processes.count == 1 or job.recipe.parallel != "fsdp":
+        _place(job.model)
     assert job.recipe.gradient_checkpointing != "auto", "the recipe is not resolved"
     with recomputing(job.model, job.recipe.gradient_checkpointing):
         return _by_method(job)

@@ -61,11 +61,11 @@ class TextObjective(Objective, Protocol):
         ...
 
 
-def label_weights(label_ids: Sequence[int], labels: int) -> npt.NDArray[np.float64]:
+def label_weights(label_ids: npt.ArrayLike, labels: int) -> npt.NDArray[np.float64]:
     """(labels,) weights by inverse frequency whose mean over the rows is 1; 0 for a label without rows."""
-    counts = np.bincount(label_ids, minlength=labels)
+    counts = np.bincount(np.asarray(label_ids), minlength=labels)
     present = int((counts > 0).sum())
-    return np.divide(len(label_ids), present * counts, out=np.zeros(labels), where=counts > 0)
+    return np.divide(int(counts.sum()), present * counts, out=np.zeros(labels), where=counts > 0)
 
 
 class LabelObjective(ABC):
@@ -125,18 +125,18 @@ class Classification(LabelObjective):
     def __init__(
         self,
         encoded: Encoded,
-        label_ids: Sequence[int],
+        label_ids: npt.ArrayLike,
         pad_token_id: int,
         weights: npt.NDArray[np.float64],
         augmentation: Augmentation = _NONE,
     ) -> None:
         super().__init__(encoded, pad_token_id, augmentation)
-        self._label_ids = np.asarray(label_ids, np.int64)
-        self._row_weights = weights[self._label_ids]  # (rows,)
+        self._label_ids = np.asarray(label_ids, np.int32)  # (rows,)
+        self._weights = weights  # (labels,)
 
     def weight(self, rows: Sequence[int]) -> float:
         """The summed class weight of `rows`."""
-        return float(self._row_weights[np.asarray(rows)].sum())
+        return float(self._weights[self._label_ids[np.asarray(rows)]].sum())
 
     def _losses(self, logits: torch.Tensor, rows: npt.NDArray[np.int64]) -> torch.Tensor:
         """The weighted cross-entropy of each row."""
@@ -144,8 +144,9 @@ class Classification(LabelObjective):
         from torch.nn.functional import cross_entropy
 
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        target = torch.from_numpy(self._label_ids[rows]).to(logits.device)  # (rows,)
-        weight = torch.from_numpy(self._row_weights[rows]).to(logits.device, logits.dtype)
+        label_ids = self._label_ids[rows].astype(np.int64)
+        target = torch.from_numpy(label_ids).to(logits.device)  # (rows,)
+        weight = torch.from_numpy(self._weights[label_ids]).to(logits.device, logits.dtype)
         return cross_entropy(logits, target, reduction="none") * weight
 
 

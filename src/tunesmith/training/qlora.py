@@ -10,6 +10,7 @@ from typing import Any
 from tunesmith.errors import BaseError, Problem
 from tunesmith.model.layers import is_transposed
 from tunesmith.recipe import Recipe
+from tunesmith.training.precision import dtype_of
 
 __all__ = ["has_gpu", "quantization", "refuse_without_peft", "refuse_without_qlora", "whole_model"]
 
@@ -50,14 +51,13 @@ def refuse_without_qlora(
 
 def quantization(recipe: Recipe) -> Any:
     """How transformers loads the base: the blocks' linear layers in 4 bits (NF4), the head as it is."""
-    import torch
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16 if recipe.precision == "bf16" else torch.float32,
+        bnb_4bit_compute_dtype=dtype_of(recipe.precision),
         llm_int8_skip_modules=["score", "lm_head", "embed_out"],
     )
 

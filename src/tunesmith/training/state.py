@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
+from tunesmith.training.precision import Precision
+
 __all__ = ["Fitted", "Interrupted", "LoopSettings", "Progress", "State"]
 
 
@@ -44,7 +46,7 @@ class LoopSettings:
     micro_batch_tokens: int
     weight_decay: float
     max_gradient_norm: float
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     seed: int
     early_stopping: int
     head_learning_rate_factor: float = 1.0
@@ -66,12 +68,15 @@ class State:
     loss_sum: float = 0.0
     loss_steps: int = 0
     micro_batch_tokens: int = 0
+    loss_scale: float = 1.0
+    good_steps: int = 0
+    """Steps taken since the loss scale last changed."""
     history: list[dict[str, float]] = field(default_factory=list)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
         """The state that a checkpoint holds."""
-        return cls(**{each.name: values[each.name] for each in fields(cls)})
+        return cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})
 
 
 @dataclass(frozen=True, slots=True)

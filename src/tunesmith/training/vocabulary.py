@@ -38,7 +38,7 @@ def compact_vocabulary(model: Any, texts: Sequence[Encoded], pad_token_id: int) 
     Token ids keep their meaning; a token that is not in `texts` is an IndexError.
     """
     whole, others = model.get_input_embeddings(), Others()
-    kept = np.unique(np.concatenate([*(encoded.flat for encoded in texts), [pad_token_id]])).astype(np.int64)
+    kept = _tokens_in(texts, whole.num_embeddings, pad_token_id)
     if not _is_plain(model) or len(kept) > (1 - _WORTH_IT) * whole.num_embeddings:
         yield others
         return
@@ -49,6 +49,16 @@ def compact_vocabulary(model: Any, texts: Sequence[Encoded], pad_token_id: int) 
     finally:
         _put_back(whole, part, kept, others.decay)
         model.set_input_embeddings(whole)
+
+
+def _tokens_in(texts: Sequence[Encoded], vocabulary: int, pad_token_id: int) -> npt.NDArray[np.int64]:
+    """The tokens that occur, ascending."""
+    occurs = np.zeros(vocabulary, np.bool_)
+    occurs[pad_token_id] = True
+    for encoded in texts:
+        for piece in encoded.pieces():
+            occurs[piece] = True
+    return np.flatnonzero(occurs)
 
 
 def _is_plain(model: Any) -> bool:

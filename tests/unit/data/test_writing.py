@@ -100,6 +100,12 @@ def test_every_format_gives_completions(save: Save, tmp_path: Path, suffix: str)
     assert [(each.text, each.target) for each in dataset] == [tuple(row.values()) for row in PAIRS]
 
 
+def test_short_completions_that_all_differ_are_no_labels(save: Save) -> None:
+    rows = [{"prompt": f"double {n}", "completion": str(2 * n)} for n in range(20)]
+    assert read(save("a.jsonl", lines(rows))).task.kind == "completion"
+    assert read(save("b.jsonl", lines(rows[:19]))).task.kind == "single_label"
+
+
 def test_completions_keep_their_white_space(save: Save) -> None:
     rows = [
         {"prompt": f"def f{n}(x):\n", "completion": f"    return x + {n}  # {sentence(n)}\n"}

@@ -3,9 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunesmith.errors import BaseError
+from tunesmith.errors import BaseError, ConfigError
 from tunesmith.model.encode import Encoded
+from tunesmith.recipe import DataFacts, Method, Recipe, resolve
 from tunesmith.training.features import joined
+from tunesmith.training.memory import free_bytes
+from tunesmith.training.methods import refuse_unfit
 from tunesmith.training.qlora import refuse_without_peft, refuse_without_qlora
 
 
@@ -42,3 +45,16 @@ def test_adapters_need_their_package() -> None:
     refuse_without_peft(lambda _: True)
     with pytest.raises(BaseError, match="lora-extra"):
         refuse_without_peft(lambda _: False)
+
+
+@pytest.mark.parametrize("method", ["head", "head-first", "frozen", "qlora"])
+def test_methods_for_one_process_are_refused_in_two(method: Method) -> None:
+    recipe = resolve(Recipe(method=method), DataFacts(10, 5, 9, (5, 5), 64, 1000, processes=2))
+    with pytest.raises(ConfigError, match="one-process") as caught:
+        refuse_unfit(recipe, None, 2)
+    assert f"`{method}`" in str(caught.value)
+    assert "method: lora" in str(caught.value)
+
+
+def test_memory_is_shared_by_the_processes_of_a_machine() -> None:
+    assert 0 < free_bytes(1000) < free_bytes()

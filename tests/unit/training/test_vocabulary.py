@@ -63,8 +63,9 @@ def test_the_weights_are_those_of_training_with_the_whole_vocabulary(
 
 def test_a_vocabulary_in_full_use_is_left_alone(tmp_path: Path) -> None:
     model = load_classifier(str(save_tiny_base(tmp_path / "base")), ("a", "b")).model
-    everything = np.arange(384, dtype=np.int32)
-    texts = Encoded(everything, np.array([0, 384]), np.array([False]))
+    size = model.get_input_embeddings().num_embeddings
+    everything = np.arange(size, dtype=np.int32)
+    texts = Encoded(everything, np.array([0, size]), np.array([False]))
     before = model.get_input_embeddings()
     with compact_vocabulary(model, [texts], 0):
         assert model.get_input_embeddings() is before

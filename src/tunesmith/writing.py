@@ -1,0 +1,162 @@
+"""Tasks that write, from prompts or in chats: their base, what is learned, how it is judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tunesmith.data.check import DataReport, measure_tokens
+from tunesmith.data.dataset import Dataset, Splits
+from tunesmith.data.render import messages_of, render
+from tunesmith.errors import BaseError
+from tunesmith.evaluation.generation.questions import questions_of
+from tunesmith.evaluation.generation.report import build_generation_report
+from tunesmith.evaluation.generation.rivals import Untuned, WritingRival, run_generation_rivals
+from tunesmith.evaluation.types import Cost, Report
+from tunesmith.lesson import Judging, Lesson
+from tunesmith.model.encode import count_tokens
+from tunesmith.model.generator import Generator, load_generator
+from tunesmith.model.language import token_sums
+from tunesmith.model.targets import EncodedTargets, encode_segments, template_of
+from tunesmith.processes import Processes
+from tunesmith.recipe import Recipe
+from tunesmith.training.completion import Completion
+from tunesmith.training.methods import quantization_of
+from tunesmith.writer import Writer, writer_for
+
+__all__ = [
+    "answer_tokens",
+    "answerer",
+    "judge",
+    "judged",
+    "label_counts",
+    "lesson",
+    "load_base",
+    "rivals",
+    "thresholds",
+    "token_report",
+]
+
+
+def load_base(recipe: Recipe, _train: Dataset) -> Generator:
+    """The recipe's base with its own head, which writes."""
+    return load_generator(
+        recipe.base,
+        revision=recipe.revision,
+        seed=recipe.seed,
+        dropout=recipe.dropout,
+        quantization=quantization_of(recipe),
+    )
+
+
+def token_report(report: DataReport, dataset: Dataset, tokenizer: Any, window: int) -> DataReport:
+    """The report with the lengths of prompts and answers together."""
+    return measure_tokens(
+        report,
+        dataset,
+        count_tokens=lambda texts: count_tokens(tokenizer, texts),
+        window=window,
+        template=template_of(tokenizer),
+    )
+
+
+def label_counts(_train: Dataset) -> tuple[int, ...]:
+    """None: what is written has no labels."""
+    return ()
+
+
+def answer_tokens(train: Dataset, tokenizer: Any) -> int:
+    """The tokens of the longest answer, the one that ends it included."""
+    return 1 + max(count_tokens(tokenizer, [target or "" for target in train.targets]), default=0)
+
+
+def lesson(generator: Generator, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
+    """What is learned from the answers of the training rows, and judged on those of the validation rows."""
+    assert recipe.max_tokens is not None
+    train, held_out = (
+        _targets(generator, part, recipe.max_tokens) for part in (splits.train, splits.validation)
+    )
+    pad_token_id = generator.tokenizer.pad_token_id
+
+    if not len(splits.validation):
+        return Lesson(Completion(train, pad_token_id))
+
+    def evaluate(model: Any) -> Mapping[str, float]:
+        sums = token_sums(model, held_out, pad_token_id, recipe.micro_batch_tokens, processes)
+        figures = sums.figures()
+        loss = figures.pop("log_loss")
+        return {"score": -loss, "validation_loss": loss, **figures}
+
+    return Lesson(Completion(train, pad_token_id), Completion(held_out, pad_token_id), evaluate)
+
+
+def _targets(generator: Generator, dataset: Dataset, max_tokens: int) -> EncodedTargets:
+    rows = [
+        render(messages_of(dataset.task, row.text, _answer(row.target)), generator.template)
+        for row in dataset
+    ]
+    return encode_segments(generator.tokenizer, rows, max_tokens)
+
+
+def _answer(target: object) -> str:
+    assert isinstance(target, str), "a row without an answer is refused"
+    return target
+
+
+def answerer(generator: Generator, recipe: Recipe, splits: Splits) -> Writer:
+    """What writes with the trained model."""
+    return writer_for(generator, recipe, splits.train.task)
+
+
+def thresholds(_writer: Writer) -> None:
+    """None: there are no labels."""
+
+
+def judged(test: Dataset, recipe: Recipe) -> Dataset:
+    """The test rows that are answered: writing takes time, and so they are no more than the recipe says."""
+    if len(test) <= recipe.judged_rows:
+        return test
+    drawn = np.random.default_rng(recipe.seed).choice(len(test), recipe.judged_rows, replace=False)
+    return test.take(sorted(drawn.tolist()))
+
+
+def rivals(recipe: Recipe, train: Dataset, test: Dataset) -> tuple[WritingRival, ...]:
+    """The base before it was tuned, where it can be had, and the cheap methods, on the same split."""
+    try:
+        writer = writer_for(load_base(recipe, train), recipe, train.task)
+    except BaseError:
+        # a model is judged anew on a machine that does not have its base
+        untuned = None
+    else:
+        untuned = Untuned(lambda asked: [each.text for each in writer.write(asked)], _figures(writer, test))
+    return run_generation_rivals(questions_of(train), questions_of(test), recipe.seed, untuned=untuned)
+
+
+def _figures(writer: Writer, test: Dataset) -> dict[str, float]:
+    """Token accuracy, loss and perplexity on the answers of the test rows."""
+    generator = writer.generator
+    targets = _targets(generator, test, writer.max_tokens)
+    pad_token_id = generator.tokenizer.pad_token_id
+    return token_sums(generator.model, targets, pad_token_id, writer.micro_batch_tokens).figures()
+
+
+def judge(writer: Writer, test: Dataset, rivals: Sequence[WritingRival], judging: Judging) -> Report:
+    """The report on the test rows."""
+    questions = questions_of(test)
+    started = time.perf_counter()
+    written = writer.write(questions.conversations)
+    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
+    return build_generation_report(
+        test=questions,
+        answers=[each.text for each in written],
+        cut=[each.finish_reason == "length" for each in written],
+        token_figures=_figures(writer, test),
+        rivals=rivals,
+        curves=judging.curves,
+        cost=Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes),
+        provenance=judging.provenance,
+        seed=judging.seed,
+    )

@@ -39,12 +39,12 @@ def same_accuracy(seeds: int) -> dict[str, Any]:
     intervals = {}
     for name in COMPARED[1:]:
         differences = np.asarray(found[name]) - base
-        half = _student(seeds - 1) * differences.std(ddof=1) / np.sqrt(seeds)
+        half = student(seeds - 1) * differences.std(ddof=1) / np.sqrt(seeds)
         intervals[name] = [float(differences.mean() - half), float(differences.mean() + half)]
     return {"rows": ROWS, "epochs": EPOCHS, "accuracy": found, "difference_95": intervals}
 
 
-def _student(freedom: int) -> float:
+def student(freedom: int) -> float:
     """The 97.5 % quantile of Student's t."""
     from scipy import stats
 

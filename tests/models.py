@@ -58,6 +58,8 @@ def _config(architecture: str, changes: dict[str, Any]) -> Any:
     match architecture:
         case "gpt2":
             shape: dict[str, Any] = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
+        case "gptj":
+            shape = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "rotary_dim": 4}
         case "gpt_neo":
             shape = {
                 "hidden_size": 16,

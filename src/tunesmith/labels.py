@@ -27,6 +27,7 @@ from tunesmith.model.tokens import encode_dataset
 from tunesmith.predict import Predictor, in_chunks
 from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
+from tunesmith.training.augmentation import Augmentation
 from tunesmith.training.methods import quantization_of
 from tunesmith.training.objective import (
     Classification,
@@ -80,6 +81,8 @@ def label_counts(train: Dataset) -> tuple[int, ...]:
 
 def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
     """What is learned from the training rows, and judged on the validation rows by all processes."""
+    assert recipe.target_replication is not None
+    assert recipe.token_dropout is not None
     learner = _untrained(classifier, recipe)
     train, held_out = (
         encode_dataset(classifier.tokenizer, part, learner.max_tokens)
@@ -88,8 +91,12 @@ def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Pr
     weights = _weights(splits.train, weighted=recipe.class_weights == "auto")
     if splits.train.task.kind == "multi_label":
         start_at_shares(classifier, train, splits.train.label_matrix)
+    augmentation = Augmentation(recipe.target_replication, recipe.token_dropout)
+    objective = _objective(classifier, train, splits.train, weights, augmentation)
+    if not len(splits.validation):
+        return Lesson(objective)
     return Lesson(
-        _objective(classifier, train, splits.train, weights),
+        objective,
         _objective(classifier, held_out, splits.validation, weights),
         _validation(learner, held_out, splits.validation, processes),
     )
@@ -103,7 +110,7 @@ def _untrained(classifier: Classifier, recipe: Recipe) -> Predictor:
 def answerer(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
     """What answers with the trained classifier; thresholds are fitted on the validation rows."""
     found, validation = _untrained(classifier, recipe), splits.validation
-    if validation.task.kind == "single_label":
+    if validation.task.kind == "single_label" or not len(validation):
         return found
     encoded = encode_dataset(classifier.tokenizer, validation, found.max_tokens)
     fitted = fit_thresholds(validation.label_matrix, found.probabilities(encoded))
@@ -160,11 +167,17 @@ def _weights(train: Dataset, *, weighted: bool) -> Floats:
     return positive_weights(train.label_matrix)
 
 
-def _objective(classifier: Classifier, encoded: Encoded, dataset: Dataset, weights: Floats) -> LabelObjective:
-    pad_token_id = classifier.tokenizer.pad_token_id
+def _objective(
+    classifier: Classifier,
+    encoded: Encoded,
+    dataset: Dataset,
+    weights: Floats,
+    augmentation: Augmentation | None = None,
+) -> LabelObjective:
+    pad_token_id, augmentation = classifier.tokenizer.pad_token_id, augmentation or Augmentation()
     if dataset.task.kind == "single_label":
-        return Classification(encoded, dataset.label_ids, pad_token_id, weights)
-    return MultiLabelClassification(encoded, dataset.label_matrix, pad_token_id, weights)
+        return Classification(encoded, dataset.label_ids, pad_token_id, weights, augmentation)
+    return MultiLabelClassification(encoded, dataset.label_matrix, pad_token_id, weights, augmentation)
 
 
 def _validation(

@@ -16,9 +16,9 @@ class Lesson:
     """What a model is trained on, and what its weights are chosen by."""
 
     train: TextObjective
-    held_out: TextObjective
-    evaluate: Callable[[Any], Mapping[str, float]]
-    """The figures of a model on the validation rows; the best `score` is kept"""
+    held_out: TextObjective | None = None
+    evaluate: Callable[[Any], Mapping[str, float]] | None = None
+    """The figures of a model on the validation rows, of which the best `score` is kept; None: no such rows"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from tunesmith.model.recomputing import activation_bytes_per_token
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.processes import Processes
-from tunesmith.recipe import DataFacts, Recipe, reasons_for, resolve
+from tunesmith.recipe import DataFacts, Recipe, are_few, for_examples, reasons_for, resolve
 from tunesmith.room import room_of
 from tunesmith.run import Run, RunDirectory
 from tunesmith.task import Kind, Task
@@ -187,6 +187,9 @@ def _prepare(
     listener.stage("check")
     labels_given = bool(task and task.labels)
     report = check(dataset, held_out=held_out, labels_given=labels_given).raise_if_failed()
+    asked, few = recipe, _few_examples(dataset, recipe, held_out)
+    recipe = for_examples(recipe, few=few)
+    assert recipe.validation_fraction is not None
     splits = split(
         dataset,
         seed=recipe.seed,
@@ -198,12 +201,12 @@ def _prepare(
     listener.stage("tokenise")
     if splits.train.mapped is not None:
         listener.note(f"rows and tokens of this large set are kept for later runs in {cache_directory()}")
-    classifier, facts, report = _load_base(recipe, splits, report, processes)
+    classifier, facts, report = _load_base(recipe, splits, report, few, processes)
     listener.checked(report)
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
     refuse_unfit(resolved, classifier.model, processes.count)
-    reasons = reasons_for(recipe, facts)
+    reasons = reasons_for(asked, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
     if processes.count > 1:
@@ -216,8 +219,16 @@ def _prepare(
     return _Inputs(splits, report, resolved, classifier, dict(sources), reasons)
 
 
+def _few_examples(dataset: Dataset, recipe: Recipe, held_out: Mapping[str, Dataset]) -> bool:
+    """Whether few are left to learn from of each of the labels, of which a text has one."""
+    share = 1.0 if "test" in held_out else 1 - recipe.test_fraction
+    return dataset.task.kind == "single_label" and are_few(
+        round(share * len(dataset)), len(dataset.task.labels)
+    )
+
+
 def _load_base(
-    recipe: Recipe, splits: Splits, report: DataReport, processes: Processes
+    recipe: Recipe, splits: Splits, report: DataReport, few_examples: bool, processes: Processes
 ) -> tuple[Learner, DataFacts, DataReport]:
     room = room_of(splits.train.task)
     base = room.load_base(recipe, splits.train)
@@ -241,6 +252,7 @@ def _load_base(
         processes=processes.count,
         bf16_in_hardware=bf16_in_hardware(),
         fp16_in_hardware=fp16_in_hardware(),
+        few_examples=few_examples,
     )
     return base, facts, report
 

@@ -9,7 +9,17 @@ from pydantic import Field
 
 from tunesmith.config import Config
 
-__all__ = ["DataFacts", "Method", "Parallel", "Recipe", "choose_method", "reasons_for", "resolve"]
+__all__ = [
+    "DataFacts",
+    "Method",
+    "Parallel",
+    "Recipe",
+    "are_few",
+    "choose_method",
+    "for_examples",
+    "reasons_for",
+    "resolve",
+]
 
 Method = Literal["auto", "full", "lora", "qlora", "head", "frozen", "head-first"]
 
@@ -30,8 +40,17 @@ _BYTES_PER_PARAMETER: dict[Method, int] = {
     "lora": 4,
     "qlora": 1,
 }
-# `auto` fits the head first where a label has fewer examples on average; 0: never
-_FEW_EXAMPLES_PER_LABEL = 0
+# what is null becomes something else where a label has fewer examples on average: see docs/few-examples.md
+_FEW_EXAMPLES_PER_LABEL = 100
+_OF_FEW_EXAMPLES = {
+    "dropout": 0.3,
+    "epochs": 20,
+    "target_replication": 1.0,
+    "token_dropout": 0.3,
+    "validation_fraction": 0.0,
+}
+_OF_MANY_EXAMPLES = {"target_replication": 0.0, "token_dropout": 0.0, "validation_fraction": 0.1}
+_RATE_FACTOR_OF_FEW_EXAMPLES = 0.3
 # adapters start at zero, and bear and need larger steps than weights
 _ADAPTER_RATE_FACTOR = 10
 _HIGHEST_ADAPTER_RATE = 2e-3
@@ -100,14 +119,20 @@ class Recipe(Config):
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """Dropout in the base while training; null keeps what the base was made with."""
 
+    target_replication: float | None = Field(default=None, ge=0, le=1)
+    """The share of a text's loss that asks each of its tokens for the label, not its last alone."""
+
+    token_dropout: float | None = Field(default=None, ge=0, lt=1)
+    """The chance of each token of a text to be left out, anew each time the text is trained on."""
+
     class_weights: Literal["none", "auto"] | None = None
     """`auto` weighs labels by inverse frequency; null: `auto` where one has over 3 times another's rows."""
 
     early_stopping: int = Field(default=3, ge=0)
     """Stop after this many epochs without a better validation macro-F1; 0: never."""
 
-    validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
-    """The share of the training file kept for validation where no validation file is given."""
+    validation_fraction: float | None = Field(default=None, ge=0, lt=0.5)
+    """The share of the training file kept for validation where no file is given. 0: all is learned from."""
 
     test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     """The share of the training file kept for the test where no test file is given."""
@@ -156,10 +181,25 @@ class DataFacts:
     """About what training keeps of each token; 0: the base cannot do without."""
     free_bytes: int | None = None
     """The free memory of the device that trains; None: not known."""
+    few_examples: bool = False
+    """What `are_few` said."""
+
+
+def are_few(examples: int, labels: int) -> bool:
+    """Whether there are so few examples of each label that another recipe does better."""
+    return examples < _FEW_EXAMPLES_PER_LABEL * labels
+
+
+def for_examples(recipe: Recipe, *, few: bool) -> Recipe:
+    """Replace the nulls that depend on nothing but whether examples are few."""
+    values = _OF_FEW_EXAMPLES if few else _OF_MANY_EXAMPLES
+    left_open = {name: value for name, value in values.items() if getattr(recipe, name) is None}
+    return recipe.model_copy(update=left_open)
 
 
 def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
     """Replace every null by the value that will be used; the result is what a run saves."""
+    recipe = for_examples(recipe, few=facts.few_examples)
     max_tokens = min(recipe.max_tokens or facts.window, facts.window)
     mean_tokens = min(facts.mean_tokens, max_tokens)
     batch_tokens = recipe.batch_tokens or max(1, round(_EXAMPLES_PER_STEP * mean_tokens))
@@ -173,7 +213,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             "max_new_tokens": _max_new_tokens(recipe, facts, max_tokens),
             "batch_tokens": batch_tokens,
             "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
-            "learning_rate": recipe.learning_rate or _learning_rate(facts.parameters, method),
+            "learning_rate": recipe.learning_rate or _learning_rate(facts, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
             "parallel": recipe.parallel or ("ddp" if facts.processes > 1 else None),
             **_of_method(recipe, method, facts),
@@ -193,9 +233,6 @@ def choose_method(facts: DataFacts) -> tuple[Method, str]:
     sizes = f"weights, gradients and moments take {_gib(needed)}"
     if facts.free_bytes is not None and needed > facts.free_bytes / 2:
         return "lora", f"{sizes}, over half of the {_gib(facts.free_bytes)} that are free"
-    per_label = facts.examples / max(1, len(facts.label_counts))
-    if per_label < _FEW_EXAMPLES_PER_LABEL and facts.processes == 1:
-        return "head-first", f"there are only {per_label:.0f} examples a label"
     return "full", f"{sizes}, which fits"
 
 
@@ -236,7 +273,11 @@ def reasons_for(recipe: Recipe, facts: DataFacts) -> dict[str, str]:
         "gradient_checkpointing": _gradient_checkpointing(recipe, facts)[1],
         "precision": _precision(facts)[1],
     }
-    return {name: reason for name, reason in reasons.items() if getattr(recipe, name) == "auto"}
+    told = {name: reason for name, reason in reasons.items() if getattr(recipe, name) == "auto"}
+    if not facts.few_examples:
+        return told
+    few = f"there are only {facts.examples / len(facts.label_counts):.0f} examples a label"
+    return told | {name: few for name in _OF_FEW_EXAMPLES if getattr(recipe, name) is None}
 
 
 def _of_method(recipe: Recipe, method: Method, facts: DataFacts) -> dict[str, object]:
@@ -256,8 +297,9 @@ def _epochs(steps_per_epoch: float) -> int:
     return max(3, min(_MOST_EPOCHS, round(_STEPS_AIMED_AT / max(1.0, steps_per_epoch))))
 
 
-def _learning_rate(parameters: int, method: Method) -> float:
-    rate = _full_learning_rate(parameters)
+def _learning_rate(facts: DataFacts, method: Method) -> float:
+    rate = _full_learning_rate(facts.parameters)
+    rate *= _RATE_FACTOR_OF_FEW_EXAMPLES if facts.few_examples else 1.0
     if method in ("lora", "qlora"):
         return min(_HIGHEST_ADAPTER_RATE, _ADAPTER_RATE_FACTOR * rate)
     return rate

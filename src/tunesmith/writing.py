@@ -81,6 +81,9 @@ def lesson(generator: Generator, recipe: Recipe, splits: Splits, processes: Proc
     )
     pad_token_id = generator.tokenizer.pad_token_id
 
+    if not len(splits.validation):
+        return Lesson(Completion(train, pad_token_id))
+
     def evaluate(model: Any) -> Mapping[str, float]:
         sums = token_sums(model, held_out, pad_token_id, recipe.micro_batch_tokens, processes)
         figures = sums.figures()

@@ -140,27 +140,12 @@ def test_a_checkpoint_holds_only_what_trains(news: Path, tiny_base: Path, tmp_pa
 
 def test_heads_are_found_in_other_architectures_too(news: Path, tmp_path: Path) -> None:
     for architecture in (*ARCHITECTURES[1:], "gptj"):
-        base = _base(tmp_path / architecture, architecture)
+        base = save_tiny_base(tmp_path / architecture, architecture)
         for method in ("lora", "head"):
             out = tmp_path / f"{architecture}-{method}"
             run = ts.train(news, recipe=_recipe(base, method, epochs=1), out=out)
             assert (_changed(run, base) == set()) == (method == "head")
             assert len(run.load().predict(TEXTS)) == len(TEXTS)
-
-
-def _base(path: Path, architecture: str) -> Path:
-    if architecture != "gptj":
-        return save_tiny_base(path, architecture)
-    from transformers import AutoModelForCausalLM, GPTJConfig
-
-    from tests.models import tiny_tokenizer
-
-    torch.manual_seed(0)
-    shape: dict[str, Any] = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "rotary_dim": 4}
-    config = GPTJConfig(**shape, vocab_size=384, bos_token_id=0, eos_token_id=0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(path)  # type: ignore[no-untyped-call]
-    tiny_tokenizer().save_pretrained(path)
-    return path
 
 
 def test_what_spills_to_the_disk_is_the_same_and_is_swept(
@@ -227,7 +212,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert "c_attn, c_fc, c_proj" in told
     (told,) = _fails(_recipe(tiny_base, "frozen", frozen_layers=2), news, out)
     assert "too-many-frozen" in told
-    (told,) = _fails(_recipe(_base(tmp_path / "gptj", "gptj"), "frozen"), news, out)
+    (told,) = _fails(_recipe(save_tiny_base(tmp_path / "gptj", "gptj"), "frozen"), news, out)
     assert "method-unfit" in told
     if not torch.cuda.is_available():
         (told,) = _fails(_recipe(tiny_base, "qlora"), news, out)

@@ -118,6 +118,19 @@ def test_the_head_is_the_optimum_that_scikit_learn_finds(tmp_path: Path, archite
         assert torch.equal(value, before[name]), name
 
 
+def test_without_validation_rows_folds_choose_the_penalty(tmp_path: Path) -> None:
+    classifier = _classifier(tmp_path, "gpt2")
+    train = _objective(classifier)
+    fitted = fit_head(
+        classifier.model, train, None, SETTINGS, evaluate=None, checkpoints=Checkpoints(tmp_path / "run")
+    )
+    losses = [row["validation_loss"] for row in fitted.history]
+    assert fitted.best_step == 1 + int(np.argmin(losses))
+    # a head that has seen the rows it is judged by would do best without any penalty
+    assert min(losses) < losses[-1]
+    assert fitted.history[-1]["train_loss"] < losses[-1]
+
+
 @pytest.mark.parametrize("architecture", ["gpt2", "gpt_neo", "gpt_neox", "llama", "qwen2"])
 def test_merged_adapters_answer_as_they_did(tmp_path: Path, architecture: str) -> None:
     classifier = _classifier(tmp_path, architecture)

@@ -104,6 +104,16 @@ def test_blocks_may_be_run_in_two_parts(model: Any, blocks: int) -> None:
     assert torch.allclose(features, _padded_features(model, rows), rtol=0, atol=1e-6)
 
 
+def test_every_token_is_answered_as_the_last_of_its_beginning(model: Any) -> None:
+    rows = _rows(5, seed=2)
+    beginnings = [row[: end + 1] for row in rows for end in range(len(row))]
+    found = packed_logits(model, rows, every_token=True)
+    assert torch.allclose(found, packed_logits(model, beginnings), rtol=0, atol=1e-5)
+    states = torch.cat([lower_states(model, [row], 1) for row in rows])
+    upper = upper_features(model, states, [len(row) for row in rows], 1, every_token=True)
+    assert torch.allclose(model.score(upper), found, rtol=0, atol=1e-5)
+
+
 def _padded_features(model: Any, rows: list[Ids]) -> torch.Tensor:
     ids, mask = pad(rows, model.config.pad_token_id)
     states = model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state

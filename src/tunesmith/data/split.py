@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +45,8 @@ def split(
     neither on the platform nor, where equal texts bear one label, on the order of the rows; the first go to
     test, the next to validation; texts of several labels are dealt out by `stratified`. What stands in a
     given test set is left out of the other parts, what stands in a given validation set out of train. Every
-    label keeps a training row. Raises DataError where that cannot be, or where a part would be empty.
+    label keeps a training row. A validation fraction of 0 leaves that part empty. Raises DataError where a
+    label cannot keep a row, or where another part would be empty.
     """
     whole = facts_of(dataset)
     given_test = None if test is None else facts_of(test)
@@ -59,12 +60,16 @@ def split(
     others = (pool.dataset.take(rows) if facts is None else facts.dataset for facts, rows in given)
     # label ids are the task's: every part must bear the same
     parts = [replace(part, task=dataset.task) for part in (pool.dataset.take(train), *others)]
-    _refuse_empty(parts, dataset.task)
+    unvalidated = validation is None and not validation_fraction
+    _refuse_empty(parts, dataset.task, allowed={"validation"} if unvalidated else set())
     left_out = {
         "train": len(dataset) - len(pool.dataset),
         "validation": 0 if validation is None else len(validation) - len(parts[1]),
     }
-    how = _how(dataset.task, seed, validation, test, left_out)
+    drawn = [] if unvalidated or validation is not None else ["validation"]
+    drawn += ["test"] if test is None else []
+    given_names = [name for name, part in (("validation", validation), ("test", test)) if part is not None]
+    how = _how(dataset.task, seed, drawn, given_names, left_out)
     return Splits(parts[0], parts[1], parts[2], seed, how)
 
 
@@ -171,25 +176,25 @@ def _lost(whole: Facts, label: str, count: int) -> Problem:
     return grouped("no-training-rows", what, where, fix, column=whole.dataset.task.target_column, count=count)
 
 
-def _refuse_empty(parts: Sequence[Dataset], task: Task) -> None:
+def _refuse_empty(parts: Sequence[Dataset], task: Task, allowed: Set[str]) -> None:
     whose = "there must be" if task.writes else "a label needs"
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
-        if not len(part):
+        if not len(part) and name not in allowed:
             fix = f"add rows: {whose} {_FEWEST_TO_SHARE} different texts; or name a file for this set"
             raise DataError(Problem("too-few-rows", f"the {name} set would be empty", "0 rows", fix))
 
 
 def _how(
-    task: Task, seed: int, validation: Dataset | None, test: Dataset | None, left_out: Mapping[str, int]
+    task: Task, seed: int, drawn: Sequence[str], given: Sequence[str], left_out: Mapping[str, int]
 ) -> str:
-    drawn = [name for name, part in (("validation", validation), ("test", test)) if part is None]
-    given = [name for name, part in (("validation", validation), ("test", test)) if part is not None]
     told = []
     if drawn:
         together = "equal prompts together" if task.writes else "stratified by label, equal texts together"
         told.append(f"{' and '.join(drawn)} drawn with seed {seed}, {together}")
     if given:
         told.append(f"{' and '.join(given)} given")
+    if "validation" not in (*drawn, *given):
+        told.append("no row is kept for validation")
     for name, count in left_out.items():
         if count:
             rows = "1 row" if count == 1 else f"{count:,} rows"

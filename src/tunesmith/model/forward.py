@@ -20,12 +20,22 @@ __all__ = ["Floats", "batch_features", "batch_logits", "logits_of", "sigmoid", "
 Floats = npt.NDArray[np.float64]
 
 
-def batch_logits(model: Any, rows: Sequence[Ids], pad_token_id: int) -> torch.Tensor:
-    """Logits of one micro-batch, (texts, labels); gradients flow."""
+def batch_logits(
+    model: Any, rows: Sequence[Ids], pad_token_id: int, *, every_token: bool = False
+) -> torch.Tensor:
+    """Logits of one micro-batch, (texts, labels); gradients flow.
+
+    With `every_token`, those at each token of each text: (tokens, labels).
+    """
     if can_pack(model):
-        return packed_logits(model, rows)
+        return packed_logits(model, rows, every_token=every_token)
     ids, mask = pad(rows, pad_token_id)
     device = next(model.parameters()).device
+    if every_token:
+        ids, mask = ids.to(device), mask.to(device)
+        states = unwrapped(model).base_model(input_ids=ids, attention_mask=mask).last_hidden_state
+        of_tokens: torch.Tensor = unwrapped(model).score(states[mask.bool()])
+        return of_tokens
     logits: torch.Tensor = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
     return logits
 

@@ -50,15 +50,18 @@ def can_pack(model: Any) -> bool:
     )
 
 
-def packed_logits(model: Any, rows: Sequence[Ids]) -> torch.Tensor:
-    """Logits of each text, (texts, labels); the same numbers as the model's own padded forward."""
-    logits: torch.Tensor = unwrapped(model).score(packed_features(model, rows))
+def packed_logits(model: Any, rows: Sequence[Ids], *, every_token: bool = False) -> torch.Tensor:
+    """Logits of each text, (texts, labels); the same numbers as the model's own padded forward.
+
+    With `every_token`, those at each token of each text: (tokens, labels).
+    """
+    logits: torch.Tensor = unwrapped(model).score(packed_features(model, rows, every_token=every_token))
     return logits
 
 
-def packed_features(model: Any, rows: Sequence[Ids]) -> torch.Tensor:
-    """What a classifier's head reads of each text, (texts, width)."""
-    return packed_token_states(model, rows, [1] * len(rows))
+def packed_features(model: Any, rows: Sequence[Ids], *, every_token: bool = False) -> torch.Tensor:
+    """What a classifier's head reads of each text, (texts, width), or of each token, (tokens, width)."""
+    return packed_token_states(model, rows, _queries([len(row) for row in rows], every_token))
 
 
 def packed_token_states(
@@ -85,11 +88,18 @@ def lower_states(model: Any, rows: Sequence[Ids], blocks: int) -> torch.Tensor:
     return states
 
 
-def upper_features(model: Any, states: torch.Tensor, lengths: Sequence[int], blocks: int) -> torch.Tensor:
-    """What a classifier's head reads of each text, (texts, width), of what `lower_states` gives."""
+def upper_features(
+    model: Any, states: torch.Tensor, lengths: Sequence[int], blocks: int, *, every_token: bool = False
+) -> torch.Tensor:
+    """As `packed_features`, of what `lower_states` gives."""
     body = unwrapped(model).base_model
-    pack = _pack(body, states, lengths, [1] * len(lengths), _positions(lengths, states.device))
-    return _end(body, states, pack, blocks)
+    queries, positions = _queries(lengths, every_token), _positions(lengths, states.device)
+    return _end(body, states, _pack(body, states, lengths, queries, positions), blocks)
+
+
+def _queries(lengths: Sequence[int], every_token: bool) -> Sequence[int]:
+    """How many of each text's last tokens a classifier's head reads."""
+    return lengths if every_token else [1] * len(lengths)
 
 
 def _begin(

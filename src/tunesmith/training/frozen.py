@@ -41,14 +41,16 @@ class FrozenStates:
         self._states, self._starts = states, starts  # (tokens, width); (texts,)
         self._lengths, self._blocks = encoded.lengths, blocks
 
-    def logits(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
-        """(rows, labels), through the upper blocks alone."""
+    def logits(self, model: Any, rows: Sequence[int], every_token: bool = False) -> torch.Tensor:
+        """(rows, labels), or (tokens, labels), through the upper blocks alone."""
         import torch
 
         lengths = [int(self._lengths[row]) for row in rows]
         places = [slice(int(self._starts[row]), int(self._starts[row] + self._lengths[row])) for row in rows]
         states = torch.from_numpy(np.concatenate([self._states[place] for place in places]))
-        features = upper_features(model, states.to(model.device), lengths, self._blocks)
+        features = upper_features(
+            model, states.to(model.device), lengths, self._blocks, every_token=every_token
+        )
         logits: torch.Tensor = model.score(features)
         return logits
 

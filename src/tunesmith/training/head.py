@@ -1,16 +1,19 @@
 """Fit the head alone: what it reads is computed once, and then it is a convex problem with one answer.
 
-Multinomial logistic regression with an L2 penalty that the validation split chooses. The features are
-divided by their spread, which is put back into the head's weights; the head has no bias, and so nothing is
-centred.
+Multinomial logistic regression with an L2 penalty that the validation split chooses, or, where there is
+none, cross-validation on the training rows. The features are divided by their spread, which is put back into
+the head's weights; the head has no bias, and so nothing is centred.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.features import features_of, joined
@@ -26,6 +29,7 @@ __all__ = ["fit_head"]
 # of the penalty on the standardised weights; a later fit begins where the one before it ended
 _STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _MOST_ITERATIONS = 500
+_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,10 @@ class _Candidate:
 def fit_head(
     model: Any,
     train: LabelObjective,
-    held_out: LabelObjective,
+    held_out: LabelObjective | None,
     settings: LoopSettings,
     *,
-    evaluate: Callable[[Any], Mapping[str, float]],
+    evaluate: Callable[[Any], Mapping[str, float]] | None,
     checkpoints: Checkpoints,
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -53,10 +57,11 @@ def fit_head(
 ) -> Fitted:
     """Leave `model.score` with the head that does best on `held_out`; no other weight is touched.
 
+    Without `held_out`, with the penalty that does best on each fifth of `train` when fitted on the others.
     Features that were computed before a stop are used again with `resume`. Raises Interrupted.
     """
     started = time.monotonic()
-    texts = joined(train.encoded, held_out.encoded)
+    texts = joined(train.encoded, held_out.encoded) if held_out else train.encoded
     features = features_of(
         model,
         texts,
@@ -66,17 +71,16 @@ def fit_head(
         on_progress=on_progress,
         should_stop=should_stop,
     ).double()
-    count = len(train.encoded)
-    candidates = _candidates(features[:count], train, features[count:], held_out, model.score)
+    candidates = _candidates(features, train, held_out, len(model.score.weight), settings.seed)
     best = min(candidates, key=lambda candidate: candidate.validation_loss)
     _put(best.weight, model.score)
     model.eval()
     history = [_row(step, candidate) for step, candidate in enumerate(candidates, 1)]
     seconds, tokens = time.monotonic() - started, len(texts.flat)
     step, total = candidates.index(best) + 1, len(candidates)
-    figures = evaluate(model)
+    figures = evaluate(model) if evaluate else {}
     history[step - 1] |= {name: value for name, value in figures.items() if name != "score"}
-    on_progress(Progress(total, total, 1, best.train_loss, 0.0, tokens / max(1e-9, seconds), figures))
+    on_progress(Progress(total, total, 1, best.train_loss, 0.0, tokens / max(1e-9, seconds), figures or None))
     return Fitted(total, step, seconds, tokens, history, False, peak_memory_bytes())
 
 
@@ -96,25 +100,71 @@ def _put(weight: torch.Tensor, score: Any) -> None:
         score.weight.copy_(weight)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows to fit a head on, or to judge it by."""
+
+    features: torch.Tensor
+    """(rows, width), of the rows of this part alone"""
+    objective: LabelObjective
+    rows: npt.NDArray[np.int64]
+    labels: int
+
+    def loss(self, weight: torch.Tensor) -> torch.Tensor:
+        """The mean loss of a head, (labels, width)."""
+        rows = self.rows.tolist()
+        return self.objective.loss_of(self.features @ weight.T, rows) / self.objective.weight(rows)
+
+
 def _candidates(
-    features: torch.Tensor, train: LabelObjective, unseen: torch.Tensor, held_out: LabelObjective, score: Any
+    features: torch.Tensor, train: LabelObjective, held_out: LabelObjective | None, labels: int, seed: int
 ) -> list[_Candidate]:
     """A head for every strength of the penalty, the strongest first; features are (rows, width)."""
     spread = features.std(0, correction=0)
     spread = spread.where(spread > 0, 1.0)
-    standardised, found = features / spread, []
-    weight = features.new_zeros(score.weight.shape)  # (labels, width)
+    count = len(train.encoded)
+    seen, unseen = (features / spread)[:count], (features / spread)[count:]
+    whole = _Part(seen, train, np.arange(len(seen)), labels)
+    heads = _heads(whole)
+    if held_out:
+        judge = _Part(unseen, held_out, np.arange(len(unseen)), labels)
+        losses = [float(judge.loss(head)) for head in heads]
+    else:
+        losses = _cross_validated(whole, seed)
+    return [
+        _Candidate(strength, head / spread, float(whole.loss(head)), loss)
+        for strength, head, loss in zip(_STRENGTHS, heads, losses, strict=True)
+    ]
+
+
+def _cross_validated(whole: _Part, seed: int) -> list[float]:
+    """The mean loss at each strength, of every row by a head that was fitted without the row's fold."""
+    fold_of_row = np.random.default_rng(seed).permutation(len(whole.rows)) % _FOLDS
+    sums = np.zeros(len(_STRENGTHS))
+    for fold in np.unique(fold_of_row):
+        fitted, unseen = _rows_of(whole, fold_of_row != fold), _rows_of(whole, fold_of_row == fold)
+        weight = whole.objective.weight(unseen.rows.tolist())
+        sums += weight * np.asarray([float(unseen.loss(head)) for head in _heads(fitted)])
+    losses: list[float] = (sums / whole.objective.weight(whole.rows.tolist())).tolist()
+    return losses
+
+
+def _rows_of(whole: _Part, chosen: npt.NDArray[np.bool_]) -> _Part:
+    """The rows where `chosen` is true."""
+    import torch
+
+    return replace(whole, features=whole.features[torch.from_numpy(chosen)], rows=whole.rows[chosen])
+
+
+def _heads(part: _Part) -> list[torch.Tensor]:
+    """The best head at each strength, (labels, width)."""
+    found = [part.features.new_zeros(part.labels, part.features.shape[1])]
     for strength in _STRENGTHS:
-        weight = _minimised(standardised, train, strength, weight)
-        plain = weight / spread
-        losses = _mean_loss(features @ plain.T, train), _mean_loss(unseen @ plain.T, held_out)
-        found.append(_Candidate(strength, plain, float(losses[0]), float(losses[1])))
-    return found
+        found.append(_minimised(part, strength, found[-1]))
+    return found[1:]
 
 
-def _minimised(
-    features: torch.Tensor, objective: LabelObjective, strength: float, start: torch.Tensor
-) -> torch.Tensor:
+def _minimised(part: _Part, strength: float, start: torch.Tensor) -> torch.Tensor:
     import torch
 
     weight = start.clone().requires_grad_()
@@ -129,14 +179,9 @@ def _minimised(
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = _mean_loss(features @ weight.T, objective) + strength / 2 * weight.square().sum()
+        loss = part.loss(weight) + strength / 2 * weight.square().sum()
         torch.autograd.backward(loss)
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     return weight.detach()
-
-
-def _mean_loss(logits: torch.Tensor, objective: LabelObjective) -> torch.Tensor:
-    rows = range(len(objective.encoded))
-    return objective.loss_of(logits, rows) / objective.weight(rows)

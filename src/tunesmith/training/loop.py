@@ -25,6 +25,8 @@ __all__ = ["Fitted", "Interrupted", "LoopSettings", "Progress", "fit"]
 
 _LOGGED_STEPS = 200
 
+Evaluate = Callable[[Any], Mapping[str, float]]
+
 
 def fit(
     model: Any,
@@ -32,7 +34,7 @@ def fit(
     plan: Plan,
     settings: LoopSettings,
     *,
-    evaluate: Callable[[Any], Mapping[str, float]],
+    evaluate: Evaluate | None,
     checkpoints: Checkpoints,
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -44,7 +46,8 @@ def fit(
 ) -> Fitted:
     """Train `model` in place and leave it with the weights that `evaluate` scored best.
 
-    `evaluate(model)` returns figures, of which `score` (higher is better) chooses the best weights.
+    `evaluate(model)` returns figures, of which `score` (higher is better) chooses the best weights; without
+    it, all steps are taken, and the weights are those after the last.
     With `resume`, goes on from the newest whole checkpoint. `should_stop` is asked after each step:
     where it answers True, a checkpoint is written and Interrupted raised. `where` names a row of the
     objective in errors; `on_note` hears what people should know. Several `processes` call this alike:
@@ -94,7 +97,7 @@ class _Loop:
 
     def run(
         self,
-        evaluate: Callable[[Any], Mapping[str, float]],
+        evaluate: Evaluate | None,
         on_progress: Callable[[Progress], None],
         should_stop: Callable[[], bool],
     ) -> Fitted:
@@ -102,11 +105,14 @@ class _Loop:
             if self._is_over():
                 break
             loss, learning_rate = self._timed_step(step, rows)
-            validation = self._evaluate(evaluate, epoch) if self._is_evaluation(step + 1) else None
-            if validation is None and self._is_logged():
+            due = self._is_evaluation(step + 1)
+            validation = self._evaluate(evaluate, epoch) if evaluate and due else None
+            if validation is None and (due or self._is_logged()):
                 self._log(epoch, {})
             on_progress(self._progress(epoch, loss, learning_rate, validation))
-            self._save_when_due(validation is not None, should_stop())
+            # saving checks that the weights are finite: those that are kept must have been
+            is_last = step + 1 == self.plan.total_steps
+            self._save_when_due(validation is not None or is_last, should_stop())
         return self._finish()
 
     def _timed_step(self, step: int, rows: Rows) -> tuple[float, float]:
@@ -128,7 +134,7 @@ class _Loop:
         every = max(1, self.plan.steps_per_epoch // self.settings.evaluations_per_epoch)
         return done == self.plan.total_steps or (done % self.plan.steps_per_epoch) % every == 0
 
-    def _evaluate(self, evaluate: Callable[[Any], Mapping[str, float]], epoch: int) -> Mapping[str, float]:
+    def _evaluate(self, evaluate: Evaluate, epoch: int) -> Mapping[str, float]:
         state, figures = self.state, self._figures(evaluate)
         if not all(math.isfinite(value) for value in figures.values()):
             raise bad_loss(f"validation after step {state.step} gave {dict(figures)}", self.saver.place)
@@ -169,10 +175,10 @@ class _Loop:
         logged = history[-1] if history and history[-1]["step"] == self.state.step else None
         return Progress(self.state.step, total, epoch + 1, loss, learning_rate, speed, validation, logged)
 
-    def _save_when_due(self, evaluated: bool, asked: bool) -> None:
+    def _save_when_due(self, wanted: bool, asked: bool) -> None:
         stops, dues = self.processes.gather([asked, self.saver.is_due]).T
         stop = bool(stops.any())
-        if evaluated or stop or dues[0]:
+        if wanted or stop or dues[0]:
             self.saver.save(self.state)
         if stop:
             raise Interrupted(self.state.step, self.plan.total_steps)

@@ -114,7 +114,7 @@ def _refuse_depth(recipe: Recipe, blocks: int) -> None:
 class _Hooks(TypedDict):
     """What the loop and the fit of a head are told alike."""
 
-    evaluate: Callable[[Any], Mapping[str, float]]
+    evaluate: Callable[[Any], Mapping[str, float]] | None
     checkpoints: Checkpoints
     resume: bool
     on_progress: Callable[[Progress], None]
@@ -128,11 +128,11 @@ class Job(Generic[LearnerT]):
     learner: LearnerT
     recipe: Recipe
     train: TextObjective
-    held_out: TextObjective
-    """What the penalty of a head that is fitted alone is chosen on"""
+    held_out: TextObjective | None
+    """What the penalty of a head that is fitted alone is chosen on; None: in turn on parts of `train`"""
     plan: Plan
     settings: LoopSettings
-    evaluate: Callable[[Any], Mapping[str, float]]
+    evaluate: Callable[[Any], Mapping[str, float]] | None
     checkpoints: Checkpoints
     resume: bool = False
     on_progress: Callable[[Progress], None] = lambda _: None
@@ -165,7 +165,7 @@ class Job(Generic[LearnerT]):
         return fit_head(
             self.model,
             _of_labels(self.train),
-            _of_labels(self.held_out),
+            _of_labels(self.held_out) if self.held_out else None,
             self.settings,
             **self._hooks(),
         )
@@ -223,7 +223,8 @@ def _place(model: Any) -> None:
 
 
 def _all_weights(job: Job[Any]) -> Fitted:
-    texts, pad_token_id = [job.train.encoded, job.held_out.encoded], job.learner.tokenizer.pad_token_id
+    texts, pad_token_id = [job.train.encoded], job.learner.tokenizer.pad_token_id
+    texts += [job.held_out.encoded] if job.held_out else []
     with compact_vocabulary(job.model, texts, pad_token_id) as others:
         fitted = job.fit()
         others.decay = weight_decay_left(fitted.best_step or fitted.step, job.plan.total_steps, job.settings)

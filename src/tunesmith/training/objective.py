@@ -5,18 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from tunesmith.model.encode import Encoded
+from tunesmith.model.encode import Encoded, Ids
 from tunesmith.model.forward import batch_logits
+from tunesmith.training.augmentation import Augmentation
 
 if TYPE_CHECKING:
     import torch
 
-    RowLogits = Callable[[Any, Sequence[int]], torch.Tensor]
+    RowLogits = Callable[[Any, Sequence[int], bool], torch.Tensor]
 
 __all__ = [
     "Classification",
@@ -30,6 +32,7 @@ __all__ = [
 
 Bools = npt.NDArray[np.bool_]
 _MOST_POSITIVE_WEIGHT = 10.0
+_NONE = Augmentation()
 
 
 class Objective(Protocol):
@@ -66,17 +69,19 @@ def label_weights(label_ids: npt.ArrayLike, labels: int) -> npt.NDArray[np.float
 
 
 class LabelObjective(ABC):
-    """Texts whose labels are read off the logits of their last token."""
+    """Texts whose labels are read off the logits of their last token, or of every token."""
 
-    def __init__(self, encoded: Encoded, pad_token_id: int) -> None:
+    def __init__(self, encoded: Encoded, pad_token_id: int, augmentation: Augmentation) -> None:
         self.encoded = encoded
         self._pad_token_id = pad_token_id
-        self._logits: RowLogits = self._of_tokens
+        self._augmentation = augmentation
+        self._logits: RowLogits | None = None
 
     def with_logits(self, logits: RowLogits) -> Self:
-        """The same rows, but their logits come from `logits`."""
+        """The same rows, whole, but their logits come from `logits`."""
         other = copy(self)
         other._logits = logits
+        other._augmentation = replace(self._augmentation, token_dropout=0.0)
         return other
 
     @property
@@ -86,18 +91,32 @@ class LabelObjective(ABC):
 
     def loss(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
         """The loss of `rows`, summed."""
-        return self.loss_of(self._logits(model, rows), rows)
+        augmentation = self._augmentation if model.training else _NONE
+        texts = [augmentation.of_text(self.encoded[row]) for row in rows]
+        if not augmentation.target_replication:
+            return self.loss_of(self._of(model, rows, texts, every_token=False), rows)
+        lengths = np.asarray([len(text) for text in texts])
+        losses = self._losses(self._of(model, rows, texts, every_token=True), np.repeat(rows, lengths))
+        return (losses * augmentation.shares_of_tokens(lengths).to(losses)).sum()
+
+    def _of(
+        self, model: Any, rows: Sequence[int], texts: Sequence[Ids], *, every_token: bool
+    ) -> torch.Tensor:
+        if self._logits is not None:
+            return self._logits(model, rows, every_token)
+        return batch_logits(model, texts, self._pad_token_id, every_token=every_token)
+
+    def loss_of(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        """The loss of `rows`, summed, where these are their logits: (rows, labels)."""
+        return self._losses(logits, np.asarray(rows)).sum()
 
     @abstractmethod
     def weight(self, rows: Sequence[int]) -> float:
         """What the summed loss of `rows` is divided by."""
 
     @abstractmethod
-    def loss_of(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
-        """The loss of `rows`, summed, where these are their logits: (rows, labels)."""
-
-    def _of_tokens(self, model: Any, rows: Sequence[int]) -> torch.Tensor:
-        return batch_logits(model, [self.encoded[row] for row in rows], self._pad_token_id)
+    def _losses(self, logits: torch.Tensor, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """(rows,) the loss of each, where these are their logits: (rows, labels); a row may stand often."""
 
 
 class Classification(LabelObjective):
@@ -109,8 +128,9 @@ class Classification(LabelObjective):
         label_ids: npt.ArrayLike,
         pad_token_id: int,
         weights: npt.NDArray[np.float64],
+        augmentation: Augmentation = _NONE,
     ) -> None:
-        super().__init__(encoded, pad_token_id)
+        super().__init__(encoded, pad_token_id, augmentation)
         self._label_ids = np.asarray(label_ids, np.int32)  # (rows,)
         self._weights = weights  # (labels,)
 
@@ -118,16 +138,16 @@ class Classification(LabelObjective):
         """The summed class weight of `rows`."""
         return float(self._weights[self._label_ids[np.asarray(rows)]].sum())
 
-    def loss_of(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
-        """The weighted cross-entropy of `rows`, summed, where these are their logits: (rows, labels)."""
+    def _losses(self, logits: torch.Tensor, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """The weighted cross-entropy of each row."""
         import torch
         from torch.nn.functional import cross_entropy
 
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        label_ids = self._label_ids[np.asarray(rows)].astype(np.int64)
+        label_ids = self._label_ids[rows].astype(np.int64)
         target = torch.from_numpy(label_ids).to(logits.device)  # (rows,)
         weight = torch.from_numpy(self._weights[label_ids]).to(logits.device, logits.dtype)
-        return (cross_entropy(logits, target, reduction="none") * weight).sum()
+        return cross_entropy(logits, target, reduction="none") * weight
 
 
 def positive_weights(targets: Bools) -> npt.NDArray[np.float64]:
@@ -145,9 +165,14 @@ class MultiLabelClassification(LabelObjective):
     """Texts with any number of labels each: binary cross-entropy of every label at the last token."""
 
     def __init__(
-        self, encoded: Encoded, targets: Bools, pad_token_id: int, weights: npt.NDArray[np.float64]
+        self,
+        encoded: Encoded,
+        targets: Bools,
+        pad_token_id: int,
+        weights: npt.NDArray[np.float64],
+        augmentation: Augmentation = _NONE,
     ) -> None:
-        super().__init__(encoded, pad_token_id)
+        super().__init__(encoded, pad_token_id, augmentation)
         self._targets = targets  # (rows, labels)
         self._positive_weights = weights  # (labels,)
 
@@ -155,12 +180,13 @@ class MultiLabelClassification(LabelObjective):
         """How many `rows` there are: a label's gradient does not shrink where there are more labels."""
         return float(len(rows))
 
-    def loss_of(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
-        """The binary cross-entropy of `rows`, summed over rows and labels."""
+    def _losses(self, logits: torch.Tensor, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """The binary cross-entropy of each row, summed over its labels."""
         import torch
         from torch.nn.functional import binary_cross_entropy_with_logits
 
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # (rows, labels)
-        target = torch.from_numpy(self._targets[np.asarray(rows)]).to(logits)
+        target = torch.from_numpy(self._targets[rows]).to(logits)
         weight = torch.from_numpy(self._positive_weights).to(logits)
-        return binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="sum")
+        losses = binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="none")
+        return losses.sum(-1)

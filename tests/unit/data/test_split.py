@@ -67,6 +67,20 @@ def test_a_larger_dataset_keeps_most_of_the_split() -> None:
     assert len(set(standard(data(99)).test.texts) & set(standard(data(102)).test.texts)) > 10
 
 
+def test_no_row_need_be_kept_for_validation() -> None:
+    splits = split(data(), seed=0, validation_fraction=0.0, test_fraction=0.15)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (85, 0, 15)
+    assert splits.validation.task == TASK
+    assert splits.test.texts == standard(data()).test.texts
+    assert splits.how == (
+        "test drawn with seed 0, stratified by label, equal texts together; no row is kept for validation"
+    )
+    given = split(data(), seed=0, validation_fraction=0.0, test_fraction=0.15, validation=data(10))
+    assert len(given.validation) == 10
+    with pytest.raises(DataError, match="the validation set would be empty"):
+        split(data(), seed=0, validation_fraction=0.0, test_fraction=0.15, validation=data(0))
+
+
 def test_rows_that_stand_in_a_given_set_are_left_out() -> None:
     splits = split(
         data(),

@@ -105,6 +105,25 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path: Path, stop_after: in
     assert again.history == fitted.history
 
 
+def test_without_evaluation_the_last_weights_stay(tmp_path: Path) -> None:
+    whole, stopped, seen = _model(), _model(), [0]
+    fitted = _fit(whole, tmp_path / "a", evaluate=None)
+    assert (fitted.best_step, fitted.stopped_early) == (0, False)
+    assert not any("validation_loss" in row for row in fitted.history)
+
+    def stop() -> bool:
+        seen[0] += 1
+        return seen[0] == 7
+
+    with pytest.raises(Interrupted):
+        _fit(stopped, tmp_path / "b", evaluate=None, should_stop=stop)
+    resumed = _model()
+    assert _fit(resumed, tmp_path / "b", evaluate=None, resume=True).history == fitted.history
+    assert torch.equal(_weights(whole), _weights(resumed))
+    (kept,) = (tmp_path / "a").glob("step-*")
+    assert kept.name == f"step-{fitted.step:08d}", "the last weights were found finite"
+
+
 def test_early_stopping(tmp_path: Path) -> None:
     settings = replace(SETTINGS, early_stopping=1)
     scores = iter([1.0, 0.5, 0.4, 0.3])

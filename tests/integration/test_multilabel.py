@@ -14,10 +14,11 @@ import pytest
 
 import tunesmith as ts
 from tests.models import POLITICS, SPORTS
+from tunesmith.checking import check_file, mend_file
 from tunesmith.errors import BundleError, Problem
 from tunesmith.files import read_json, sha256_file, write_json
 from tunesmith.model.load import quiet_transformers
-from tunesmith.pipeline import check_file, find_bundle, mend_file
+from tunesmith.pipeline import find_bundle
 from tunesmith.training.loop import Interrupted
 
 TEXTS = ["the coach praised the team", "parliament passed the budget and the coach praised the team", "so"]

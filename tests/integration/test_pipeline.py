@@ -10,8 +10,9 @@ import pytest
 
 import tunesmith as ts
 from tests.models import POLITICS, SPORTS
+from tunesmith.checking import check_file, mend_file
 from tunesmith.files import sha256_file
-from tunesmith.pipeline import check_file, find_bundle, mend_file
+from tunesmith.pipeline import find_bundle
 from tunesmith.training.loop import Interrupted, Progress
 
 Row = dict[str, Any]

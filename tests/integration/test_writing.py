@@ -11,10 +11,11 @@ import pytest
 
 import tunesmith as ts
 from tests.models import save_tiny_base
+from tunesmith.checking import check_file
 from tunesmith.errors import BundleError, ConfigError
 from tunesmith.files import read_json, sha256_file
 from tunesmith.model.load import quiet_transformers
-from tunesmith.pipeline import check_file, find_bundle
+from tunesmith.pipeline import find_bundle
 from tunesmith.training.state import Interrupted
 
 COLOURS = {"grass": "green", "snow": "white", "coal": "black", "blood": "red"}

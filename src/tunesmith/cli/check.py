@@ -47,7 +47,7 @@ def command(
 
     Example: [bold]tunesmith check news.csv --test test.csv --fix mended.parquet[/]
     """
-    from tunesmith.pipeline import check_file, mend_file
+    from tunesmith.checking import check_file, mend_file
 
     held_out = {name: path for name, path in (("test", test), ("validation", validation)) if path}
     if fix:

@@ -1,0 +1,61 @@
+"""A file of texts before any training: checked, or mended and written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tunesmith.data.check import DataReport, check
+from tunesmith.data.dataset import Dataset
+from tunesmith.data.mend import mend
+from tunesmith.data.read import read
+from tunesmith.data.write import write_dataset
+from tunesmith.files import refuse_existing
+from tunesmith.inputs import given
+from tunesmith.model.load import load_reader
+from tunesmith.room import room_of
+from tunesmith.task import Kind, Task
+
+__all__ = ["check_file", "mend_file"]
+
+
+def mend_file(
+    data: str | Path,
+    out: str | Path,
+    *,
+    task: Task | str | Path | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    kind: Kind | None = None,
+    overwrite: bool = False,
+) -> tuple[str, ...]:
+    """Mend what can be mended safely, write the rest to `out`, and say what was done."""
+    refuse_existing(Path(out), overwrite)
+    said: Task | None = given(task, Task)
+    dataset = read(data, said, text_column=text_column, label_column=label_column, kind=kind, lenient=True)
+    mended, done = mend(dataset, labels_given=bool(said and said.labels))
+    write_dataset(out, mended)
+    return (*dataset.notes, *done)
+
+
+def check_file(
+    data: str | Path,
+    *,
+    held_out: Mapping[str, str | Path] | None = None,
+    task: Task | str | Path | None = None,
+    base: str = "embedded",
+    text_column: str | None = None,
+    label_column: str | None = None,
+    kind: Kind | None = None,
+    lenient: bool = False,
+) -> tuple[Dataset, DataReport]:
+    """Read and check labelled text, and say how much of it the base can read."""
+    said: Task | None = given(task, Task)
+    dataset = read(data, said, text_column=text_column, label_column=label_column, kind=kind, lenient=lenient)
+    others = {name: read(path, dataset.task, lenient=lenient) for name, path in (held_out or {}).items()}
+    report = check(dataset, held_out=others, labels_given=bool(said and said.labels))
+    if not len(dataset):
+        return dataset, report
+    reader = load_reader(base)
+    room = room_of(dataset.task)
+    return dataset, room.token_report(report, dataset, reader.tokenizer, reader.window)

@@ -18,7 +18,7 @@ from tunesmith.evaluation.multilabel_rivals import run_multilabel_rivals
 from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rivals import Rival, run_rivals
 from tunesmith.evaluation.types import Cost, Report
-from tunesmith.lesson import Judging, Lesson
+from tunesmith.lesson import Judging, Lesson, OnAnswer
 from tunesmith.model.encode import Encoded
 from tunesmith.model.forward import Floats
 from tunesmith.model.load import Classifier, load_classifier
@@ -132,7 +132,7 @@ def thresholds(predictor: Predictor) -> Thresholds:
     return predictor.thresholds
 
 
-def rivals(recipe: Recipe, train: Dataset, test: Dataset) -> tuple[Rival, ...]:
+def rivals(recipe: Recipe, train: Dataset, test: Dataset, _on_answer: OnAnswer) -> tuple[Rival, ...]:
     """The cheap methods on the same split."""
     run = run_multilabel_rivals if train.task.kind == "multi_label" else run_rivals
     return run(train, test, recipe.seed)

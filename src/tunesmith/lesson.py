@@ -8,7 +8,10 @@ from typing import Any
 
 from tunesmith.training.objective import TextObjective
 
-__all__ = ["Judging", "Lesson"]
+__all__ = ["Judging", "Lesson", "OnAnswer"]
+
+OnAnswer = Callable[[str, int, int], None]
+"""Hears who answers the test rows, how many of them are answered, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +33,4 @@ class Judging:
     curves: Sequence[Mapping[str, float]] = ()
     train_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    on_answer: OnAnswer = lambda _who, _done, _total: None

@@ -30,6 +30,9 @@ class Listener:
     def trained(self, fitted: Fitted) -> None:
         """Training ended; `fitted` has its whole history."""
 
+    def answered(self, who: str, done: int, total: int) -> None:
+        """Of `total` test rows that are answered by writing, `done` are."""
+
     def judged(self, report: Report) -> None:
         """The model was judged on the test rows."""
 
@@ -64,6 +67,11 @@ class Listeners(Listener):
         """Training ended."""
         for listener in self._listeners:
             listener.trained(fitted)
+
+    def answered(self, who: str, done: int, total: int) -> None:
+        """Test rows were answered."""
+        for listener in self._listeners:
+            listener.answered(who, done, total)
 
     def judged(self, report: Report) -> None:
         """The model was judged."""

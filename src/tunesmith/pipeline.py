@@ -181,9 +181,10 @@ def _judge(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, pr
     test = room.judged(splits.test, recipe)
     if len(test) < len(splits.test):
         listener.note(f"of {len(splits.test):,} test rows {len(test):,} are answered (`judged_rows`)")
-    rivals = room.rivals(recipe, splits.train, test)
+    rivals = room.rivals(recipe, splits.train, test, listener.answered)
     origin = provenance(inputs, processes)
-    judging = Judging(origin, recipe.seed, fitted.history, fitted.seconds, fitted.peak_memory_bytes)
+    trained = (fitted.history, fitted.seconds, fitted.peak_memory_bytes)
+    judging = Judging(origin, recipe.seed, *trained, listener.answered)
     return room.judge(answerer, test, rivals, judging)
 
 
@@ -242,9 +243,10 @@ def evaluate(
     listener.stage("evaluate")
     room = room_of(bundle.task)
     test = room.judged(test, bundle.recipe)
-    rivals = room.rivals(bundle.recipe, train_set, test) if train_set else ()
+    rivals = room.rivals(bundle.recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
-    return room.judge(bundle.answerer(), test, rivals, Judging(origin, bundle.recipe.seed))
+    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered)
+    return room.judge(bundle.answerer(), test, rivals, judging)
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: Columns, listener: Listener) -> Dataset:

@@ -9,7 +9,7 @@ from tunesmith import labels, writing
 from tunesmith.data.check import DataReport
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.evaluation.types import Report
-from tunesmith.lesson import Judging, Lesson
+from tunesmith.lesson import Judging, Lesson, OnAnswer
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
@@ -47,7 +47,7 @@ class Room(Protocol):
     def judged(self, test: Dataset, recipe: Recipe, /) -> Dataset:
         """The test rows that are answered."""
 
-    def rivals(self, recipe: Recipe, train: Dataset, test: Dataset, /) -> Sequence[Any]:
+    def rivals(self, recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer, /) -> Sequence[Any]:
         """The cheap methods on the same split."""
 
     def judge(self, answerer: Any, test: Dataset, rivals: Sequence[Any], judging: Judging, /) -> Report:

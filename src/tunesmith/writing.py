@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from tunesmith.data.check import DataReport, measure_tokens
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.render import messages_of, render
 from tunesmith.errors import BaseError
-from tunesmith.evaluation.generation.questions import questions_of
+from tunesmith.evaluation.generation.questions import Conversation, questions_of
 from tunesmith.evaluation.generation.report import build_generation_report
 from tunesmith.evaluation.generation.rivals import Untuned, WritingRival, run_generation_rivals
 from tunesmith.evaluation.types import Cost, Report
-from tunesmith.lesson import Judging, Lesson
+from tunesmith.lesson import Judging, Lesson, OnAnswer
 from tunesmith.model.encode import count_tokens
 from tunesmith.model.generator import Generator, load_generator
 from tunesmith.model.language import token_sums
@@ -25,7 +26,7 @@ from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.completion import Completion
 from tunesmith.training.methods import quantization_of
-from tunesmith.writer import Writer, writer_for
+from tunesmith.writer import Writer, Written, writer_for
 
 __all__ = [
     "answer_tokens",
@@ -39,6 +40,10 @@ __all__ = [
     "thresholds",
     "token_report",
 ]
+
+
+# answered before anybody is told
+_CHUNK_PROMPTS = 64
 
 
 def load_base(recipe: Recipe, _train: Dataset) -> Generator:
@@ -123,7 +128,7 @@ def judged(test: Dataset, recipe: Recipe) -> Dataset:
     return test.take(sorted(drawn.tolist()))
 
 
-def rivals(recipe: Recipe, train: Dataset, test: Dataset) -> tuple[WritingRival, ...]:
+def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -> tuple[WritingRival, ...]:
     """The base before it was tuned, where it can be had, and the cheap methods, on the same split."""
     try:
         writer = writer_for(load_base(recipe, train), recipe, train.task)
@@ -131,7 +136,8 @@ def rivals(recipe: Recipe, train: Dataset, test: Dataset) -> tuple[WritingRival,
         # a model is judged anew on a machine that does not have its base
         untuned = None
     else:
-        untuned = Untuned(lambda asked: [each.text for each in writer.write(asked)], _figures(writer, test))
+        asking = partial(_answered, writer, who="the untuned base", on_answer=on_answer)
+        untuned = Untuned(lambda asked: [each.text for each in asking(asked)], _figures(writer, test))
     return run_generation_rivals(questions_of(train), questions_of(test), recipe.seed, untuned=untuned)
 
 
@@ -143,11 +149,22 @@ def _figures(writer: Writer, test: Dataset) -> dict[str, float]:
     return token_sums(generator.model, targets, pad_token_id, writer.micro_batch_tokens).figures()
 
 
+def _answered(
+    writer: Writer, asked: Sequence[Conversation], *, who: str, on_answer: OnAnswer
+) -> list[Written]:
+    """An answer for each conversation, told as they come."""
+    written: list[Written] = []
+    for answer in writer.stream(asked, chunk_prompts=_CHUNK_PROMPTS):
+        written.append(answer)
+        on_answer(who, len(written), len(asked))
+    return written
+
+
 def judge(writer: Writer, test: Dataset, rivals: Sequence[WritingRival], judging: Judging) -> Report:
     """The report on the test rows."""
     questions = questions_of(test)
     started = time.perf_counter()
-    written = writer.write(questions.conversations)
+    written = _answered(writer, questions.conversations, who="the model", on_answer=judging.on_answer)
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
     return build_generation_report(
         test=questions,

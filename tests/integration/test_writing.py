@@ -115,10 +115,22 @@ def test_the_saved_model_is_the_judged_one(recipe: ts.Recipe, tmp_path: Path) ->
     assert [rival.name for rival in again.rivals] == [rival.name for rival in run.report.rivals]
 
 
-def test_only_so_many_rows_are_answered(recipe: ts.Recipe, tmp_path: Path) -> None:
-    recipe = recipe.model_copy(update={"judged_rows": 5, "epochs": 1})
-    run = _train(tmp_path, recipe)
+class _Ear(ts.Listener):
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int, int]] = []
+
+    def answered(self, who: str, done: int, total: int) -> None:
+        self.heard.append((who, done, total))
+
+
+def test_only_so_many_rows_are_answered_and_told(recipe: ts.Recipe, tmp_path: Path) -> None:
+    recipe, ear = recipe.model_copy(update={"judged_rows": 5, "epochs": 1}), _Ear()
+    data = _save(tmp_path / "a.jsonl", _pairs(80))
+    run = ts.train(data, kind="completion", recipe=recipe, out=tmp_path / "run", listener=ear)
     assert run.report.rows == 5
+    # as it is and after examples, then the trained model
+    assert ear.heard[:5] == [("the untuned base", done, 5) for done in range(1, 6)]
+    assert ear.heard[-5:] == [("the model", done, 5) for done in range(1, 6)]
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_been(recipe: ts.Recipe, tmp_path: Path) -> None:

@@ -80,6 +80,24 @@ class RichListener(Listener):
         if error_console.is_terminal:
             self._move_bar(progress)
 
+    def answered(self, who: str, done: int, total: int) -> None:
+        """Move a bar of test rows; it is another's where another answers."""
+        if self.quiet or not error_console.is_terminal:
+            return
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("  {task.description} answers test row"),
+                MofNCompleteColumn(),
+                BarColumn(),
+                TimeRemainingColumn(),
+                console=error_console,
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(who, total=total)
+        assert self._task is not None
+        self._bar.update(self._task, description=who, completed=done, total=total)
+
     def _print_evaluation(self, progress: TrainingProgress) -> None:
         assert progress.validation is not None
         figures = "  ".join(

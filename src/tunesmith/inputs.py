@@ -107,6 +107,10 @@ def prepare(
     listener.stage("check")
     labels_given = bool(task and task.labels)
     report = check(dataset, held_out=held_out, labels_given=labels_given).raise_if_failed()
+    if "validation" in held_out:
+        # not read: few examples must not seem to have changed it
+        unread = for_examples(recipe, few=False).validation_fraction
+        recipe = recipe.model_copy(update={"validation_fraction": unread})
     asked, few = recipe, _few_examples(dataset, recipe, held_out)
     recipe = for_examples(recipe, few=few)
     assert recipe.validation_fraction is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import Field
@@ -27,9 +27,9 @@ Parallel = Literal["ddp", "fsdp"]
 
 # tokens of a step are counted so that a step holds about this many examples
 _EXAMPLES_PER_STEP = 16
-# few steps teach little: small sets are seen more often, up to _MOST_EPOCHS
+# few steps teach little: small sets are seen more often
 _STEPS_AIMED_AT = 400
-_MOST_EPOCHS = 12
+_FEWEST_EPOCHS, _MOST_EPOCHS = 3, 12
 # fp32 weights, their gradients and AdamW's two moments
 _BYTES_PER_TRAINED_PARAMETER = 16
 # the same for all weights, trained or not, where a method leaves some as they are
@@ -42,15 +42,11 @@ _BYTES_PER_PARAMETER: dict[Method, int] = {
 }
 # what is null becomes something else where a label has fewer examples on average: see docs/few-examples.md
 _FEW_EXAMPLES_PER_LABEL = 100
-_OF_FEW_EXAMPLES = {
-    "dropout": 0.3,
-    "epochs": 20,
-    "target_replication": 1.0,
-    "token_dropout": 0.3,
-    "validation_fraction": 0.0,
-}
+_OF_FEW_EXAMPLES = {"target_replication": 1.0, "token_dropout": 0.3, "validation_fraction": 0.0}
 _OF_MANY_EXAMPLES = {"target_replication": 0.0, "token_dropout": 0.0, "validation_fraction": 0.1}
-_RATE_FACTOR_OF_FEW_EXAMPLES = 0.3
+_STEPS_FOR_FEW = 100
+_FEWEST_EPOCHS_FOR_FEW, _MOST_EPOCHS_FOR_FEW = 12, 40
+_HIGHEST_RATE_FOR_FEW = 3e-4
 # adapters start at zero, and bear and need larger steps than weights
 _ADAPTER_RATE_FACTOR = 10
 _HIGHEST_ADAPTER_RATE = 2e-3
@@ -212,7 +208,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             "max_tokens": max_tokens,
             "max_new_tokens": _max_new_tokens(recipe, facts, max_tokens),
             "batch_tokens": batch_tokens,
-            "epochs": recipe.epochs or _epochs(facts.examples * mean_tokens / batch_tokens),
+            "epochs": recipe.epochs or _epochs(facts, facts.examples * mean_tokens / batch_tokens),
             "learning_rate": recipe.learning_rate or _learning_rate(facts, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
             "parallel": recipe.parallel or ("ddp" if facts.processes > 1 else None),
@@ -274,10 +270,14 @@ def reasons_for(recipe: Recipe, facts: DataFacts) -> dict[str, str]:
         "precision": _precision(facts)[1],
     }
     told = {name: reason for name, reason in reasons.items() if getattr(recipe, name) == "auto"}
-    if not facts.few_examples:
-        return told
-    few = f"there are only {facts.examples / len(facts.label_counts):.0f} examples a label"
-    return told | {name: few for name in _OF_FEW_EXAMPLES if getattr(recipe, name) is None}
+    few = f"there are only {facts.examples / max(1, len(facts.label_counts)):.0f} examples a label"
+    return told | dict.fromkeys(_changed_by_few(recipe, facts), few)
+
+
+def _changed_by_few(recipe: Recipe, facts: DataFacts) -> list[str]:
+    """What becomes something else than it would with many examples."""
+    with_many = resolve(recipe, replace(facts, few_examples=False))
+    return [name for name, value in resolve(recipe, facts) if value != getattr(with_many, name)]
 
 
 def _of_method(recipe: Recipe, method: Method, facts: DataFacts) -> dict[str, object]:
@@ -293,13 +293,16 @@ def _of_method(recipe: Recipe, method: Method, facts: DataFacts) -> dict[str, ob
             return {}
 
 
-def _epochs(steps_per_epoch: float) -> int:
-    return max(3, min(_MOST_EPOCHS, round(_STEPS_AIMED_AT / max(1.0, steps_per_epoch))))
+def _epochs(facts: DataFacts, steps_per_epoch: float) -> int:
+    steps, fewest, most = _STEPS_AIMED_AT, _FEWEST_EPOCHS, _MOST_EPOCHS
+    if facts.few_examples:
+        steps, fewest, most = _STEPS_FOR_FEW, _FEWEST_EPOCHS_FOR_FEW, _MOST_EPOCHS_FOR_FEW
+    return max(fewest, min(most, round(steps / max(1.0, steps_per_epoch))))
 
 
 def _learning_rate(facts: DataFacts, method: Method) -> float:
     rate = _full_learning_rate(facts.parameters)
-    rate *= _RATE_FACTOR_OF_FEW_EXAMPLES if facts.few_examples else 1.0
+    rate = min(rate, _HIGHEST_RATE_FOR_FEW) if facts.few_examples else rate
     if method in ("lora", "qlora"):
         return min(_HIGHEST_ADAPTER_RATE, _ADAPTER_RATE_FACTOR * rate)
     return rate

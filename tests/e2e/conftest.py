@@ -22,8 +22,13 @@ from tests.models import POLITICS, SPORTS
 LABELS = ("⚖️ politics, law", "sports")
 TUNESMITH = [sys.executable, "-m", "tunesmith"]
 TIMEOUT_SECONDS = 240.0
+# so few examples would all be learned from, and none kept for validation
+JUDGED = ("--set", "validation_fraction=0.1")
 # eighteen steps an epoch and no early stop: long enough to be stopped, the same with every run
-LONG = ("--epochs", "12", "--set", "batch_tokens=45", "--set", "early_stopping=0")
+LONG = (
+    *("--epochs", "12", "--set", "batch_tokens=45", "--set", "early_stopping=0"),
+    *JUDGED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +187,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
 @pytest.fixture(scope="session")
 def finished(workshop: Path) -> Iterator[Path]:
     """A finished run on `news.csv`."""
-    Cli(workshop)("train", "news.csv", "--base", "base", "--epochs", "2", "--out", "run").good()
+    Cli(workshop)("train", "news.csv", "--base", "base", "--epochs", "2", "--out", "run", *JUDGED).good()
     yield workshop / "run"
     assert (workshop / "run" / "model" / "manifest.json").is_file(), "a test spoiled the shared run"
 

@@ -100,11 +100,11 @@ def test_from_init_to_check_of_what_is_to_be_written(workshop: Path) -> None:
     chats = [[{"role": role, "content": text.format(n)} for role, text in turns] for n in range(12)]
     lines = [json.dumps({"messages": chat}) for chat in [*chats, chats[0], chats[1][:1]]]
     (workshop / "chat.jsonl").write_text("\n".join(lines), "utf-8")
-    said = cli("init", "chat.jsonl").good()
+    said = cli("init", "chat.jsonl", "--out", "chat.yaml").good()
     assert "conversations are read from" in said.err
-    written = read_config(workshop / "task.yaml", Task)
+    written = read_config(workshop / "chat.yaml", Task)
     assert written == Task(kind="chat", text_column="messages")
-    words = ("--task", "task.yaml", "--base", "base")
+    words = ("--task", "chat.yaml", "--base", "base")
     cli("check", "chat.jsonl", *words).refused("no-answer", exit_code=3)
     said = cli("check", "chat.jsonl", *words, "--fix", "mended.csv").good()
     assert "12 rows" in said.out

@@ -8,7 +8,7 @@ import yaml
 
 from tunesmith.config import Config, as_commented_yaml, as_yaml, parse_values, read_config, write_config
 from tunesmith.errors import ConfigError
-from tunesmith.recipe import DataFacts, Recipe, choose_method, reasons_for, resolve
+from tunesmith.recipe import DataFacts, Recipe, are_few, choose_method, for_examples, reasons_for, resolve
 from tunesmith.task import Task
 
 FACTS = DataFacts(
@@ -84,6 +84,28 @@ def test_what_was_chosen_is_kept_but_never_beyond_the_window() -> None:
     resolved = resolve(recipe, FACTS)
     assert (resolved.epochs, resolved.learning_rate, resolved.batch_tokens) == (2, 0.5, 7)
     assert (resolved.class_weights, resolved.max_tokens) == ("none", 128)
+
+
+def test_few_examples_have_a_recipe_of_their_own() -> None:
+    few = DataFacts(48, 20.0, 50, (16, 16, 16), 64, 1000, few_examples=True)
+    many = replace(few, few_examples=False)
+    assert are_few(299, 3)
+    assert not are_few(300, 3)
+    assert (resolve(Recipe(), few).target_replication, resolve(Recipe(), many).target_replication) == (1, 0)
+    assert (resolve(Recipe(), few).token_dropout, resolve(Recipe(), many).token_dropout) == (0.3, 0)
+    assert resolve(Recipe(), few).validation_fraction == 0
+    assert resolve(Recipe(), many).validation_fraction == 0.1
+    # 100 steps of three an epoch
+    assert (resolve(Recipe(), few).epochs, resolve(Recipe(), many).epochs) == (33, 12)
+    assert (resolve(Recipe(), few).learning_rate, resolve(Recipe(), many).learning_rate) == (3e-4, 1e-3)
+    large = replace(few, parameters=100_000_000)
+    assert resolve(Recipe(), large).learning_rate == 5e-5
+    asked = Recipe(target_replication=0.5, token_dropout=0, validation_fraction=0.2, epochs=7, dropout=0.4)
+    assert for_examples(asked, few=True) == asked
+    assert resolve(asked, few).epochs == 7
+    assert reasons_for(Recipe(), few)["token_dropout"] == "there are only 16 examples a label"
+    assert "epochs" not in reasons_for(asked, few)
+    assert "token_dropout" not in reasons_for(Recipe(), many)
 
 
 def test_auto_is_full_where_it_fits_and_adapters_beyond() -> None:

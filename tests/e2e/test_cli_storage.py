@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import TUNESMITH, Cli, Finished, environment, write_table
+from tests.e2e.conftest import JUDGED, TUNESMITH, Cli, Finished, environment, write_table
 from tunesmith.bundle import open_bundle
 
 
@@ -39,7 +39,7 @@ def test_a_full_disk_leaves_the_earlier_model_and_the_run_goes_on(
     shutil.copytree(finished, run)
     (small_disk / "notes.txt").write_text("mine")
     before = open_bundle(run / "model").manifest
-    train = ("train", "news.csv", "--base", "base", "--epochs", "4", "--seed", "7", "--out", run)
+    train = ("train", "news.csv", "--base", "base", "--epochs", "4", "--seed", "7", *JUDGED, "--out", run)
     said = cli(*train, "--overwrite").refused("disk-full")
     assert str(run) in said.err
     assert open_bundle(run / "model").manifest == before

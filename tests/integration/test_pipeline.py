@@ -17,6 +17,14 @@ from tunesmith.training.loop import Interrupted, Progress
 Row = dict[str, Any]
 
 
+AS_FOR_MANY: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "target_replication": 0.0,
+    "token_dropout": 0.0,
+    "validation_fraction": 0.1,
+}
+
+
 class _Ear(ts.Listener):
     """Remembers what it heard."""
 
@@ -47,13 +55,13 @@ def _save(path: Path, rows: Sequence[Row]) -> Path:
 
 @pytest.fixture
 def recipe(tiny_base: Path) -> ts.Recipe:
-    return ts.Recipe(base=str(tiny_base), epochs=2)
+    return ts.Recipe(base=str(tiny_base), epochs=2, **AS_FOR_MANY)
 
 
 @pytest.fixture(scope="module")
 def run(news: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> ts.Run:
     out = tmp_path_factory.mktemp("run") / "news"
-    return ts.train(news, recipe=ts.Recipe(base=str(tiny_base), epochs=2), out=out)
+    return ts.train(news, recipe=ts.Recipe(base=str(tiny_base), epochs=2, **AS_FOR_MANY), out=out)
 
 
 def _weights(run: ts.Run) -> str:
@@ -81,6 +89,38 @@ def test_a_listener_hears_every_stage(news: Path, recipe: ts.Recipe, tmp_path: P
     assert any("seed 0" in note for note in ear.notes)
     assert [step.step for step in ear.steps] == list(range(1, ear.steps[0].total_steps + 1))
     assert sum(step.validation is not None for step in ear.steps) == 2
+
+
+def test_few_examples_are_learned_otherwise_and_said(news: Path, tiny_base: Path, tmp_path: Path) -> None:
+    recipe, ear = ts.Recipe(base=str(tiny_base), epochs=2), _Ear()
+    run = ts.train(news, recipe=recipe, out=tmp_path / "run", listener=ear)
+    few = "as there are only 25 examples a label"
+    assert f"token_dropout: 0.3, {few}" in ear.notes
+    assert f"validation_fraction: 0.0, {few}" in ear.notes
+    assert run.recipe.target_replication == 1.0
+    assert "no row is kept for validation" in run.report.provenance["split"]
+    assert not any("validation_loss" in row for row in run.report.curves)
+    assert "25 examples" in json.loads((run.directory / "run.json").read_text())["reasons"]["token_dropout"]
+
+
+def test_a_validation_file_is_used_however_few_examples_there_are(
+    news: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    rows = news.read_text("utf-8").splitlines(keepends=True)
+    (tmp_path / "train.jsonl").write_text("".join(rows[:40]), encoding="utf-8")
+    (tmp_path / "validation.jsonl").write_text("".join(rows[40:]), encoding="utf-8")
+    ear = _Ear()
+    run = ts.train(
+        tmp_path / "train.jsonl",
+        validation=tmp_path / "validation.jsonl",
+        recipe=ts.Recipe(base=str(tiny_base), epochs=2),
+        out=tmp_path / "run",
+        listener=ear,
+    )
+    assert run.recipe.token_dropout == 0.3
+    assert run.recipe.validation_fraction == 0.1
+    assert sum("validation_loss" in row for row in run.report.curves) == 2
+    assert not [note for note in ear.notes if note.startswith("validation_fraction")]
 
 
 def test_an_architecture_that_cannot_be_packed_is_padded_and_said(

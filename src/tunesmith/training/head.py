@@ -120,10 +120,11 @@ def _candidates(
     features: torch.Tensor, train: LabelObjective, held_out: LabelObjective | None, labels: int, seed: int
 ) -> list[_Candidate]:
     """A head for every strength of the penalty, the strongest first; features are (rows, width)."""
-    spread = features.std(0, correction=0)
-    spread = spread.where(spread > 0, 1.0)
     count = len(train.encoded)
-    seen, unseen = (features / spread)[:count], (features / spread)[count:]
+    spread = features[:count].std(0, correction=0)
+    spread = spread.where(spread > 0, 1.0)
+    standardised = features / spread
+    seen, unseen = standardised[:count], standardised[count:]
     whole = _Part(seen, train, np.arange(len(seen)), labels)
     heads = _heads(whole)
     if held_out:

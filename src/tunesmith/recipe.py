@@ -128,7 +128,7 @@ class Recipe(Config):
     """Stop after this many epochs without a better validation macro-F1; 0: never."""
 
     validation_fraction: float | None = Field(default=None, ge=0, lt=0.5)
-    """The share of the training file kept for validation where no file is given. 0: all is learned from."""
+    """The share of the training file kept for validation where no file is given; 0: the last weights stay."""
 
     test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     """The share of the training file kept for the test where no test file is given."""

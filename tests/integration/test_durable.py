@@ -52,9 +52,9 @@ def train(base: Path, news: Path, tmp_path: Path) -> Train:
     def call(ear: _Ear | None = None, *, out: str = "run", resume: bool = False, **values: Any) -> ts.Run:
         ear = ear or _Ear()
         given = {name: values.pop(name) for name in ("task", "test") if name in values}
-        recipe = ts.Recipe(
-            base=str(base), **{"epochs": 3, "batch_tokens": 150, "validation_fraction": 0.1} | values
-        )
+        # a checkpoint each epoch
+        usual = {"epochs": 3, "batch_tokens": 150, "validation_fraction": 0.1}
+        recipe = ts.Recipe(base=str(base), **usual | values)
         return ts.train(
             data,
             out=tmp_path / out,

@@ -123,7 +123,8 @@ def _candidates(
     count = len(train.encoded)
     spread = features[:count].std(0, correction=0)
     spread = spread.where(spread > 0, 1.0)
-    seen, unseen = (features / spread)[:count], (features / spread)[count:]
+    standardised = features / spread
+    seen, unseen = standardised[:count], standardised[count:]
     whole = _Part(seen, train, np.arange(len(seen)), labels)
     heads = _heads(whole)
     if held_out:

@@ -103,6 +103,7 @@ def test_merged_adapters_answer_as_they_did(tmp_path: Path, architecture: str) -
     before = token_figures(generator, targets, 200)["log_loss"]
     adapters = add_adapters(model, _recipe(generator, "lora"))
     assert all("lora_" in name for name, value in model.named_parameters() if value.requires_grad)
+    torch.manual_seed(0)
     for name, value in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(value, std=0.1)
@@ -113,7 +114,7 @@ def test_merged_adapters_answer_as_they_did(tmp_path: Path, architecture: str) -
     assert copied.generation_config.eos_token_id == model.generation_config.eos_token_id
     for plain in (model, copied):
         found = Generator(generator.tokenizer, generator.window, plain)
-        assert token_figures(found, targets, 200)["log_loss"] == pytest.approx(adapted, abs=1e-5)
+        assert token_figures(found, targets, 200)["log_loss"] == pytest.approx(adapted, abs=1e-4)
 
 
 @pytest.mark.parametrize("method", ["head", "head-first", "frozen"])

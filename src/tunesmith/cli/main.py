@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -60,6 +61,8 @@ def _options(
 
 def main() -> None:
     """The entry point of the `tunesmith` command."""
+    # before torch is loaded: threads that wait for each other must not hold a core that others need
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     if process_count() > 1:
         from tunesmith.cli.beside import run_beside_others
 

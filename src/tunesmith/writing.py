@@ -5,23 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from tunesmith.data.check import DataReport, measure_tokens
 from tunesmith.data.dataset import Dataset, Splits
-from tunesmith.data.render import messages_of, render
 from tunesmith.errors import BaseError
 from tunesmith.evaluation.generation.questions import Conversation, questions_of
 from tunesmith.evaluation.generation.report import build_generation_report
-from tunesmith.evaluation.generation.rivals import Untuned, WritingRival, run_generation_rivals
+from tunesmith.evaluation.generation.rivals import (
+    MOST_TRAIN_ROWS,
+    Untuned,
+    WritingRival,
+    run_generation_rivals,
+)
 from tunesmith.evaluation.types import Cost, Report
 from tunesmith.lesson import Judging, Lesson, OnAnswer
 from tunesmith.model.encode import count_tokens
 from tunesmith.model.generator import Generator, load_generator
 from tunesmith.model.language import token_sums
-from tunesmith.model.targets import EncodedTargets, encode_segments, template_of
+from tunesmith.model.targets import EncodedTargets, template_of
+from tunesmith.model.tokens import encode_targets
 from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.completion import Completion
@@ -75,7 +81,9 @@ def label_counts(_train: Dataset) -> tuple[int, ...]:
 
 def answer_tokens(train: Dataset, tokenizer: Any) -> int:
     """The tokens of the longest answer, the one that ends it included."""
-    return 1 + max(count_tokens(tokenizer, [target or "" for target in train.targets]), default=0)
+    answers = ([answer or "" for answer in batch.column("target").to_pylist()] for batch in train.batches())
+    counts = chain.from_iterable(count_tokens(tokenizer, some) for some in answers)
+    return 1 + max(counts, default=0)
 
 
 def lesson(generator: Generator, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
@@ -99,16 +107,7 @@ def lesson(generator: Generator, recipe: Recipe, splits: Splits, processes: Proc
 
 
 def _targets(generator: Generator, dataset: Dataset, max_tokens: int) -> EncodedTargets:
-    rows = [
-        render(messages_of(dataset.task, row.text, _answer(row.target)), generator.template)
-        for row in dataset
-    ]
-    return encode_segments(generator.tokenizer, rows, max_tokens)
-
-
-def _answer(target: object) -> str:
-    assert isinstance(target, str), "a row without an answer is refused"
-    return target
+    return encode_targets(generator.tokenizer, dataset, generator.template, max_tokens)
 
 
 def answerer(generator: Generator, recipe: Recipe, splits: Splits) -> Writer:
@@ -122,10 +121,15 @@ def thresholds(_writer: Writer) -> None:
 
 def judged(test: Dataset, recipe: Recipe) -> Dataset:
     """The test rows that are answered: writing takes time, and so they are no more than the recipe says."""
-    if len(test) <= recipe.judged_rows:
-        return test
-    drawn = np.random.default_rng(recipe.seed).choice(len(test), recipe.judged_rows, replace=False)
-    return test.take(sorted(drawn.tolist()))
+    return _drawn(test, recipe.judged_rows, recipe.seed)
+
+
+def _drawn(dataset: Dataset, rows: int, seed: int) -> Dataset:
+    """All rows, or as many, drawn at random, in their order."""
+    if len(dataset) <= rows:
+        return dataset
+    drawn = np.random.default_rng(seed).choice(len(dataset), rows, replace=False)
+    return dataset.take(np.sort(drawn))
 
 
 def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -> tuple[WritingRival, ...]:
@@ -138,7 +142,8 @@ def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -
     else:
         asking = partial(_answered, writer, who="the untuned base", on_answer=on_answer)
         untuned = Untuned(lambda asked: [each.text for each in asking(asked)], _figures(writer, test))
-    return run_generation_rivals(questions_of(train), questions_of(test), recipe.seed, untuned=untuned)
+    learned = questions_of(_drawn(train, MOST_TRAIN_ROWS, recipe.seed))
+    return run_generation_rivals(learned, questions_of(test), recipe.seed, untuned=untuned)
 
 
 def _figures(writer: Writer, test: Dataset) -> dict[str, float]:

@@ -41,6 +41,16 @@ class Template:
     now: Callable[[], datetime] = datetime.now
     """What `strftime_now` asks."""
 
+    def described(self) -> dict[str, object]:
+        """What decides how a conversation is written, as JSON; the day, where the template may ask for it."""
+        today = self.now().date().isoformat() if "strftime_now" in self.source else None
+        return {
+            "source": self.source,
+            "tokens": dict(self.tokens),
+            "special_tokens": list(self.special_tokens),
+            "today": today,
+        }
+
     def fill(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         """The conversation as text, with where an answer begins after it where `add_generation_prompt`.
 

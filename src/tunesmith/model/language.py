@@ -120,10 +120,9 @@ def token_sums(
 
 def _asked(texts: EncodedTargets, rows: Sequence[int]) -> _Asked:
     kept, places, targets = [], [], [np.zeros(0, np.int64)]
-    starts = texts.encoded.starts
     for row in rows:
         ids = texts.encoded[row]
-        before = np.flatnonzero(texts.learned[starts[row] + 1 : starts[row + 1]])
+        before = np.flatnonzero(texts.learned_of(row)[1:])
         if len(before):
             kept.append(ids[: before[-1] + 1])
             places.append(before)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -11,33 +12,59 @@ import numpy as np
 import numpy.typing as npt
 
 from tunesmith.data.formats.encoding import without_bad_chars
+from tunesmith.data.mapped import Mapped
 from tunesmith.data.render import Segment
 from tunesmith.data.template import DEFAULT_TEMPLATE, Template
-from tunesmith.model.encode import Encoded, Ids
+from tunesmith.model.encode import Chunk, Encoded, Ids, in_memory
 
-__all__ = ["EncodedTargets", "encode_segments", "template_of"]
+__all__ = ["EncodedTargets", "Flags", "TargetChunk", "encode_segments", "segment_chunks", "template_of"]
 
 _CHUNK_ROWS = 1024
 
 Flags = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EncodedTargets:
     """The token ids of many rows and which of them are learned."""
 
     encoded: Encoded
     learned: Flags
     """(tokens,) beside `encoded.flat`: whether this token is to be predicted; never the first of a row"""
+    mapped: Mapped | None = field(default=None, repr=False)
+    """The file that holds `learned`, where there are many rows"""
 
     def __len__(self) -> int:
         return len(self.encoded)
 
-    @property
+    def learned_of(self, row: int) -> Flags:
+        """(tokens of the row,) which of them are learned."""
+        starts = self.encoded.starts
+        flags = self.learned[starts[row] : starts[row + 1]]
+        if self.mapped is not None:
+            flags = flags.copy()
+            self.mapped.touched()
+        return flags
+
+    @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
         """(rows,) learned tokens; a row that has none left teaches nothing and is not trained on."""
-        before = np.concatenate([[0], np.cumsum(self.learned, dtype=np.int64)])
-        return np.diff(before[self.encoded.starts])
+        if not len(self):
+            return np.zeros(0, np.int64)
+        counts: npt.NDArray[np.int64] = np.add.reduceat(
+            self.learned, self.encoded.starts[:-1], dtype=np.int64
+        )
+        if self.mapped is not None:
+            self.mapped.release()
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChunk:
+    """The token ids of some rows and which of them are learned, (tokens,)."""
+
+    rows: Chunk
+    learned: Flags
 
 
 def template_of(tokenizer: Any) -> Template:
@@ -52,7 +79,7 @@ def template_of(tokenizer: Any) -> Template:
     return Template(source or DEFAULT_TEMPLATE, named, tuple(dict.fromkeys([*named.values(), *added])))
 
 
-def encode_segments(tokenizer: Any, rows: Sequence[Sequence[Segment]], max_tokens: int) -> EncodedTargets:
+def encode_segments(tokenizer: Any, rows: Iterable[Sequence[Segment]], max_tokens: int) -> EncodedTargets:
     """Tokenise each segment on its own and lay the ids of a row end to end.
 
     A row of more than `max_tokens` loses the beginning of its first segment, if that is not learned, but for
@@ -60,19 +87,23 @@ def encode_segments(tokenizer: Any, rows: Sequence[Sequence[Segment]], max_token
     its answer loses only its beginning. A row without any token becomes one pad token. Special tokens that a
     template writes are tokens; where a message imitates one, it has a seam.
     """
-    ids: list[Ids] = []
-    learned: list[Flags] = []
-    cut: list[bool] = []
-    for start in range(0, len(rows), _CHUNK_ROWS):
-        for row in _tokenised(tokenizer, rows[start : start + _CHUNK_ROWS]):
-            kept_ids, kept_learned, was_cut = _fitted(row, max_tokens, tokenizer.pad_token_id)
-            ids.append(kept_ids)
-            learned.append(kept_learned)
-            cut.append(was_cut)
-    starts = np.concatenate([[0], np.cumsum([len(each) for each in ids], dtype=np.int64)]).astype(np.int64)
-    flat = np.concatenate(ids) if ids else np.zeros(0, np.int32)
-    flags = np.concatenate(learned) if learned else np.zeros(0, np.bool_)
-    return EncodedTargets(Encoded(flat, starts, np.asarray(cut, np.bool_)), flags)
+    held = list(segment_chunks(tokenizer, rows, max_tokens))
+    learned = np.concatenate([np.zeros(0, np.bool_), *(chunk.learned for chunk in held)])
+    return EncodedTargets(in_memory(chunk.rows for chunk in held), learned)
+
+
+def segment_chunks(
+    tokenizer: Any, rows: Iterable[Sequence[Segment]], max_tokens: int
+) -> Iterator[TargetChunk]:
+    """As `encode_segments`, some rows at a time."""
+    remaining = iter(rows)
+    while some := list(islice(remaining, _CHUNK_ROWS)):
+        fitted = [_fitted(row, max_tokens, tokenizer.pad_token_id) for row in _tokenised(tokenizer, some)]
+        ids, learned, cut = zip(*fitted, strict=True)
+        lengths = np.fromiter(map(len, ids), np.int32, len(ids))
+        yield TargetChunk(
+            Chunk(np.concatenate(ids), lengths, np.asarray(cut, np.int32)), np.concatenate(learned)
+        )
 
 
 _Row = list[tuple[Ids, bool]]
@@ -91,18 +122,19 @@ def _joined(pieces: Iterator[list[int]]) -> Ids:
     return np.asarray([token for piece in pieces for token in piece], np.int32)
 
 
-def _fitted(row: _Row, max_tokens: int, pad_token_id: int) -> tuple[Ids, Flags, bool]:
+def _fitted(row: _Row, max_tokens: int, pad_token_id: int) -> tuple[Ids, Flags, int]:
+    """The ids that are kept, which of them are learned, and how many were cut off."""
     ids = np.concatenate([np.zeros(0, np.int32), *(each for each, _ in row)])
     learned = np.concatenate([np.zeros(0, np.bool_), *(np.full(len(each), flag) for each, flag in row)])
-    excess = len(ids) - max_tokens
-    if excess > 0:
+    excess = max(0, len(ids) - max_tokens)
+    if excess:
         start = min(excess, _spare(row))
         ids, learned = ids[start : start + max_tokens], learned[start : start + max_tokens]
     if not len(ids):
         ids, learned = np.asarray([pad_token_id], np.int32), np.zeros(1, np.bool_)
     # nothing stands before it from which it could be predicted
     learned[0] = False
-    return ids, learned, excess > 0
+    return ids, learned, excess
 
 
 def _spare(row: _Row) -> int:

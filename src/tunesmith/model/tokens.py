@@ -1,4 +1,4 @@
-"""A dataset -> token ids: tokenised once, and where it is large, kept in a file that is mapped."""
+"""A dataset -> token ids: tokenised once, and where it is large, kept in files that are mapped."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import IO, Any
 import numpy as np
 
 from tunesmith.data.cache import cached
-from tunesmith.data.dataset import Dataset
+from tunesmith.data.dataset import Dataset, Target
 from tunesmith.data.mapped import Mapped
+from tunesmith.data.render import Segment, messages_of, render
+from tunesmith.data.template import Template
 from tunesmith.model.encode import Chunk, Encoded, encode, encode_chunks, starts_of
 from tunesmith.model.fingerprint import tokenizer_fingerprint
+from tunesmith.model.targets import EncodedTargets, TargetChunk, encode_segments, segment_chunks
 
-__all__ = ["encode_dataset"]
+__all__ = ["encode_dataset", "encode_targets"]
 
 _FORMAT = 1
-_FLAT, _LENGTHS, _CUT = "flat.bin", "lengths.npy", "cut.npy"
+_FLAT, _LENGTHS, _CUT, _LEARNED = "flat.bin", "lengths.npy", "cut.npy", "learned.bin"
 
 
 def encode_dataset(tokenizer: Any, dataset: Dataset, max_tokens: int) -> Encoded:
@@ -42,11 +45,64 @@ def _encoded(tokenizer: Any, dataset: Dataset, fingerprint: str, max_tokens: int
         "tokenizer": fingerprint,
         "max_tokens": max_tokens,
     }
-    dtype = np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)
+    dtype = _dtype_for(tokenizer)
     entry = cached(
         about, lambda directory: _write(directory, encode_chunks(tokenizer, texts, max_tokens), dtype)
     )
     return _read(entry, dtype)
+
+
+def encode_targets(tokenizer: Any, dataset: Dataset, template: Template, max_tokens: int) -> EncodedTargets:
+    """The token ids of prompts with their completions, or of chats, and which are learned.
+
+    See `encode_segments`; each row must have something to learn. As with `encode_dataset`, those of a large
+    dataset are written to the cache. Raises BaseError where the template fails, StorageError where the disk
+    is full.
+    """
+    rows = _rendered(dataset, template)
+    if dataset.mapped is None:
+        return encode_segments(tokenizer, rows, max_tokens)
+    about = {
+        "targets": _FORMAT,
+        "data": dataset.sha256,
+        "kind": dataset.task.kind,
+        "instruction": dataset.task.instruction,
+        "template": template.described(),
+        "tokenizer": tokenizer_fingerprint(tokenizer),
+        "max_tokens": max_tokens,
+    }
+    dtype = _dtype_for(tokenizer)
+
+    def write(directory: Path) -> None:
+        with (directory / _LEARNED).open("wb") as stream:
+            chunks = segment_chunks(tokenizer, rows, max_tokens)
+            _write(directory, _learned_written(stream, chunks), dtype)
+
+    entry = cached(about, write)
+    with (entry / _LEARNED).open("rb") as stream:
+        mapped = Mapped(stream)
+    return EncodedTargets(_read(entry, dtype), np.frombuffer(mapped.view, np.bool_), mapped)
+
+
+def _rendered(dataset: Dataset, template: Template) -> Iterator[list[Segment]]:
+    for row in dataset:
+        yield render(messages_of(dataset.task, row.text, _answer(row.target)), template)
+
+
+def _answer(target: Target) -> str:
+    assert isinstance(target, str), "a row without an answer is refused"
+    return target
+
+
+def _learned_written(stream: IO[bytes], chunks: Iterable[TargetChunk]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        stream.write(chunk.learned.tobytes())
+        yield chunk.rows
+
+
+def _dtype_for(tokenizer: Any) -> np.dtype[Any]:
+    """The smallest that holds every token id."""
+    return np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)
 
 
 def _write(directory: Path, chunks: Iterable[Chunk], dtype: np.dtype[Any]) -> None:

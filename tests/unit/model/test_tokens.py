@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 
 from tests.models import tiny_tokenizer
 from tunesmith.data.dataset import Dataset, dataset_of
+from tunesmith.data.render import messages_of, render
 from tunesmith.data.store import gathered
+from tunesmith.data.template import Template
 from tunesmith.errors import StorageError
 from tunesmith.model.encode import Encoded, count_tokens, encode
-from tunesmith.model.tokens import encode_dataset
+from tunesmith.model.targets import EncodedTargets, encode_segments, template_of
+from tunesmith.model.tokens import encode_dataset, encode_targets
 from tunesmith.task import Task
 
 TASK = Task(labels=("a", "b"))
@@ -140,4 +143,82 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(large: Dataset, cache: Path
 
 def test_small_sets_are_not_written(cache: Path) -> None:
     encode_dataset(_tokenizer(), dataset_of(TASK, TEXTS[:9], ["a"] * 9), 16)
+    assert not cache.exists()
+
+
+WRITES = Task(kind="completion", target_column="completion")
+
+
+@pytest.fixture
+def pairs(cache: Path) -> Dataset:
+    small = dataset_of(WRITES, TEXTS, [f"it was {'won ' * (number % 20)}" for number in range(len(TEXTS))])
+    return _mapped(small)
+
+
+def _mapped(small: Dataset) -> Dataset:
+    stored = gathered(small.table.to_batches(), small.table.schema, spill_bytes=1)
+    return Dataset(small.task, stored.table, mapped=stored.mapped)
+
+
+def _in_memory(dataset: Dataset, template: Template, most: int) -> EncodedTargets:
+    rows = [render(messages_of(dataset.task, row.text, str(row.target)), template) for row in dataset]
+    return encode_segments(_tokenizer(), rows, most)
+
+
+def _same_targets(one: EncodedTargets, other: EncodedTargets) -> bool:
+    rows = range(0, len(one), 97)
+    return (
+        _same(one.encoded, other.encoded)
+        and np.array_equal(one.learned, other.learned)
+        and np.array_equal(one.counts, other.counts)
+        and all(np.array_equal(one.learned_of(row), other.learned_of(row)) for row in rows)
+    )
+
+
+def test_targets_of_a_large_set_are_made_once(pairs: Dataset, cache: Path) -> None:
+    tokenizer = _tokenizer()
+    template = template_of(tokenizer)
+    once = encode_targets(tokenizer, pairs, template, 24)
+    assert once.mapped is not None
+    assert _same_targets(once, _in_memory(pairs, template, 24))
+    assert 0 < once.encoded.truncated.sum() < len(pairs)
+    (entry,) = cache.iterdir()
+    written = (entry / "learned.bin").stat().st_ino
+    assert _same_targets(encode_targets(tokenizer, replace(pairs), template, 24), once)
+    assert (entry / "learned.bin").stat().st_ino == written
+
+
+def test_other_templates_instructions_and_answers_are_others(pairs: Dataset, cache: Path) -> None:
+    tokenizer = _tokenizer()
+    template = template_of(tokenizer)
+    told = WRITES.model_copy(update={"instruction": "Be brief."})
+    other_answers = _mapped(dataset_of(WRITES, TEXTS, ["it was lost"] * len(TEXTS)))
+    dated = replace(template, source=template.source + "{% if false %}{{ strftime_now('%Y') }}{% endif %}")
+    others = [
+        (pairs, template, 24),
+        (pairs, template, 25),
+        (replace(pairs, task=told), template, 24),
+        (pairs, replace(template, source=template.source.replace("#", "=")), 24),
+        (pairs, dated, 24),
+        (other_answers, template, 24),
+    ]
+    for dataset, written_by, most in others:
+        found = encode_targets(tokenizer, dataset, written_by, most)
+        assert _same_targets(found, _in_memory(dataset, written_by, most))
+    assert len(list(cache.iterdir())) == len(others)
+
+
+def test_targets_that_were_damaged_are_made_anew(pairs: Dataset, cache: Path) -> None:
+    tokenizer = _tokenizer()
+    template = template_of(tokenizer)
+    encode_targets(tokenizer, pairs, template, 24)
+    (path,) = cache.glob("*/learned.bin")
+    path.write_bytes(bytes(path.stat().st_size))
+    found = encode_targets(tokenizer, replace(pairs), template, 24)
+    assert _same_targets(found, _in_memory(pairs, template, 24))
+
+
+def test_targets_of_small_sets_are_not_written(cache: Path) -> None:
+    small = dataset_of(WRITES, TEXTS[:9], ["won"] * 9)
+    assert len(encode_targets(_tokenizer(), small, template_of(_tokenizer()), 24)) == 9
     assert not cache.exists()

@@ -20,6 +20,7 @@ __all__ = [
     "COMMONEST",
     "COPY",
     "FIRST_SENTENCE",
+    "MOST_TRAIN_ROWS",
     "NEAREST",
     "UNTUNED",
     "Ask",
@@ -38,8 +39,8 @@ Ask = Callable[[Sequence[Conversation]], Sequence[str]]
 """Conversations -> what a model writes next."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|(?<=[。！？])|\n")
-# bounds the time of looking up, and with the similarities at once its memory
-_MOST_TRAIN_ROWS = 100_000
+MOST_TRAIN_ROWS = 100_000
+"""Of more training rows as many are drawn: bounds the memory and time of looking up."""
 _MOST_SIMILARITIES = 1 << 23
 
 
@@ -78,7 +79,7 @@ def run_generation_rivals(
 ) -> tuple[WritingRival, ...]:
     """Let every rival that makes sense for these data answer `test`."""
     found = [*_asked(untuned, train, test, seed, clock)] if untuned else []
-    found += [*_nearest(train, test, seed, clock), *_commonest(train, test, clock)]
+    found += [*_nearest(train, test, clock), *_commonest(train, test, clock)]
     return (*found, *_copies(test, clock))
 
 
@@ -132,24 +133,21 @@ def _split(conversation: Conversation) -> tuple[Conversation, Conversation]:
     return instructing, [message for message in conversation if message["role"] not in INSTRUCTING]
 
 
-def _nearest(train: Questions, test: Questions, seed: int, clock: Clock) -> Iterator[WritingRival]:
+def _nearest(train: Questions, test: Questions, clock: Clock) -> Iterator[WritingRival]:
     """The answer of the training prompt that is most alike by TF-IDF of words and word pairs."""
-    rows = np.random.default_rng(seed).permutation(len(train))[:_MOST_TRAIN_ROWS]
-    rows.sort()
-    prompts = [train.prompts[row] for row in rows]
-    if not any(prompt.strip() for prompt in prompts):
+    if not any(prompt.strip() for prompt in train.prompts):
         return
     began = clock()
     vectorizer = vectorizer_for(1)
-    known = vectorizer.fit_transform(prompts).T.tocsc()
+    known = vectorizer.fit_transform(train.prompts).T.tocsc()
     seconds = clock() - began
     how = "answers with what stands beside the most similar training prompt (TF-IDF)"
 
     def look_up() -> list[str]:
-        size = max(1, _MOST_SIMILARITIES // len(rows))
+        size = max(1, _MOST_SIMILARITIES // len(train))
         parts = [test.prompts[start : start + size] for start in range(0, len(test), size)]
         places = [_most_alike(vectorizer.transform(part) @ known) for part in parts]
-        return [train.references[rows[place]] for part in places for place in part]
+        return [train.references[place] for part in places for place in part]
 
     yield _answered(NEAREST, how, clock, look_up, seconds)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.data.check import DataReport, measure_tokens
+from tunesmith.data.check import DataReport, with_tokens
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.errors import BaseError
 from tunesmith.evaluation.generation.questions import Conversation, questions_of
@@ -65,13 +65,8 @@ def load_base(recipe: Recipe, _train: Dataset) -> Generator:
 
 def token_report(report: DataReport, dataset: Dataset, tokenizer: Any, window: int) -> DataReport:
     """The report with the lengths of prompts and answers together."""
-    return measure_tokens(
-        report,
-        dataset,
-        count_tokens=lambda texts: count_tokens(tokenizer, texts),
-        window=window,
-        template=template_of(tokenizer),
-    )
+    tokens = encode_targets(tokenizer, dataset, template_of(tokenizer), window).encoded
+    return with_tokens(report, dataset, (tokens.lengths + tokens.cut).astype(np.int32), window=window)
 
 
 def label_counts(_train: Dataset) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,7 +18,6 @@ from tunesmith.data.label_checks import (
     unknown_labels,
     without_labels,
 )
-from tunesmith.data.template import Template
 from tunesmith.data.text_checks import (
     TokenLengths,
     empty_texts,
@@ -26,14 +25,12 @@ from tunesmith.data.text_checks import (
     leaks,
     repeats,
     token_lengths,
-    whole_texts,
 )
 from tunesmith.data.writing_checks import example_faults, example_repeats, few_examples
 from tunesmith.errors import DataError, Problem
 
-__all__ = ["DataReport", "TokenLengths", "check", "measure_tokens", "with_tokens"]
+__all__ = ["DataReport", "TokenLengths", "check", "with_tokens"]
 
-CountTokens = Callable[[Sequence[str]], Sequence[int]]
 _RANKS = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -71,16 +68,13 @@ class DataReport:
 def check(
     dataset: Dataset,
     *,
-    count_tokens: CountTokens | None = None,
-    window: int | None = None,
     held_out: Mapping[str, Dataset] | None = None,
     labels_given: bool = False,
 ) -> DataReport:
     """Find everything that makes training data unfit, or likely to disappoint.
 
-    `count_tokens` gives the tokens of each text and `window` the most that a model reads. `held_out` are the
-    named sets of texts kept from training. `labels_given` says that the user listed the task's labels: those
-    that look alike are then meant.
+    `held_out` are the named sets of texts kept from training. `labels_given` says that the user listed the
+    task's labels: those that look alike are then meant. Lengths in tokens are added by `with_tokens`.
     """
     facts = facts_of(dataset)
     held = {name: facts_of(other) for name, other in (held_out or {}).items()}
@@ -88,7 +82,7 @@ def check(
     problems = [*_own_problems(facts, labels_given), *_held_out_problems(facts, held)]
     for name, rows in leaked.items():
         problems += leaks(facts, name, rows)
-    report = DataReport(
+    return DataReport(
         rows=len(dataset),
         label_counts=dataset.label_counts,
         token_lengths=None,
@@ -96,34 +90,17 @@ def check(
         leaks=np.unique(np.concatenate([np.arange(0), *leaked.values()])).size,
         problems=_in_order(problems),
     )
-    if count_tokens is None:
-        return report
-    return measure_tokens(report, dataset, count_tokens=count_tokens, window=window)
-
-
-def measure_tokens(
-    report: DataReport,
-    dataset: Dataset,
-    *,
-    count_tokens: CountTokens,
-    window: int | None = None,
-    template: Template | None = None,
-) -> DataReport:
-    """The report with the token lengths of `dataset` and their problems; see `check`.
-
-    What is to be written is measured as `template` writes prompt and completion down.
-    """
-    if not len(dataset):
-        return report
-    texts = whole_texts(dataset, template or Template())
-    tokens = np.concatenate([np.asarray(count_tokens(batch), np.int32) for batch in texts])
-    return with_tokens(report, dataset, tokens, window=window)
 
 
 def with_tokens(
     report: DataReport, dataset: Dataset, tokens: npt.NDArray[np.int32], *, window: int | None = None
 ) -> DataReport:
-    """As `measure_tokens`, where the `tokens` of each row are known, (rows,)."""
+    """The report with the lengths of the rows, `tokens` (rows,), and what is wrong with them.
+
+    `window` is the most that a model reads.
+    """
+    if not len(dataset):
+        return report
     lengths, problems = token_lengths(dataset, tokens, window)
     return replace(report, token_lengths=lengths, problems=_in_order([*report.problems, *problems]))
 

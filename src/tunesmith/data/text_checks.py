@@ -8,16 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tunesmith.data.chat import Message
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.problems import grouped, shown_target
-from tunesmith.data.render import messages_of, render
-from tunesmith.data.template import Template
 from tunesmith.data.texts import EMPTY_KEY, among
 from tunesmith.errors import Problem, Severity
 
-__all__ = ["TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths", "whole_texts"]
+__all__ = ["TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths"]
 
 _FEWEST_TOKENS = 3
 
@@ -102,21 +99,6 @@ def token_lengths(
         truncated_share=None if cut is None else cut.size / tokens.size,
     )
     return lengths, [*_truncated(dataset, cut, window), *_short(dataset, lengths)]
-
-
-def whole_texts(dataset: Dataset, template: Template) -> Iterator[list[str]]:
-    """All that a model reads of each row, some rows at a time."""
-    if not dataset.task.writes:
-        yield from dataset.text_batches()
-        return
-    for batch in dataset.batches():
-        texts, targets = (batch.column(name).fill_null("").to_pylist() for name in ("text", "target"))
-        pairs = zip(texts, targets, strict=True)
-        yield [_rendered(messages_of(dataset.task, *pair), template) for pair in pairs]
-
-
-def _rendered(messages: list[Message], template: Template) -> str:
-    return "".join(segment.text for segment in render(messages, template))
 
 
 def _truncated(dataset: Dataset, cut: Rows | None, window: int | None) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from tunesmith.data.infer import FLAGS, Column, columns_of, infer_columns, liste
 from tunesmith.data.names import (
     COMPLETION_NAMES,
     CONTEXT_NAMES,
+    GENERIC_LABEL_NAMES,
     INSTRUCTION,
     MESSAGES_NAMES,
     PROMPT_NAMES,
@@ -29,6 +30,8 @@ __all__ = ["Writing", "conversations", "infer_writing", "known_writing", "pairs"
 _LONGEST_LABEL_CHARS = 100
 _FREE_TEXT_CHARS = 30
 _FEWEST_ROWS_TO_TELL = 20
+# labels can be written as well
+_WRITTEN_NAMES = (*COMPLETION_NAMES, *GENERIC_LABEL_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,7 @@ def known_writing(
     if text is None and target is None and len(texts) == 2 and not _pair(columns):
         text, target = (column.name for column in texts)
     else:
-        target = (
-            target or _named(columns, COMPLETION_NAMES, text) or _longest(where, texts, "completion", text)
-        )
+        target = target or _named(columns, _WRITTEN_NAMES, text) or _longest(where, texts, "completion", text)
         text = text or _named(columns, PROMPT_NAMES, target) or _longest(where, texts, "prompt", target)
     return _completion(columns, text, target)
 
@@ -145,7 +146,7 @@ def _free_text(cells: Sequence[object]) -> bool:
 
 
 def _pair(columns: Sequence[Column]) -> bool:
-    return bool(_named(columns, PROMPT_NAMES, None) or _named(columns, COMPLETION_NAMES, None))
+    return bool(_named(columns, PROMPT_NAMES, None) or _named(columns, _WRITTEN_NAMES, None))
 
 
 def _named(columns: Sequence[Column], names: Sequence[str], without: str | None) -> str | None:

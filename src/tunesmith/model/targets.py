@@ -17,7 +17,15 @@ from tunesmith.data.render import Segment
 from tunesmith.data.template import DEFAULT_TEMPLATE, Template
 from tunesmith.model.encode import Chunk, Encoded, Ids, in_memory
 
-__all__ = ["EncodedTargets", "Flags", "TargetChunk", "encode_segments", "segment_chunks", "template_of"]
+__all__ = [
+    "EncodedTargets",
+    "Flags",
+    "TargetChunk",
+    "encode_segments",
+    "segment_chunks",
+    "targets_in_memory",
+    "template_of",
+]
 
 _CHUNK_ROWS = 1024
 
@@ -87,7 +95,12 @@ def encode_segments(tokenizer: Any, rows: Iterable[Sequence[Segment]], max_token
     its answer loses only its beginning. A row without any token becomes one pad token. Special tokens that a
     template writes are tokens; where a message imitates one, it has a seam.
     """
-    held = list(segment_chunks(tokenizer, rows, max_tokens))
+    return targets_in_memory(segment_chunks(tokenizer, rows, max_tokens))
+
+
+def targets_in_memory(chunks: Iterable[TargetChunk]) -> EncodedTargets:
+    """All chunks one after the other."""
+    held = list(chunks)
     learned = np.concatenate([np.zeros(0, np.bool_), *(chunk.learned for chunk in held)])
     return EncodedTargets(in_memory(chunk.rows for chunk in held), learned)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -10,13 +11,13 @@ from typing import IO, Any
 import numpy as np
 
 from tunesmith.data.cache import cached
-from tunesmith.data.dataset import Dataset, Target
+from tunesmith.data.dataset import Dataset, Example
 from tunesmith.data.mapped import Mapped
-from tunesmith.data.render import Segment, messages_of, render
+from tunesmith.data.render import messages_of, render
 from tunesmith.data.template import Template
 from tunesmith.model.encode import Chunk, Encoded, encode, encode_chunks, starts_of
 from tunesmith.model.fingerprint import tokenizer_fingerprint
-from tunesmith.model.targets import EncodedTargets, TargetChunk, encode_segments, segment_chunks
+from tunesmith.model.targets import EncodedTargets, TargetChunk, segment_chunks, targets_in_memory
 
 __all__ = ["encode_dataset", "encode_targets"]
 
@@ -55,43 +56,42 @@ def _encoded(tokenizer: Any, dataset: Dataset, fingerprint: str, max_tokens: int
 def encode_targets(tokenizer: Any, dataset: Dataset, template: Template, max_tokens: int) -> EncodedTargets:
     """The token ids of prompts with their completions, or of chats, and which are learned.
 
-    See `encode_segments`; each row must have something to learn. As with `encode_dataset`, those of a large
-    dataset are written to the cache. Raises BaseError where the template fails, StorageError where the disk
-    is full.
+    See `encode_segments`; made once for the same dataset, and kept as `encode_dataset` says. Raises BaseError
+    where the template fails, StorageError where the disk is full.
     """
-    rows = _rendered(dataset, template)
-    if dataset.mapped is None:
-        return encode_segments(tokenizer, rows, max_tokens)
     about = {
         "targets": _FORMAT,
-        "data": dataset.sha256,
         "kind": dataset.task.kind,
         "instruction": dataset.task.instruction,
         "template": template.described(),
         "tokenizer": tokenizer_fingerprint(tokenizer),
         "max_tokens": max_tokens,
     }
-    dtype = _dtype_for(tokenizer)
+    rows = (render(messages_of(dataset.task, row.text, _answer_of(row)), template) for row in dataset)
+    chunks = segment_chunks(tokenizer, rows, max_tokens)
+    name = json.dumps(about, sort_keys=True)
+    return dataset.once(name, lambda: _targets(dataset, chunks, about, _dtype_for(tokenizer)))
+
+
+def _answer_of(row: Example) -> str | None:
+    assert row.target is None or isinstance(row.target, str), "labels are not written"
+    return row.target
+
+
+def _targets(
+    dataset: Dataset, chunks: Iterable[TargetChunk], about: Mapping[str, object], dtype: np.dtype[Any]
+) -> EncodedTargets:
+    if dataset.mapped is None:
+        return targets_in_memory(chunks)
 
     def write(directory: Path) -> None:
         with (directory / _LEARNED).open("wb") as stream:
-            chunks = segment_chunks(tokenizer, rows, max_tokens)
             _write(directory, _learned_written(stream, chunks), dtype)
 
-    entry = cached(about, write)
+    entry = cached({**about, "data": dataset.sha256}, write)
     with (entry / _LEARNED).open("rb") as stream:
         mapped = Mapped(stream)
     return EncodedTargets(_read(entry, dtype), np.frombuffer(mapped.view, np.bool_), mapped)
-
-
-def _rendered(dataset: Dataset, template: Template) -> Iterator[list[Segment]]:
-    for row in dataset:
-        yield render(messages_of(dataset.task, row.text, _answer(row.target)), template)
-
-
-def _answer(target: Target) -> str:
-    assert isinstance(target, str), "a row without an answer is refused"
-    return target
 
 
 def _learned_written(stream: IO[bytes], chunks: Iterable[TargetChunk]) -> Iterator[Chunk]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tunesmith.data.check import DataReport, check, measure_tokens
+from tunesmith.data.check import DataReport, check, with_tokens
 from tunesmith.data.dataset import Dataset, dataset_of
 from tunesmith.data.read import read
 from tunesmith.errors import DataError, Problem
@@ -40,14 +40,14 @@ def only(report: DataReport) -> Problem:
     return problem
 
 
-def words(texts: Sequence[str]) -> list[int]:
-    return [len(text.split()) for text in texts]
+def in_words(report: DataReport, dataset: Dataset, window: int | None = None) -> DataReport:
+    """Words are the tokens."""
+    counts = np.array([len(text.split()) for text in dataset.texts], np.int32)
+    return with_tokens(report, dataset, counts, window=window)
 
 
 def test_good_data_is_ok() -> None:
-    report = check(
-        good(), count_tokens=words, window=10, held_out={"test": dataset_of(TASK, ["x y z"], ["a"])}
-    )
+    report = in_words(check(good(), held_out={"test": dataset_of(TASK, ["x y z"], ["a"])}), good(), window=10)
     assert report.problems == ()
     assert report.ok
     assert report.raise_if_failed() is report
@@ -125,7 +125,8 @@ def test_one_label_is_an_error() -> None:
 
 
 def test_no_rows_are_an_error() -> None:
-    report = check(dataset_of(TASK, [], []), count_tokens=words)
+    nothing = dataset_of(TASK, [], [])
+    report = in_words(check(nothing), nothing)
     assert only(report).code == "no-rows"
     with pytest.raises(DataError, match="no-rows"):
         report.raise_if_failed()
@@ -209,7 +210,8 @@ def test_a_listed_label_without_rows_is_told() -> None:
 
 def test_token_lengths_and_the_truncated_share() -> None:
     texts = [" ".join(["word"] * length) + f" {length}" for length in range(4, 24)]
-    report = check(dataset_of(TASK, texts, ["a", "b"] * 10), count_tokens=words, window=20)
+    dataset = dataset_of(TASK, texts, ["a", "b"] * 10)
+    report = in_words(check(dataset), dataset, window=20)
     lengths = report.token_lengths
     assert lengths is not None
     assert (lengths.mean, lengths.median, lengths.longest, lengths.truncated_share) == (14.5, 14.5, 24, 0.2)
@@ -221,17 +223,17 @@ def test_token_lengths_and_the_truncated_share() -> None:
 
 def test_tokens_can_be_measured_later_and_on_other_rows() -> None:
     whole = check(with_rows(("text number 0", "a")))
-    report = measure_tokens(whole, good(4), count_tokens=words, window=2)
+    report = in_words(whole, good(4), window=2)
     assert [(problem.code, problem.count) for problem in report.problems] == [
         ("truncated", 4),
         ("duplicates", 1),
     ]
     assert report.rows == 21
-    assert measure_tokens(whole, good(0), count_tokens=words) is whole
+    assert in_words(whole, good(0)) is whole
 
 
 def test_without_a_window_nothing_is_truncated() -> None:
-    lengths = check(good(), count_tokens=words).token_lengths
+    lengths = in_words(check(good()), good()).token_lengths
     assert lengths is not None
     assert lengths.truncated_share is None
     assert check(good()).token_lengths is None
@@ -239,7 +241,7 @@ def test_without_a_window_nothing_is_truncated() -> None:
 
 def test_very_short_texts_are_a_warning() -> None:
     dataset = dataset_of(TASK, [f"word{number}" for number in range(20)], ["a", "b"] * 10)
-    problem = only(check(dataset, count_tokens=words))
+    problem = only(in_words(check(dataset), dataset))
     assert (problem.code, problem.severity) == ("short-texts", "warning")
 
 
@@ -259,7 +261,8 @@ def test_errors_come_first_then_the_most_frequent() -> None:
 
 
 def test_a_report_is_plain_json() -> None:
-    report = check(with_rows((None, "a")), count_tokens=words, window=2, held_out={"test": good(2)})
+    dataset = with_rows((None, "a"))
+    report = in_words(check(dataset, held_out={"test": good(2)}), dataset, window=2)
     told = json.loads(json.dumps(report.to_dict()))
     assert told["ok"] is False
     assert told["rows"] == 21
@@ -270,7 +273,7 @@ def test_a_report_is_plain_json() -> None:
 def test_real_data_passes(shared_data: Path) -> None:
     train = read(shared_data / "bbc_news" / "train.parquet")
     test = read(shared_data / "bbc_news" / "test.parquet", train.task)
-    report = check(train, count_tokens=words, window=512, held_out={"test": test}).raise_if_failed()
+    report = in_words(check(train, held_out={"test": test}), train, window=512).raise_if_failed()
     assert report.rows == 1779
     assert report.leaks == 0
     assert {problem.code for problem in report.problems} <= {"duplicates", "truncated", "conflicting-labels"}

@@ -22,7 +22,6 @@ from tunesmith.data.dataset import Dataset, dataset_of
 from tunesmith.data.mend import mend
 from tunesmith.data.read import read
 from tunesmith.data.split import split
-from tunesmith.data.template import Template
 from tunesmith.data.write import write_dataset
 from tunesmith.errors import ConfigError, Problem
 from tunesmith.task import Task
@@ -161,6 +160,8 @@ def test_a_named_target_decides(save: Save) -> None:
         ({"id": "7", "english": "a house", "german": "ein Haus, größer"}, "english", "german"),
         ({"note": "ab", "body": "rather long a text", "summary": "cd"}, "body", "summary"),
         ({"note": "ab", "body": "rather long a text", "prompt": "cd"}, "prompt", "body"),
+        ({"text": "rather long a text", "label": "b"}, "text", "label"),
+        ({"label": "b", "review": "rather long a text"}, "review", "label"),
     ],
 )
 def test_a_kind_that_is_given_takes_the_best_columns(
@@ -426,32 +427,6 @@ def test_prompts_of_a_test_set_are_leaks() -> None:
     splits = split(train, seed=0, validation_fraction=0.1, test_fraction=0.2, test=test)
     assert len(splits.train) + len(splits.validation) == 19
     assert "1 row of train left out" in splits.how
-
-
-def test_whole_examples_are_measured() -> None:
-    task = COMPLETION.model_copy(update={"instruction": "Do."})
-    dataset = dataset_of(task, ["a"] + ["p"] * 9, ["b" * 20] + ["c"] * 9)
-    report = check(dataset, count_tokens=lambda texts: [len(text) for text in texts], window=30)
-    assert report.token_lengths is not None
-    assert report.token_lengths.longest == len("Do.\n\na\n\n###\n\n" + "b" * 20)
-    (told,) = [problem for problem in report.problems if problem.code == "truncated"]
-    assert told.count == 1
-    assert "beginning of prompts" in told.fix
-
-
-def test_the_template_is_the_bases() -> None:
-    from tunesmith.data.check import measure_tokens
-
-    dataset = chats(said(("user", "a"), ("assistant", "bb")))
-    template = Template("{% for m in messages %}{{ m.role[0] + m.content }}{% endfor %}")
-    seen: list[str] = []
-
-    def count(texts: Sequence[str]) -> list[int]:
-        seen.extend(texts)
-        return [1] * len(texts)
-
-    measure_tokens(check(dataset), dataset, count_tokens=count, template=template)
-    assert seen == ["uaabb"]
 
 
 # mending, writing, parting

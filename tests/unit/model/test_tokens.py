@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.models import tiny_tokenizer
+from tunesmith.data.check import check
 from tunesmith.data.dataset import Dataset, dataset_of
 from tunesmith.data.render import messages_of, render
 from tunesmith.data.store import gathered
@@ -23,6 +24,7 @@ from tunesmith.model.encode import Encoded, count_tokens, encode
 from tunesmith.model.targets import EncodedTargets, encode_segments, template_of
 from tunesmith.model.tokens import encode_dataset, encode_targets
 from tunesmith.task import Task
+from tunesmith.writing import token_report
 
 TASK = Task(labels=("a", "b"))
 TEXTS = [f"the striker scored {'goals ' * (number % 30)}é {number}" for number in range(3_000)]
@@ -219,6 +221,24 @@ def test_targets_that_were_damaged_are_made_anew(pairs: Dataset, cache: Path) ->
 
 
 def test_targets_of_small_sets_are_not_written(cache: Path) -> None:
-    small = dataset_of(WRITES, TEXTS[:9], ["won"] * 9)
-    assert len(encode_targets(_tokenizer(), small, template_of(_tokenizer()), 24)) == 9
+    small, tokenizer = dataset_of(WRITES, TEXTS[:9], ["won"] * 9), _tokenizer()
+    once = encode_targets(tokenizer, small, template_of(tokenizer), 24)
+    assert len(once) == 9
+    assert encode_targets(tokenizer, small, template_of(tokenizer), 24) is once
     assert not cache.exists()
+
+
+def test_prompts_and_answers_are_measured_whole_as_the_template_writes_them() -> None:
+    tokenizer = _tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}{{ m.role[0] + m.content }}{% endfor %}"
+    told = WRITES.model_copy(update={"instruction": "Do."})
+    dataset = dataset_of(told, ["a", *"p" * 8, "p"], ["b" * 20, *"c" * 8, None])
+    report = token_report(check(dataset), dataset, tokenizer, 20)
+    wholes = ["sDo.ua", "a" + "b" * 20], ["sDo.up", "ac"], ["sDo.up"]
+    counts = [sum(count_tokens(tokenizer, parts)) for parts in (wholes[0], *[wholes[1]] * 8, wholes[2])]
+    assert report.token_lengths is not None
+    assert report.token_lengths.longest == max(counts) > 20
+    assert report.token_lengths.mean == pytest.approx(sum(counts) / 10)
+    (cut,) = [problem for problem in report.problems if problem.code == "truncated"]
+    assert cut.count == 1
+    assert "beginning of prompts" in cut.fix

@@ -54,10 +54,11 @@ def make_model(name: str, directory: Path) -> Path:
     """Save the model `name`, such as `6x384` for a GPT-2 of 6 blocks of width 384, and its byte-level BPE."""
     from transformers import AutoModelForCausalLM
 
-    from tunesmith.pretraining.corpus import documents, train_tokenizer
+    from tunesmith.pretraining.corpus import Part, documents
+    from tunesmith.pretraining.tokenizer import train_tokenizer
 
     texts = [text for data in ("ag_news", "bbc_news") for text in rows_of(data, "train", 10**6).texts]
-    texts += [text for text, _ in zip(documents(CORPUS), range(20_000), strict=False)]
+    texts += [text for text, _ in zip(documents(Part(CORPUS)), range(20_000), strict=False)]
     tokenizer = train_tokenizer(iter(texts), VOCABULARY.get(name, _GPT2S), _WINDOW)
     torch.manual_seed(0)
     special: dict[str, Any] = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}

@@ -17,6 +17,7 @@ __all__ = [
     "are_few",
     "choose_method",
     "for_examples",
+    "full_learning_rate",
     "reasons_for",
     "resolve",
 ]
@@ -301,14 +302,15 @@ def _epochs(facts: DataFacts, steps_per_epoch: float) -> int:
 
 
 def _learning_rate(facts: DataFacts, method: Method) -> float:
-    rate = _full_learning_rate(facts.parameters)
+    rate = full_learning_rate(facts.parameters)
     rate = min(rate, _HIGHEST_RATE_FOR_FEW) if facts.few_examples else rate
     if method in ("lora", "qlora"):
         return min(_HIGHEST_ADAPTER_RATE, _ADAPTER_RATE_FACTOR * rate)
     return rate
 
 
-def _full_learning_rate(parameters: int) -> float:
+def full_learning_rate(parameters: int) -> float:
+    """The peak learning rate for all weights of a model of this size."""
     # smaller models bear, and need, larger steps
     match parameters:
         case count if count < 20_000_000:

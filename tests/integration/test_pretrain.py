@@ -12,11 +12,12 @@ import typer
 
 import tunesmith as ts
 from tests.models import POLITICS, SPORTS
-from tunesmith.cli.pretrain import part_of
+from tunesmith.cli.corpora import part_of
 from tunesmith.files import sha256_file
 from tunesmith.model.load import load_classifier
-from tunesmith.pretraining.corpus import Part, documents
-from tunesmith.pretraining.run import PretrainSettings, Size, pretrain
+from tunesmith.pretraining.corpus import Part
+from tunesmith.pretraining.run import PretrainSettings, pretrain
+from tunesmith.pretraining.sizes import Size
 from tunesmith.training.loop import Interrupted, Progress
 
 SETTINGS = PretrainSettings(
@@ -28,6 +29,24 @@ SETTINGS = PretrainSettings(
     precision="fp32",
     seed=0,
 )
+
+
+class Heard(ts.Listener):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.notes: list[str] = []
+        self.progress: list[Progress] = []
+
+    def stage(self, name: str) -> None:
+        self.stages.append(name)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def training(self, progress: Progress) -> None:
+        self.progress.append(progress)
 
 
 def _corpus(path: Path, seed: int = 0, count: int = 200) -> Path:
@@ -76,15 +95,16 @@ def test_a_base_can_be_trained_on(base: Path, news: Path, tmp_path: Path) -> Non
 def test_stopped_and_resumed_equals_uninterrupted(
     parts: list[Part], base: Path, tmp_path: Path, stop_after: int
 ) -> None:
-    out, seen, stages = tmp_path / "base", list[Progress](), list[str]()
+    out, heard, resumed = tmp_path / "base", Heard(), Heard()
     with pytest.raises(Interrupted):
-        pretrain(parts, out, SETTINGS, on_progress=seen.append, should_stop=lambda: len(seen) == stop_after)
+        pretrain(parts, out, SETTINGS, listener=heard, should_stop=lambda: len(heard.progress) == stop_after)
     assert not out.exists()
     assert _codes(lambda: pretrain(parts, out, SETTINGS)) == ["exists"]
-    pretrain(parts, out, SETTINGS, resume=True, on_stage=stages.append, on_progress=seen.append)
+    pretrain(parts, out, SETTINGS, resume=True, listener=resumed)
     assert sha256_file(out / "model.safetensors") == sha256_file(base / "model.safetensors")
     assert sha256_file(out / "tokenizer.json") == sha256_file(base / "tokenizer.json")
-    assert stages == ["read", "pretrain"]
+    assert resumed.stages == ["read", "pretrain"]
+    assert resumed.progress[0].step == stop_after + 1
     assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 
@@ -119,7 +139,6 @@ def _codes(call: Callable[[], object]) -> list[str]:
         (lambda path: path.write_bytes(b""), "empty-file"),
         (lambda path: path.write_text("\n\n \n"), "empty-file"),
         (lambda path: path.write_text("one document"), "small-corpus"),
-        (lambda path: _corpus(path, count=3), "small-corpus"),
         (lambda path: path.write_bytes(bytes(9999)), "not-text"),
         (lambda path: path.write_bytes(random.Random(0).randbytes(50_000)), "not-text"),
         (lambda path: path.write_bytes(gzip.compress(random.Random(0).randbytes(9999))), "not-text"),
@@ -143,21 +162,39 @@ def test_a_share_too_small_for_one_window_is_told(tmp_path: Path) -> None:
     assert _codes(lambda: pretrain(parts, tmp_path / "base", SETTINGS)) == ["few-tokens"]
 
 
+def test_a_few_documents_are_enough(tmp_path: Path) -> None:
+    heard = Heard()
+    facts = pretrain(
+        [Part(_corpus(tmp_path / "a.txt", count=3))], tmp_path / "base", SETTINGS, listener=heard
+    )
+    (corpus,) = facts["corpora"]
+    assert corpus["passes"] > 10
+    assert facts["curve"][-1]["bits_per_byte a.txt"] > 0
+    assert facts["curve"][-1]["perplexity a.txt"] > 1
+    writes = [note for note in heard.notes if note.startswith("writes: ")]
+    assert len(writes) == len(facts["curve"])
+    assert len(facts["samples"]) == 3
+
+
+def test_a_llama_is_made_and_resumes_too(parts: list[Part], tmp_path: Path) -> None:
+    settings = replace(SETTINGS, architecture="llama", tokens=3000)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    pretrain(parts, whole, settings)
+    config = json.loads((whole / "config.json").read_text())
+    assert (config["model_type"], config["max_position_embeddings"]) == ("llama", 32)
+    heard = Heard()
+    with pytest.raises(Interrupted):
+        pretrain(parts, stopped, settings, listener=heard, should_stop=lambda: len(heard.progress) == 3)
+    pretrain(parts, stopped, settings, resume=True)
+    assert sha256_file(whole / "model.safetensors") == sha256_file(stopped / "model.safetensors")
+    assert "# A Llama made by" in (whole / "README.md").read_text()
+
+
 def test_corpora_of_one_name_are_measured_apart(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     parts = [Part(_corpus(tmp_path / "a.txt"), 1.0), Part(_corpus(tmp_path / "other" / "a.txt", 5), 1.0)]
     facts = pretrain(parts, tmp_path / "base", SETTINGS)
     assert len(facts["corpora"]) == 2
-
-
-def test_documents_of_any_make(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes("\ufefféins\r\nzwei\r\n\r\n \r\ndrei\0\n".encode())
-    assert list(documents(path)) == ["éins\nzwei", "drei\ufffd"]
-    path.write_bytes("Größe\n\nÜbermut und Äpfel\n\nöde".encode("utf-16"))
-    assert list(documents(path)) == ["Größe", "Übermut und Äpfel", "öde"]
-    path.write_text("x" * 250_000, encoding="utf-8")
-    assert [len(document) for document in documents(path)] == [100_000, 100_000, 50_000]
 
 
 @pytest.mark.parametrize("share", ["x", "0", "-1", "nan", "inf", ""])

@@ -9,6 +9,7 @@ import typer
 
 from tunesmith import __version__
 from tunesmith.cli import (
+    adapt,
     check,
     doctor,
     evaluate,
@@ -39,7 +40,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (quickstart, init, check, train, evaluate, report, predict, serve, pretrain, schema, doctor):
+_VERBS = (
+    *(quickstart, init, check, train, evaluate, report, predict, serve),
+    *(pretrain, adapt, schema, doctor),
+)
+for verb in _VERBS:
     app.command()(verb.command)
 
 

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tunesmith.cli.boundary import error_console, verb
+from tunesmith.cli.corpora import BatchTokens, PrecisionName, TextColumnOfCorpus, part_of
 from tunesmith.cli.options import AsJson, Overwrite
 from tunesmith.cli.output import print_json
 from tunesmith.cli.progress import RichListener, resumable
 
-if TYPE_CHECKING:
-    from tunesmith.pretraining.corpus import Part
-
-__all__ = ["SizeName", "command", "part_of"]
+__all__ = ["ArchitectureName", "SizeName", "command"]
 
 
 class SizeName(StrEnum):
-    """Named sizes of a GPT-2: layers × width, vocabulary."""
+    """Named sizes: layers × width, vocabulary."""
 
     NANO = "nano"
     MICRO = "micro"
     MINI = "mini"
     SMALL = "small"
+
+
+class ArchitectureName(StrEnum):
+    """What kind of model is made."""
+
+    GPT2 = "gpt2"
+    LLAMA = "llama"
+
+
+_Dimension = Annotated[int | None, typer.Option(min=1, help="Instead of the size's own.")]
 
 
 @verb("pretrain")
@@ -35,25 +43,36 @@ def command(
         list[str],
         typer.Argument(
             metavar="CORPUS[=SHARE]",
-            help="Text files (plain, .gz, .xz, .zst): a paragraph a line, an empty line between documents; "
-            "SHARE weighs them, 1 each if not given.",
+            help="Files of text, a paragraph a line and an empty line between documents; JSON Lines, CSV or "
+            "Parquet, a document a row; or directories of such files. Plain, .gz, .xz or .zst. SHARE weighs "
+            "them, 1 each if not given.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Where the base goes.", readable=False)],
     size: Annotated[
         SizeName, typer.Option(help="nano 4x192, micro 4x256, mini 6x384, small 12x768.")
     ] = SizeName.MICRO,
+    architecture: Annotated[
+        ArchitectureName, typer.Option("--arch", help="The kind of model.")
+    ] = ArchitectureName.GPT2,
+    layers: _Dimension = None,
+    width: _Dimension = None,
+    heads: _Dimension = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(min=258, max=1 << 16, help="Instead of the size's own.")
+    ] = None,
     tokens: Annotated[int, typer.Option(min=1, max=10**11, help="How many tokens to train on.")] = 10_000_000,
     window: Annotated[
         int, typer.Option(min=16, max=1 << 17, help="The most tokens the base can read.")
     ] = 512,
-    batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens a step.")] = 8192,
+    batch_tokens: BatchTokens = 8192,
     learning_rate: Annotated[
         float, typer.Option(min=1e-9, max=1.0, help="The peak learning rate of AdamW.")
     ] = 2e-3,
     precision: Annotated[
-        str, typer.Option(help="fp32, or bf16 where `tunesmith doctor` says the hardware has it.")
-    ] = "fp32",
+        PrecisionName, typer.Option(help="auto: bf16 where the hardware multiplies it, else fp32.")
+    ] = PrecisionName.AUTO,
+    text_column: TextColumnOfCorpus = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="Decides the first weights and the batch order.")
     ] = 0,
@@ -61,44 +80,39 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a tokenizer and a GPT-2 on raw text, for `tunesmith train --base`.
+    """Train a tokenizer and a GPT on raw text, for `tunesmith train --base`.
 
     Example: [bold]tunesmith pretrain ours.txt.gz=2 general.txt.zst --out bases/ours[/]
     """
-    from tunesmith.pretraining.run import SIZES, PretrainSettings, pretrain
+    from tunesmith.pretraining.run import PretrainSettings, pretrain
+    from tunesmith.pretraining.sizes import SIZES
+    from tunesmith.pretraining.teaching import precision_of
 
-    if precision not in ("fp32", "bf16"):
-        raise typer.BadParameter("--precision is fp32 or bf16")
-    settings = PretrainSettings(SIZES[size], window, tokens, batch_tokens, learning_rate, precision, seed)
+    asked = {"layers": layers, "width": width, "heads": heads, "vocabulary": vocabulary}
+    dimensions = replace(SIZES[size], **{name: value for name, value in asked.items() if value is not None})
+    if dimensions.width % dimensions.heads or dimensions.width // dimensions.heads % 2:
+        raise typer.BadParameter("--width is to be an even multiple of --heads")
+    settings = PretrainSettings(
+        dimensions,
+        window,
+        tokens,
+        batch_tokens,
+        learning_rate,
+        precision_of(precision),
+        seed,
+        "llama" if architecture is ArchitectureName.LLAMA else "gpt2",
+    )
     listener = RichListener()
     with resumable(listener) as stop:
         facts = pretrain(
-            [part_of(corpus) for corpus in corpora],
+            [part_of(corpus, text_column) for corpus in corpora],
             out,
             settings,
             overwrite=overwrite,
             resume=resume,
-            on_stage=listener.stage,
-            on_progress=listener.training,
-            on_note=listener.note,
+            listener=listener,
             should_stop=stop,
         )
     if as_json:
         print_json(facts)
     error_console.print(f"  wrote {out}: use it with --base {out}", markup=False)
-
-
-def part_of(corpus: str) -> Part:
-    """`CORPUS=SHARE` or `CORPUS` -> Part; a file that has an equals sign in its name is that file."""
-    from tunesmith.pretraining.corpus import Part
-
-    path, sign, share = corpus.rpartition("=")
-    if not sign or Path(corpus).exists():
-        return Part(Path(corpus), 1.0)
-    try:
-        weight = float(share)
-    except ValueError:
-        weight = 0.0
-    if not 0 < weight < math.inf:
-        raise typer.BadParameter(f"the share in {corpus!r} is to be a number over 0")
-    return Part(Path(path), weight)

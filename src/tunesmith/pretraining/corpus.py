@@ -1,81 +1,82 @@
-"""Raw text -> documents -> a tokenizer and blocks of token ids."""
+"""Raw text in files of any make -> documents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from tunesmith.data.compression import COMPRESSIONS, format_and_compression
 from tunesmith.data.formats.lines import Sample, opened, read_sample
+from tunesmith.data.formats.rows import Row
+from tunesmith.data.formats.source import open_rows
+from tunesmith.data.names import TEXT_NAMES, folded_name
 from tunesmith.data.problems import ReadLog
+from tunesmith.data.read import sampled
 from tunesmith.errors import DataError, Problem
-from tunesmith.files import sha256_file, storage_errors
+from tunesmith.files import storage_errors
 
-__all__ = [
-    "END_OF_TEXT",
-    "PAD",
-    "Blocks",
-    "Part",
-    "PartBlocks",
-    "documents",
-    "load_blocks",
-    "train_tokenizer",
-]
+__all__ = ["Part", "documents", "files_of", "sample_of"]
 
-END_OF_TEXT = "<|endoftext|>"
-PAD = "<|pad|>"
 # longer documents are handed to the tokenizer in pieces, so that one book is not one string
 _PIECE_CHARACTERS = 100_000
-_PIECES_AT_ONCE = 64
 _MOST_CONTROL_CHARACTERS = 0.02  # of the beginning; more is no text
-# one document in this many is held out, and of those at most so many blocks are measured
-_HELD_OUT_EVERY = 50
-_HELD_OUT_BLOCKS = 64
-_HELD_OUT_TOKENS = 16_384
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+_TEXTS = (".txt", ".text", ".md")
+_SAMPLE_CHARACTERS = 30_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A corpus file and its share of the tokens trained on."""
+    """A corpus, a file or a directory of files, and its share of the tokens trained on."""
 
     path: Path
-    share: float
+    share: float = 1.0
+    column: str | None = None
+    """Of a table: the column of the texts; None: the one that is named so, or holds the longest."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartBlocks:
-    """What one corpus file gave."""
+def documents(part: Part) -> Iterator[str]:
+    """The documents of a corpus, read as a stream; long ones come in pieces.
 
-    name: str
-    sha256: str
-    share: float
-    distinct_tokens: int
-    passes: float
-    """How often the text is seen; below 1, only its beginning is."""
-    held_out: npt.NDArray[np.uint16]
-    """(blocks, window + 1)"""
-    held_out_bytes: int
-    """UTF-8 bytes of the predicted tokens of `held_out`"""
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """Training blocks of all parts together, (blocks, window + 1), in no particular order."""
-
-    train: npt.NDArray[np.uint16]
-    parts: tuple[PartBlocks, ...]
-
-
-def documents(path: Path) -> Iterator[str]:
-    """The documents of a text file: a paragraph a line, an empty line between documents.
-
-    Long documents come in pieces. Plain, .gz, .xz or .zst; read as a stream.
-    Raises StorageError, and DataError where the file is empty or no text.
+    Of a table, CSV, JSON Lines or Parquet, each row is one. Of any other file it is a paragraph a line, with
+    an empty line between documents. Plain, .gz, .xz or .zst. Raises StorageError, and DataError where the
+    corpus is empty, damaged or no text.
     """
+    for path in files_of(part.path):
+        suffix, _ = format_and_compression(path)
+        texts = _rows(path, part.column) if suffix in _TABLES else _paragraphs(path)
+        yield from texts
+
+
+def sample_of(parts: list[Part]) -> Iterator[str]:
+    """The beginning of each part, by share, for a tokenizer to learn from."""
+    total = sum(part.share for part in parts)
+    for part in parts:
+        left = _SAMPLE_CHARACTERS * part.share / total
+        for document in documents(part):
+            yield document
+            left -= len(document)
+            if left < 0:
+                break
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file, or the files of text of a directory and those below it, in order of their names."""
+    if not path.is_dir():
+        return [path]
+    with storage_errors(path):
+        files = sorted(child for child in path.rglob("*") if child.is_file())
+    texts = [child for child in files if format_and_compression(child)[0] in (*_TEXTS, *_TABLES)]
+    if not texts:
+        known = ", ".join((*_TEXTS, *_TABLES))
+        fix = f"name a directory with files that end in {known}, also with {', '.join(COMPRESSIONS)}"
+        raise DataError(Problem("not-text", "the directory holds no file of text", str(path), fix))
+    return texts
+
+
+def _paragraphs(path: Path) -> Iterator[str]:
     lines: list[str] = []
     size = 0
     with storage_errors(path):
@@ -110,89 +111,33 @@ def _lines(path: Path, sample: Sample) -> Iterator[str]:
             yield sample.encoding.mended(line)[0]
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int, window: int) -> Any:
-    """A byte-level BPE tokenizer with an end-of-text and a pad token of its own."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=[END_OF_TEXT, PAD],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer,
-        bos_token=END_OF_TEXT,
-        eos_token=END_OF_TEXT,
-        unk_token=END_OF_TEXT,
-        pad_token=PAD,
-        model_max_length=window,
-        padding_side="right",
-    )
+def _rows(path: Path, column: str | None) -> Iterator[str]:
+    """The texts of a table; rows without one are passed over."""
+    first, rows = sampled(open_rows(path, ReadLog(strict=True)))
+    column = _column(path, first, column)
+    # the sample is the beginning of the rows
+    for row in rows:
+        cell = row.values.get(column)
+        if isinstance(cell, str) and cell.strip():
+            yield from _pieces(cell)
 
 
-def load_blocks(parts: Sequence[Part], tokenizer: Any, window: int, tokens: int) -> Blocks:
-    """Tokenise each part up to its share of `tokens`, repeating a part that is too small."""
-    assert len(tokenizer) <= 1 << 16, "token ids are kept in 16 bits"
-    total_share = sum(part.share for part in parts)
-    loaded = [_load_part(part, tokenizer, window, int(tokens * part.share / total_share)) for part in parts]
-    return Blocks(np.concatenate([train for train, _ in loaded]), tuple(part for _, part in loaded))
+def _pieces(text: str) -> Iterator[str]:
+    yield from (text[at : at + _PIECE_CHARACTERS] for at in range(0, len(text), _PIECE_CHARACTERS))
 
 
-def _load_part(
-    part: Part, tokenizer: Any, window: int, tokens: int
-) -> tuple[npt.NDArray[np.uint16], PartBlocks]:
-    if tokens <= window:
-        what = f"its share of --tokens, {tokens:,}, does not fill one window of {window} tokens"
-        raise DataError(Problem("few-tokens", what, str(part.path), "raise --tokens, or lower --window"))
-    train_ids, held_out_ids = _tokenise(part.path, tokenizer, tokens)
-    train, held_out = _cut(train_ids, window), _cut(held_out_ids, window)[:_HELD_OUT_BLOCKS]
-    if not len(train) or not len(held_out):
-        what = f"the corpus is smaller than one block of {window} tokens for training and one held out"
-        fix = "give more text: some thousand words at the least, in several documents"
-        raise DataError(Problem("small-corpus", what, str(part.path), fix))
-    wanted = max(1, tokens // window)
-    repeated = np.resize(np.arange(len(train)), wanted)  # whole passes, then the rest of one
-    decoded = [tokenizer.decode(row[1:].tolist()) for row in held_out]
-    size = sum(len(text.encode()) for text in decoded)
-    name, passes = part.path.name, wanted / len(train)
-    found = PartBlocks(name, sha256_file(part.path), part.share, len(train_ids), passes, held_out, size)
-    return train[repeated], found
-
-
-def _tokenise(path: Path, tokenizer: Any, tokens: int) -> tuple[list[int], list[int]]:
-    """Token ids for training, at most `tokens`, and of the documents held out."""
-    train: list[int] = []
-    held_out: list[int] = []
-    for number, ids in enumerate(_token_ids(path, tokenizer)):
-        (held_out if number % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1 else train).extend(ids)
-        if len(train) >= tokens and len(held_out) > _HELD_OUT_TOKENS:
-            break
-    return train[:tokens], held_out
-
-
-def _token_ids(path: Path, tokenizer: Any) -> Iterator[list[int]]:
-    end = tokenizer.eos_token_id
-    pieces: list[str] = []
-    for document in documents(path):
-        pieces.append(document)
-        if len(pieces) == _PIECES_AT_ONCE:
-            yield from ([*ids, end] for ids in tokenizer(pieces, verbose=False)["input_ids"])
-            pieces = []
-    if pieces:
-        yield from ([*ids, end] for ids in tokenizer(pieces, verbose=False)["input_ids"])
-
-
-def _cut(ids: Sequence[int], window: int) -> npt.NDArray[np.uint16]:
-    """(blocks, window + 1): each block's last token is the next one's first, so none goes unpredicted."""
-    blocks = (len(ids) - 1) // window
-    if blocks < 1:
-        return np.zeros((0, window + 1), np.uint16)
-    flat = np.asarray(ids[: blocks * window + 1], np.uint16)
-    return np.lib.stride_tricks.sliding_window_view(flat, window + 1)[::window]
+def _column(path: Path, rows: list[Row], asked: str | None) -> str:
+    names = list(dict.fromkeys(chain.from_iterable(row.values for row in rows)))
+    sizes = {
+        name: sum(len(cell) for row in rows if isinstance(cell := row.values.get(name), str))
+        for name in names
+    }
+    if asked is None:
+        known = [name for name in names if folded_name(name) in TEXT_NAMES and sizes[name]]
+        exact = [name for name in known if folded_name(name) == "text"]
+        # of several, the longest texts
+        asked = (exact or sorted(known or names, key=lambda name: -sizes[name]) or [""])[0]
+    if not sizes.get(asked):
+        what = f'no text stands in column "{asked}"; the columns are {", ".join(names)}'
+        raise DataError(Problem("no-column", what, str(path), "name the column with --text-column"))
+    return asked

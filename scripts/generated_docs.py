@@ -8,7 +8,12 @@ from typing import Any
 
 __all__ = ["MAKERS", "fields", "renewed", "statuses", "verbs"]
 
-_KINDS = {"boolean": "`true`, `false`", "array": "list of texts", "integer": "whole number", "string": "text"}
+_KINDS = {
+    "boolean": "`true`, `false`",
+    "array": "list of texts",
+    "integer": "whole number",
+    "string": "text",
+}
 _BOUNDS = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
 
 
@@ -23,7 +28,7 @@ def fields(config: Any, prefix: str = "") -> str:
     rows = []
     for name, field in config.model_fields.items():
         key = prefix + name.upper() if prefix else name
-        default = _default(schema[name].get("default"))
+        default = "required" if field.is_required() else _default(schema[name].get("default"))
         rows.append((f"`{key}`", _values(schema[name]), default, field.description))
     return _table(("key", "values", "default", "meaning"), rows)
 
@@ -31,6 +36,8 @@ def fields(config: Any, prefix: str = "") -> str:
 def _values(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(_values(part) for part in schema["anyOf"])
+    if "$ref" in schema:
+        return "keys of its own"
     if "const" in schema or "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
     limits = ", ".join(f"{sign} {schema[key]:,}" for key, sign in _BOUNDS if key in schema)
@@ -118,7 +125,14 @@ def _recipe() -> str:
     return fields(Recipe)
 
 
+def _adapt() -> str:
+    from tunesmith.recipe import Adapt
+
+    return fields(Adapt)
+
+
 MAKERS: Mapping[str, Makers] = {
+    "docs/bases.md": {"adapt": _adapt},
     "docs/command-line.md": {"verbs": verbs},
     "docs/serving.md": {"settings": settings, "statuses": statuses},
     "docs/task-and-recipe.md": {"task": _task, "recipe": _recipe},

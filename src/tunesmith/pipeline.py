@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tunesmith.adaptation import adapted
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset
@@ -113,6 +114,9 @@ def train(
     refuse_differences(about, processes)
     beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
     processes.from_main(lambda: directory.begin(about, resume=resume, beside=beside))
+    inputs = adapted(
+        inputs, directory.path / "adapted", resume=resume, listener=told, should_stop=should_stop
+    )
     parameters = parameters_of(inputs.recipe.model_dump(mode="json"), provenance(inputs, processes))
     with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
         fitted, classifier = _fine_tune(inputs, directory, resume, told, should_stop, processes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from tunesmith.config import Config
 
 __all__ = [
+    "Adapt",
     "DataFacts",
     "Method",
     "Parallel",
@@ -53,6 +54,35 @@ _ADAPTER_RATE_FACTOR = 10
 _HIGHEST_ADAPTER_RATE = 2e-3
 
 
+class Adapt(Config):
+    """What a base reads before it is fine-tuned."""
+
+    text: tuple[str, ...] = Field(min_length=1)
+    """Files of text without labels, or `train`: the texts of the training rows."""
+
+    epochs: float = Field(default=1.0, gt=0, le=1000)
+    """How often the text is read."""
+
+    learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    """The peak learning rate of AdamW; null: by the size of the base."""
+
+    general: tuple[str, ...] = ()
+    """Files of general text, mixed in against forgetting."""
+
+    general_share: float = Field(default=0.2, ge=0, lt=1)
+    """The share of all tokens that is of them, where there are any."""
+
+    @field_validator("text", "general", mode="before", json_schema_input_type=tuple[str, ...] | str)
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+def _as_adapt(value: object) -> object:
+    """`adapt: train` and `adapt: notes.txt` say the text and nothing else."""
+    return {"text": value} if isinstance(value, str) else value
+
+
 class Recipe(Config):
     """How it is to be learned. `null`: chosen from the data and the base when training starts."""
 
@@ -61,6 +91,9 @@ class Recipe(Config):
 
     revision: str | None = None
     """The commit, tag or branch of a hub base."""
+
+    adapt: Annotated[Adapt, BeforeValidator(_as_adapt, json_schema_input_type=Adapt | str)] | None = None
+    """What the base reads first: `train`, the texts of the training rows, or files without labels."""
 
     method: Method = "auto"
     """What is trained: `full`, `lora`, `qlora`, `head`, `frozen` or `head-first`; `auto` goes by memory."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from tunesmith.data.compression import COMPRESSIONS, format_and_compression
+from tunesmith.data.dataset import Dataset
 from tunesmith.data.formats.lines import Sample, opened, read_sample
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.formats.source import open_rows
 from tunesmith.data.names import TEXT_NAMES, folded_name
 from tunesmith.data.problems import ReadLog
 from tunesmith.data.read import sampled
+from tunesmith.data.render import messages_of
+from tunesmith.data.store import content_sha256
+from tunesmith.data.texts import Keys, same_text_key
 from tunesmith.errors import DataError, Problem
 from tunesmith.files import storage_errors
 
@@ -35,6 +39,17 @@ class Part:
     share: float = 1.0
     column: str | None = None
     """Of a table: the column of the texts; None: the one that is named so, or holds the longest."""
+    rows: Dataset | None = field(default=None, repr=False)
+    """These rows instead, with what is to be written after each text; `path` is then only a name."""
+    without: Keys | None = field(default=None, repr=False)
+    """Documents with one of these keys are passed over: see `same_text_key`"""
+
+    @property
+    def sha256(self) -> str:
+        """A hash of what stands in it; empty where there is nothing."""
+        if self.rows is not None:
+            return self.rows.sha256
+        return content_sha256(self.path) if self.path.exists() else ""
 
 
 def documents(part: Part) -> Iterator[str]:
@@ -44,10 +59,32 @@ def documents(part: Part) -> Iterator[str]:
     an empty line between documents. Plain, .gz, .xz or .zst. Raises StorageError, and DataError where the
     corpus is empty, damaged or no text.
     """
+    if part.without is None:
+        yield from _all_documents(part)
+        return
+    without = frozenset(part.without.tolist())
+    yield from (text for text in _all_documents(part) if same_text_key(text) not in without)
+
+
+def _all_documents(part: Part) -> Iterator[str]:
+    if part.rows is not None:
+        yield from _said(part.rows)
+        return
     for path in files_of(part.path):
         suffix, _ = format_and_compression(path)
         texts = _rows(path, part.column) if suffix in _TABLES else _paragraphs(path)
         yield from texts
+
+
+def _said(rows: Dataset) -> Iterator[str]:
+    """Each text; of a task that writes, all that is said."""
+    for row in rows:
+        if not rows.task.writes:
+            yield from _pieces(row.text)
+            continue
+        target = row.target if isinstance(row.target, str) else None
+        said = [message.get("content") or "" for message in messages_of(rows.task, row.text, target)]
+        yield from _pieces("\n".join(said))
 
 
 def sample_of(parts: list[Part]) -> Iterator[str]:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from tunesmith.data.cache import cached
 from tunesmith.data.mapped import Mapped
-from tunesmith.data.store import content_sha256
 from tunesmith.errors import DataError, Problem
+from tunesmith.files import sha256_bytes
 from tunesmith.model.fingerprint import tokenizer_fingerprint
 from tunesmith.pretraining.corpus import Part, documents
 
@@ -58,7 +58,7 @@ def tokens_of(part: Part, tokenizer: Any, window: int, most: int | None) -> Part
     Many are written to the cache, and found there the next time. Raises StorageError, and DataError where the
     corpus is no text, or too small for one window to train on and something to hold out.
     """
-    sha256 = content_sha256(part.path) if part.path.exists() else ""
+    sha256 = part.sha256
     dtype = np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)
     most_held_out = _HELD_OUT_WINDOWS * window
     mapped: Mapped | None = None
@@ -71,6 +71,7 @@ def tokens_of(part: Part, tokenizer: Any, window: int, most: int | None) -> Part
             "corpus": _FORMAT,
             "sha256": sha256,
             "column": part.column,
+            "without": None if part.without is None else sha256_bytes(np.sort(part.without).tobytes()),
             "tokenizer": tokenizer_fingerprint(tokenizer),
             "most": [most, most_held_out],
         }

@@ -79,6 +79,10 @@ def refuse_unfit(recipe: Recipe, model: Any, processes: int = 1) -> None:
 
 
 def _refuse_processes(recipe: Recipe) -> None:
+    if recipe.adapt is not None:
+        what = "`adapt` lets one process read, and several were started"
+        fix = "adapt the base first with `tunesmith adapt`, and name the result as `base`"
+        raise ConfigError(Problem("one-process", what, "`adapt` of the recipe", fix))
     match recipe.method:
         case "head" | "head-first" | "frozen":
             why = "computes once what stays as it is, which more processes would only repeat"

@@ -140,6 +140,13 @@ def test_what_cannot_be_adapted_to_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "own").exists()
 
 
+def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
+    missing = [Part(tmp_path / name) for name in ("a.txt", "b.txt", "c.txt")]
+    with pytest.raises(ts.UserError) as caught:
+        adapt("embedded", missing[:2], tmp_path / "own", SETTINGS, general=missing[2:])
+    assert [problem.where for problem in caught.value.problems] == [str(part.path) for part in missing]
+
+
 def test_a_classifier_is_trained_on_an_adapted_base(sports: Part, news: Path, tmp_path: Path) -> None:
     adapt(str(save_tiny_base(tmp_path / "base")), [sports], tmp_path / "own", SETTINGS)
     run = ts.train(news, recipe=ts.Recipe(base=str(tmp_path / "own"), epochs=1), out=tmp_path / "run")

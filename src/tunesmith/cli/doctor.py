@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import socket
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from urllib.parse import urlsplit
 
 from rich.table import Table
 
@@ -16,12 +13,12 @@ from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import AsJson
 from tunesmith.cli.output import console, print_json
 from tunesmith.data.cache import cache_bytes, cache_directory
+from tunesmith.model.hub import hub_address, is_reachable
 from tunesmith.training.precision import bf16_in_hardware, fp16_in_hardware
 
 __all__ = ["command"]
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "scikit-learn", "pyarrow", "fastapi")
-_HUB_TIMEOUT_SECONDS = 3.0
 
 
 @verb("doctor")
@@ -45,7 +42,7 @@ def _facts() -> dict[str, Any]:
     import torch
 
     memory = psutil.virtual_memory()
-    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    hub = hub_address()
     return {
         "tunesmith": __version__,
         "python": platform.python_version(),
@@ -59,7 +56,7 @@ def _facts() -> dict[str, Any]:
         "cache": str(cache_directory()),
         "cache_gib": round(cache_bytes() / 2**30, 1),
         "hub": hub,
-        "hub_reachable": _is_reachable(hub),
+        "hub_reachable": is_reachable(hub),
         **{name: _version(name) for name in _LIBRARIES},
     }
 
@@ -72,16 +69,6 @@ def _device() -> str:
     if torch.backends.mps.is_available():
         return "mps: Apple GPU"
     return f"cpu: {torch.backends.cpu.get_cpu_capability()}"
-
-
-def _is_reachable(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        port = parts.port or (80 if parts.scheme == "http" else 443)
-        with socket.create_connection((parts.hostname or "", port), timeout=_HUB_TIMEOUT_SECONDS):
-            return True
-    except (OSError, ValueError):  # ValueError: what HF_ENDPOINT says is no address
-        return False
 
 
 def _version(name: str) -> str | None:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from tunesmith.errors import BaseError, Problem
 from tunesmith.files import read_json
+from tunesmith.model.hub import only_local
 
 __all__ = [
     "EMBEDDED",
@@ -79,17 +80,21 @@ def _checked_directory(path: Path) -> Path:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' advice and progress bars off the screen: tunesmith tells what matters."""
+    """Keep advice and bars of transformers and its hub off the screen: tunesmith tells what matters."""
+    from huggingface_hub.utils import logging as hub
     from transformers.utils import logging
 
     bars = logging.is_progress_bar_enabled()
-    verbosity = logging.get_verbosity()
+    verbosity, of_hub = logging.get_verbosity(), hub.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    # each try of a download that fails; the last failure becomes an error of ours
+    hub.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
+        hub.set_verbosity(of_hub)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
@@ -108,7 +113,11 @@ def load_tokenizer(location: str, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(
-        location, revision=revision or "main", trust_remote_code=False, use_fast=True
+        location,
+        revision=revision or "main",
+        trust_remote_code=False,
+        use_fast=True,
+        local_files_only=only_local(location),
     )
     if tokenizer.pad_token is None:
         # padding is told apart by length, never by token id, so that EOS may serve as pad
@@ -128,7 +137,12 @@ def load_config(location: str, revision: str | None) -> Any:
     """What transformers knows of the model before it loads its weights."""
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(location, revision=revision or "main", trust_remote_code=False)
+    return AutoConfig.from_pretrained(
+        location,
+        revision=revision or "main",
+        trust_remote_code=False,
+        local_files_only=only_local(location),
+    )
 
 
 def window_of(config: Any, tokenizer: Any) -> int:

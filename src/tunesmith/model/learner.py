@@ -17,6 +17,7 @@ from tunesmith.model.base import (
     window_of,
 )
 from tunesmith.model.faster import use_fast_modules
+from tunesmith.model.hub import only_local
 
 __all__ = ["Learner", "Loading", "load_learner", "refuse_missing"]
 
@@ -85,6 +86,7 @@ def load_learner(
             revision=revision or "main",
             use_safetensors=True,
             trust_remote_code=False,
+            local_files_only=only_local(location),
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
             output_loading_info=True,

@@ -13,7 +13,7 @@ from tunesmith.model.base import base_location, load_config, load_tokenizer
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.generator import Generator, load_generator
 from tunesmith.pretraining.card import write_base
-from tunesmith.pretraining.corpus import Part
+from tunesmith.pretraining.corpus import Part, refuse_missing
 from tunesmith.pretraining.teaching import Place, Share, facts_of, held_out_figures, teach
 from tunesmith.pretraining.tokens import tokens_of
 from tunesmith.recipe import full_learning_rate
@@ -66,6 +66,7 @@ def adapt(
     _refuse_itself(base, out)
     place = Place(out, overwrite=overwrite, resume=resume)
     listener.stage("read")
+    refuse_missing([*parts, *general])
     learner = load_generator(base, revision=settings.revision, seed=settings.seed, dropout=0.0)
     window = min(settings.window or _WIDEST_WINDOW, learner.window)
     shares = _shares(parts, general, learner.tokenizer, window, settings)

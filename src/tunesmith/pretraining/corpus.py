@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -18,10 +18,10 @@ from tunesmith.data.read import sampled
 from tunesmith.data.render import messages_of
 from tunesmith.data.store import content_sha256
 from tunesmith.data.texts import Keys, same_text_key
-from tunesmith.errors import DataError, Problem
+from tunesmith.errors import DataError, Problem, StorageError
 from tunesmith.files import storage_errors
 
-__all__ = ["Part", "documents", "files_of", "sample_of"]
+__all__ = ["Part", "documents", "files_of", "refuse_missing", "sample_of"]
 
 # longer documents are handed to the tokenizer in pieces, so that one book is not one string
 _PIECE_CHARACTERS = 100_000
@@ -87,7 +87,17 @@ def _said(rows: Dataset) -> Iterator[str]:
         yield from _pieces("\n".join(said))
 
 
-def sample_of(parts: list[Part]) -> Iterator[str]:
+def refuse_missing(parts: Sequence[Part]) -> None:
+    """Raise StorageError with every corpus that is not there."""
+    fix = "check the path"
+    missing = [part.path for part in parts if part.rows is None and not part.path.exists()]
+    if missing:
+        raise StorageError(
+            Problem("no-file", "no such file or directory", str(path), fix) for path in missing
+        )
+
+
+def sample_of(parts: Sequence[Part]) -> Iterator[str]:
     """The beginning of each part, by share, for a tokenizer to learn from."""
     total = sum(part.share for part in parts)
     for part in parts:

@@ -10,7 +10,7 @@ from typing import Any
 from tunesmith.errors import DataError, Problem
 from tunesmith.listener import Listener
 from tunesmith.pretraining.card import write_base
-from tunesmith.pretraining.corpus import Part, sample_of
+from tunesmith.pretraining.corpus import Part, refuse_missing, sample_of
 from tunesmith.pretraining.sizes import Architecture, Size, new_model
 from tunesmith.pretraining.teaching import Place, Share, facts_of, teach
 from tunesmith.pretraining.tokenizer import train_tokenizer
@@ -55,7 +55,8 @@ def pretrain(
     listener = listener or Listener()
     place = Place(out, overwrite=overwrite, resume=resume)
     listener.stage("read")
-    tokenizer = train_tokenizer(sample_of(list(parts)), settings.size.vocabulary, settings.window)
+    refuse_missing(parts)
+    tokenizer = train_tokenizer(sample_of(parts), settings.size.vocabulary, settings.window)
     shares = _shares(parts, tokenizer, settings)
     place.begin(_about(settings, shares))
     listener.stage("pretrain")

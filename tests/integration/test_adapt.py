@@ -10,32 +10,15 @@ import pytest
 import torch
 
 import tunesmith as ts
+from tests.listeners import Heard
 from tests.models import POLITICS, SPORTS, save_tiny_base
 from tunesmith.files import sha256_file
 from tunesmith.model.generator import load_generator
 from tunesmith.pretraining.adapt import AdaptSettings, adapt
 from tunesmith.pretraining.corpus import Part
-from tunesmith.training.loop import Interrupted, Progress
+from tunesmith.training.loop import Interrupted
 
 SETTINGS = AdaptSettings("fp32", epochs=2, window=32, batch_tokens=256, learning_rate=1e-2)
-
-
-class Heard(ts.Listener):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-        self.notes: list[str] = []
-        self.progress: list[Progress] = []
-
-    def stage(self, name: str) -> None:
-        self.stages.append(name)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def training(self, progress: Progress) -> None:
-        self.progress.append(progress)
 
 
 def _write(path: Path, sentences: list[str], count: int = 120) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tunesmith as ts
+from tests.listeners import Heard
 from tests.models import POLITICS, SPORTS, save_tiny_base
 from tunesmith.data.dataset import Dataset
 from tunesmith.errors import ConfigError
@@ -16,22 +17,8 @@ from tunesmith.files import sha256_file
 from tunesmith.model.load import load_classifier
 from tunesmith.pretraining.corpus import Part, documents
 from tunesmith.recipe import Adapt
-from tunesmith.training.loop import Interrupted, Progress
+from tunesmith.training.loop import Interrupted
 from tunesmith.training.methods import refuse_unfit
-
-
-class Heard(ts.Listener):
-    """Keeps what it hears, and counts the steps of each stage."""
-
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-        self.steps: dict[str, int] = {}
-
-    def stage(self, name: str) -> None:
-        self.stages.append(name)
-
-    def training(self, progress: Progress) -> None:
-        self.steps[self.stages[-1]] = progress.step
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 import tunesmith as ts
+from tests.listeners import Heard
 from tests.models import POLITICS, SPORTS
 from tunesmith.cli.corpora import part_of
 from tunesmith.files import sha256_file
@@ -18,7 +19,7 @@ from tunesmith.model.load import load_classifier
 from tunesmith.pretraining.corpus import Part
 from tunesmith.pretraining.run import PretrainSettings, pretrain
 from tunesmith.pretraining.sizes import Size
-from tunesmith.training.loop import Interrupted, Progress
+from tunesmith.training.loop import Interrupted
 
 SETTINGS = PretrainSettings(
     size=Size(layers=1, width=16, heads=2, vocabulary=300),
@@ -29,24 +30,6 @@ SETTINGS = PretrainSettings(
     precision="fp32",
     seed=0,
 )
-
-
-class Heard(ts.Listener):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-        self.notes: list[str] = []
-        self.progress: list[Progress] = []
-
-    def stage(self, name: str) -> None:
-        self.stages.append(name)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def training(self, progress: Progress) -> None:
-        self.progress.append(progress)
 
 
 def _corpus(path: Path, seed: int = 0, count: int = 200) -> Path:

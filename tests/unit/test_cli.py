@@ -104,7 +104,7 @@ def _press_ctrl_c(listener: RichListener, stage: str, times: int) -> bool:
         return stop()
 
 
-@pytest.mark.parametrize("stage", ["train", "pretrain"])
+@pytest.mark.parametrize("stage", ["train", "pretrain", "adapt"])
 def test_the_first_ctrl_c_asks_for_a_stop_after_the_step(stage: str) -> None:
     before = signal.getsignal(signal.SIGINT)
     assert not _press_ctrl_c(RichListener(), stage, 0)

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.corpora import BatchTokens, PrecisionName, TextColumnOfCorpus, part_of
+from tunesmith.cli.boundary import verb
+from tunesmith.cli.corpora import BatchTokens, PrecisionName, TextColumnOfCorpus, part_of, say_written
 from tunesmith.cli.options import AsJson, Overwrite
-from tunesmith.cli.output import print_json
 from tunesmith.cli.progress import RichListener, resumable
 
 __all__ = ["command"]
@@ -85,6 +84,4 @@ def command(
             listener=listener,
             should_stop=stop,
         )
-    if as_json:
-        print_json(facts)
-    error_console.print(f"  wrote {out}: use it with --base {out}", markup=False)
+    say_written(facts, out, as_json=as_json)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from tunesmith.cli.boundary import error_console
+from tunesmith.cli.output import print_json
 
 if TYPE_CHECKING:
     from tunesmith.pretraining.corpus import Part
 
-__all__ = ["BatchTokens", "PrecisionName", "TextColumnOfCorpus", "part_of"]
+__all__ = ["BatchTokens", "PrecisionName", "TextColumnOfCorpus", "part_of", "say_written"]
 
 
 class PrecisionName(StrEnum):
@@ -27,6 +31,13 @@ BatchTokens = Annotated[int, typer.Option("--batch-tokens", min=1, help="Tokens 
 TextColumnOfCorpus = Annotated[
     str | None, typer.Option("--text-column", help="Of tables: the column that holds the texts.")
 ]
+
+
+def say_written(facts: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
+    """Say where a base lies, or all that is known of it."""
+    if as_json:
+        print_json(facts)
+    error_console.print(f"  wrote {out}: use it with --base {out}", markup=False)
 
 
 def part_of(corpus: str, column: str | None = None) -> Part:

@@ -126,7 +126,7 @@ def teach(
 
 def held_out_figures(model: Any, shares: Sequence[Share], window: int) -> dict[str, float]:
     """Bits a byte and perplexity of what is held out; `score` is of the corpora that judge."""
-    bits = [bits_per_byte(model, share.tokens, window) for share in shares]
+    bits = [_bits_per_byte(model, share.tokens, window) for share in shares]
     judging = [bit for bit, share in zip(bits, shares, strict=True) if share.judges]
     mean = sum(judging) / len(judging)
     figures = {"score": -mean, "bits_per_byte": mean}
@@ -137,7 +137,7 @@ def held_out_figures(model: Any, shares: Sequence[Share], window: int) -> dict[s
     return figures
 
 
-def bits_per_byte(model: Any, part: PartTokens, window: int) -> float:
+def _bits_per_byte(model: Any, part: PartTokens, window: int) -> float:
     """Bits the model needs for a byte of the held-out text: comparable across tokenizers."""
     import torch
 

@@ -20,13 +20,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 
 from benchmarks.machine import machine
 from benchmarks.news import WORDS, write_news
 from benchmarks.tables import ROOT, write_table
 from tunesmith.task import Kind
+from tunesmith.training.memory import peak_memory_bytes
 
 __all__ = ["main"]
 
@@ -37,14 +37,10 @@ console = Console()
 
 def peak_bytes(*, reset: bool = False) -> int:
     """The most resident memory since the last reset; since the start where the system has no reset."""
-    memory, clear = psutil.Process().memory_info(), Path("/proc/self/clear_refs")
-    if not clear.exists():
-        return int(getattr(memory, "peak_wset", memory.rss))
-    lines = Path("/proc/self/status").read_text().splitlines()
-    peak = next(line for line in lines if line.startswith("VmHWM"))
-    if reset:
+    peak, clear = peak_memory_bytes(), Path("/proc/self/clear_refs")
+    if reset and clear.exists():
         clear.write_text("5")
-    return int(peak.split()[1]) * 1024
+    return peak
 
 
 def train_a_little(data: str, out: str, steps: int, kind: Kind) -> dict[str, dict[str, float]]:

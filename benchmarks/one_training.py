@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from tunesmith.data.dataset import Dataset
 from tunesmith.data.read import read
 from tunesmith.model.encode import encode
 from tunesmith.model.load import load_classifier
+from tunesmith.training.memory import peak_memory_bytes
 
 __all__ = ["SHARED", "gemm_peak", "main", "rows_of"]
 
@@ -48,13 +48,6 @@ def gemm_peak(width: int, precision: torch.dtype) -> float:
                 torch.mm(first, second)
             best = max(best, 10 * rows * inner * outer / (now() - began))
     return best
-
-
-def _peak_memory_mib() -> float:
-    """The most memory held at once: of the GPU where there is one, else of this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _operations(model: Any, lengths: np.ndarray[Any, np.dtype[np.int64]]) -> float:
@@ -87,7 +80,7 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
         "seconds": seconds,
         "operations_per_second": _operations(own, encoded.lengths) / seconds,
         "gemm_peak": gemm_peak(own.config.hidden_size, half),
-        "peak_memory_mib": _peak_memory_mib(),
+        "peak_memory_mib": peak_memory_bytes() / 2**20,
         "mean_tokens": float(encoded.lengths.mean()),
         "longest_tokens": longest,
     }

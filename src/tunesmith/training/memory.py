@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from pathlib import Path
 
 import psutil
 
@@ -75,4 +76,12 @@ def peak_memory_bytes() -> int:
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return _high_water_mark() or (peak if sys.platform == "darwin" else peak * 1024)
+
+
+def _high_water_mark() -> int:
+    """Linux's own; getrusage's a process inherits from the one that started it. 0: there is none."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
+    mark = next((line for line in lines if line.startswith("VmHWM")), "VmHWM: 0 kB")
+    return int(mark.split()[1]) * 1024

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -243,6 +245,16 @@ def test_what_is_out_of_memory() -> None:
     assert not is_out_of_memory(RuntimeError("shapes"))
     assert not is_out_of_memory(ValueError("not enough memory"))
     assert 2**24 < peak_memory_bytes() < 2**40
+
+
+def test_peak_memory_is_not_that_of_who_started_the_process() -> None:
+    child = "from tunesmith.training.memory import peak_memory_bytes; print(peak_memory_bytes())"
+    parent = (
+        "import subprocess, sys; held = b'x' * (1 << 30);"
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    said = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=True)
+    assert int(said.stdout) < 1 << 30
 
 
 def test_the_allocators_own_words_are_known() -> None:

@@ -116,15 +116,7 @@ def thresholds(_writer: Writer) -> None:
 
 def judged(test: Dataset, recipe: Recipe) -> Dataset:
     """The test rows that are answered: writing takes time, and so they are no more than the recipe says."""
-    return _drawn(test, recipe.judged_rows, recipe.seed)
-
-
-def _drawn(dataset: Dataset, rows: int, seed: int) -> Dataset:
-    """All rows, or as many, drawn at random, in their order."""
-    if len(dataset) <= rows:
-        return dataset
-    drawn = np.random.default_rng(seed).choice(len(dataset), rows, replace=False)
-    return dataset.take(np.sort(drawn))
+    return test.drawn(recipe.judged_rows, recipe.seed)
 
 
 def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -> tuple[WritingRival, ...]:
@@ -137,7 +129,7 @@ def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -
     else:
         asking = partial(_answered, writer, who="the untuned base", on_answer=on_answer)
         untuned = Untuned(lambda asked: [each.text for each in asking(asked)], _figures(writer, test))
-    learned = questions_of(_drawn(train, MOST_TRAIN_ROWS, recipe.seed))
+    learned = questions_of(train.drawn(MOST_TRAIN_ROWS, recipe.seed))
     return run_generation_rivals(learned, questions_of(test), recipe.seed, untuned=untuned)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 import tunesmith as ts
+from tests.listeners import Heard
 from tests.models import POLITICS, SPORTS
 from tunesmith.checking import check_file, mend_file
 from tunesmith.files import sha256_file
 from tunesmith.pipeline import find_bundle
-from tunesmith.training.loop import Interrupted, Progress
+from tunesmith.training.loop import Interrupted
 
 Row = dict[str, Any]
 
@@ -24,24 +25,6 @@ AS_FOR_MANY: dict[str, Any] = {
     "token_dropout": 0.0,
     "validation_fraction": 0.1,
 }
-
-
-class _Ear(ts.Listener):
-    """Remembers what it heard."""
-
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-        self.notes: list[str] = []
-        self.steps: list[Progress] = []
-
-    def stage(self, name: str) -> None:
-        self.stages.append(name)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def training(self, progress: Progress) -> None:
-        self.steps.append(progress)
 
 
 def _rows(count: int = 60, names: Sequence[str] = ("politics", "sports")) -> list[Row]:
@@ -83,17 +66,17 @@ def test_a_run_says_what_it_is(run: ts.Run, news: Path) -> None:
 
 
 def test_a_listener_hears_every_stage(news: Path, recipe: ts.Recipe, tmp_path: Path) -> None:
-    ear = _Ear()
+    ear = Heard()
     ts.train(news, recipe=recipe, out=tmp_path / "run", listener=ear)
     assert ear.stages == ["read", "check", "tokenise", "train", "evaluate", "write"]
     assert any("labels: politics, sports" in note for note in ear.notes)
     assert any("seed 0" in note for note in ear.notes)
-    assert [step.step for step in ear.steps] == list(range(1, ear.steps[0].total_steps + 1))
-    assert sum(step.validation is not None for step in ear.steps) == 2
+    assert [step.step for step in ear.progress] == list(range(1, ear.progress[0].total_steps + 1))
+    assert sum(step.validation is not None for step in ear.progress) == 2
 
 
 def test_few_examples_are_learned_otherwise_and_said(news: Path, tiny_base: Path, tmp_path: Path) -> None:
-    recipe, ear = ts.Recipe(base=str(tiny_base), epochs=2), _Ear()
+    recipe, ear = ts.Recipe(base=str(tiny_base), epochs=2), Heard()
     run = ts.train(news, recipe=recipe, out=tmp_path / "run", listener=ear)
     few = "as there are only 25 examples a label"
     assert f"token_dropout: 0.3, {few}" in ear.notes
@@ -110,7 +93,7 @@ def test_a_validation_file_is_used_however_few_examples_there_are(
     rows = news.read_text("utf-8").splitlines(keepends=True)
     (tmp_path / "train.jsonl").write_text("".join(rows[:40]), encoding="utf-8")
     (tmp_path / "validation.jsonl").write_text("".join(rows[40:]), encoding="utf-8")
-    ear = _Ear()
+    ear = Heard()
     run = ts.train(
         tmp_path / "train.jsonl",
         validation=tmp_path / "validation.jsonl",
@@ -130,7 +113,7 @@ def test_an_architecture_that_cannot_be_packed_is_padded_and_said(
     other = shutil.copytree(tiny_base, tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"scale_attn_by_inverse_layer_idx": True}))
-    padded, packed = _Ear(), _Ear()
+    padded, packed = Heard(), Heard()
     base = recipe.model_copy(update={"base": str(other)})
     run = ts.train(news, recipe=base, out=tmp_path / "padded", listener=padded)
     assert run.report.to_dict()["metrics"]["accuracy"] > 0.5
@@ -162,9 +145,11 @@ def test_the_saved_model_is_the_judged_one(
 def test_stopped_and_resumed(
     run: ts.Run, news: Path, recipe: ts.Recipe, tmp_path: Path, stop_after: int
 ) -> None:
-    ear, out = _Ear(), tmp_path / "run"
+    ear, out = Heard(), tmp_path / "run"
     with pytest.raises(Interrupted, match=f"after step {stop_after} of {run.recipe.epochs and 6}"):
-        ts.train(news, recipe=recipe, out=out, listener=ear, should_stop=lambda: len(ear.steps) == stop_after)
+        ts.train(
+            news, recipe=recipe, out=out, listener=ear, should_stop=lambda: len(ear.progress) == stop_after
+        )
     with pytest.raises(ts.UserError, match="exists"):
         ts.train(news, recipe=recipe, out=out)
     assert _weights(ts.train(news, recipe=recipe, out=out, resume=True)) == _weights(run)

@@ -9,7 +9,7 @@ import typer
 
 from tunesmith.cli.boundary import verb
 from tunesmith.cli.corpora import BatchTokens, PrecisionName, TextColumnOfCorpus, part_of, say_written
-from tunesmith.cli.options import AsJson, Overwrite
+from tunesmith.cli.options import AsJson, Overwrite, Resume
 from tunesmith.cli.progress import RichListener, resumable
 
 __all__ = ["command"]
@@ -51,7 +51,7 @@ def command(
     text_column: TextColumnOfCorpus = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Decides the batch order.")] = 0,
     overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Let a base read your own text, without labels, before it is fine-tuned.

@@ -19,6 +19,7 @@ __all__ = [
     "LabelKind",
     "ModelPath",
     "Overwrite",
+    "Resume",
     "TaskFile",
     "TextColumn",
     "kind_from",
@@ -69,6 +70,7 @@ TaskFile = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 

@@ -11,7 +11,7 @@ import typer
 
 from tunesmith.cli.boundary import verb
 from tunesmith.cli.corpora import BatchTokens, PrecisionName, TextColumnOfCorpus, part_of, say_written
-from tunesmith.cli.options import AsJson, Overwrite
+from tunesmith.cli.options import AsJson, Overwrite, Resume
 from tunesmith.cli.progress import RichListener, resumable
 
 __all__ = ["ArchitectureName", "SizeName", "command"]
@@ -76,7 +76,7 @@ def command(
         int, typer.Option(min=0, max=2**31 - 1, help="Decides the first weights and the batch order.")
     ] = 0,
     overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a tokenizer and a GPT on raw text, for `tunesmith train --base`.

@@ -13,6 +13,7 @@ from tunesmith.cli.options import (
     LabelColumn,
     LabelKind,
     Overwrite,
+    Resume,
     TaskFile,
     TextColumn,
     kind_from,
@@ -97,7 +98,7 @@ def command(
         ),
     ] = None,
     overwrite: Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a classifier, prove it on an untouched test split, and write a model and a report.

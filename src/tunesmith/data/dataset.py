@@ -175,6 +175,12 @@ class Dataset:
         table = stored.table if in_order else stored.table.take(pa.array(np.argsort(order)))
         return replace(self, table=table, mapped=stored.mapped)
 
+    def drawn(self, rows: int, seed: int) -> Dataset:
+        """All rows, or as many drawn at random, in their order."""
+        if len(self) <= rows:
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), rows, replace=False)))
+
     def _picked(self, rows: npt.NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
         """The rows, which ascend."""
         start = 0

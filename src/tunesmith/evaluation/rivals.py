@@ -123,10 +123,7 @@ def tfidf_logistic_regression(train: Dataset, test: Dataset, seed: int, clock: C
 def learnable(train: Dataset, seed: int) -> Dataset:
     """The rows that a rival learns from: all, or of very many a random share."""
     texts = train.table.column("text").nbytes
-    most = min(_MOST_ROWS, len(train) * _MOST_TEXT_BYTES // max(1, texts))
-    if len(train) <= most:
-        return train
-    return train.take(np.sort(np.random.default_rng(seed).choice(len(train), most, replace=False)))
+    return train.drawn(min(_MOST_ROWS, len(train) * _MOST_TEXT_BYTES // max(1, texts)), seed)
 
 
 def of_how_many(learned: Dataset, train: Dataset) -> str:

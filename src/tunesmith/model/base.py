@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -25,6 +25,7 @@ __all__ = [
     "load_config",
     "load_reader",
     "load_tokenizer",
+    "loading_options",
     "quiet_transformers",
     "window_of",
 ]
@@ -102,23 +103,27 @@ def quiet_transformers() -> Iterator[None]:
 def load_reader(base: str, *, revision: str | None = None) -> Reader:
     """Load only what counts tokens; raises BaseError as loading the model does."""
     location = base_location(base)
+    options = loading_options(location, revision)
     with quiet_transformers(), base_errors(base):
-        tokenizer = load_tokenizer(location, revision)
-        config = load_config(location, revision)
+        tokenizer = load_tokenizer(location, options)
+        config = load_config(location, options)
     return Reader(tokenizer, window_of(config, tokenizer))
 
 
-def load_tokenizer(location: str, revision: str | None) -> Any:
+def loading_options(location: str, revision: str | None) -> dict[str, Any]:
+    """What transformers is told whenever it loads something of a base; asks once whether there is a hub."""
+    return {
+        "revision": revision or "main",
+        "trust_remote_code": False,
+        "local_files_only": only_local(location),
+    }
+
+
+def load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
     """A tokenizer that pads and cuts on the right; raises BaseError where it has nothing to pad with."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(
-        location,
-        revision=revision or "main",
-        trust_remote_code=False,
-        use_fast=True,
-        local_files_only=only_local(location),
-    )
+    tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True, **options)
     if tokenizer.pad_token is None:
         # padding is told apart by length, never by token id, so that EOS may serve as pad
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
@@ -133,16 +138,11 @@ def load_tokenizer(location: str, revision: str | None) -> Any:
     return tokenizer
 
 
-def load_config(location: str, revision: str | None) -> Any:
+def load_config(location: str, options: Mapping[str, Any]) -> Any:
     """What transformers knows of the model before it loads its weights."""
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(
-        location,
-        revision=revision or "main",
-        trust_remote_code=False,
-        local_files_only=only_local(location),
-    )
+    return AutoConfig.from_pretrained(location, **options)
 
 
 def window_of(config: Any, tokenizer: Any) -> int:

@@ -13,11 +13,11 @@ from tunesmith.model.base import (
     base_location,
     load_config,
     load_tokenizer,
+    loading_options,
     quiet_transformers,
     window_of,
 )
 from tunesmith.model.faster import use_fast_modules
-from tunesmith.model.hub import only_local
 
 __all__ = ["Learner", "Loading", "load_learner", "refuse_missing"]
 
@@ -73,23 +73,22 @@ def load_learner(
     import torch
 
     location = base_location(base)
+    options = loading_options(location, revision)
     torch.manual_seed(seed)
     with quiet_transformers(), base_errors(base):
-        tokenizer = load_tokenizer(location, revision)
-        config = load_config(location, revision)
+        tokenizer = load_tokenizer(location, options)
+        config = load_config(location, options)
         _refuse_foreign_tokenizer(tokenizer, config, base)
         _set_dropout(config, dropout)
         prepare(config)
         model, loading = auto_class.from_pretrained(
             location,
             config=config,
-            revision=revision or "main",
             use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=only_local(location),
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
             output_loading_info=True,
+            **options,
             **_placed(quantization),
         )
     model.config.pad_token_id = tokenizer.pad_token_id

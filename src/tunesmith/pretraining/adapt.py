@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith.errors import Problem, StorageError
 from tunesmith.listener import Listener
-from tunesmith.model.base import base_location, load_config, load_tokenizer
+from tunesmith.model.base import base_location, load_config, load_tokenizer, loading_options
 from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.generator import Generator, load_generator
 from tunesmith.pretraining.card import write_base
@@ -151,6 +151,7 @@ def _write(
     import torch
 
     location = base_location(base)
-    dtype = load_config(location, revision).dtype or torch.float32
-    tokenizer = load_tokenizer(location, revision)
+    options = loading_options(location, revision)
+    dtype = load_config(location, options).dtype or torch.float32
+    tokenizer = load_tokenizer(location, options)
     write_base(out, learner.model, tokenizer, facts, dtype=dtype, overwrite=overwrite)

@@ -22,7 +22,9 @@ ROOTS = (
     *sorted(Path("/root/.rustup").glob("toolchains/stable*/share/doc/rust/html")),
 )
 """What Debian and a Rust toolchain install: manual pages, pods, info pages, guides; all under free licences."""
-_COMMON = frozenset("the of to and a in is for that it with as on be are this by or an not you can".split())
+_COMMON = frozenset(
+    "the of to and a in is for that it with as on be are this by or an not you can".split()  # noqa: SIM905
+)
 _LEAST_WORDS = 12
 _LEAST_COMMON, _LEAST_LETTERS = 0.2, 0.9
 _LARGEST_BYTES = 2_000_000
@@ -144,7 +146,7 @@ class _Paragraphs(HTMLParser):
         self._words: list[str] = []
         self._keeps = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, _attrs: list[tuple[str, str | None]]) -> None:
         if tag in self._BLOCKS:
             self._end()
             self._keeps = tag in self._KEPT

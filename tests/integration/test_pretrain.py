@@ -91,6 +91,20 @@ def test_stopped_and_resumed_equals_uninterrupted(
     assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 
+def test_adamw_resumes_as_exactly(parts: list[Part], tmp_path: Path) -> None:
+    settings = replace(SETTINGS, optimizer="adamw")
+    heard = Heard()
+    pretrain(parts, tmp_path / "whole", settings)
+    with pytest.raises(Interrupted):
+        pretrain(
+            parts, tmp_path / "b", settings, listener=heard, should_stop=lambda: len(heard.progress) == 3
+        )
+    pretrain(parts, tmp_path / "b", settings, resume=True)
+    first, second = (sha256_file(tmp_path / name / "model.safetensors") for name in ("whole", "b"))
+    assert first == second
+    assert "AdamW at 0.01" in (tmp_path / "b" / "README.md").read_text("utf-8")
+
+
 def test_another_base_is_not_taken_for_the_one_that_was_stopped(parts: list[Part], tmp_path: Path) -> None:
     out = tmp_path / "base"
     with pytest.raises(Interrupted):

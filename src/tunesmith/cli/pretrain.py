@@ -14,7 +14,7 @@ from tunesmith.cli.corpora import BatchTokens, PrecisionName, TextColumnOfCorpus
 from tunesmith.cli.options import AsJson, Overwrite, Resume
 from tunesmith.cli.progress import RichListener, resumable
 
-__all__ = ["ArchitectureName", "SizeName", "command"]
+__all__ = ["ArchitectureName", "OptimizerName", "SizeName", "command"]
 
 
 class SizeName(StrEnum):
@@ -24,6 +24,13 @@ class SizeName(StrEnum):
     MICRO = "micro"
     MINI = "mini"
     SMALL = "small"
+
+
+class OptimizerName(StrEnum):
+    """What takes the steps."""
+
+    MUON = "muon"
+    ADAMW = "adamw"
 
 
 class ArchitectureName(StrEnum):
@@ -65,9 +72,11 @@ def command(
         int, typer.Option(min=16, max=1 << 17, help="The most tokens the base can read.")
     ] = 512,
     batch_tokens: BatchTokens = 8192,
-    learning_rate: Annotated[
-        float, typer.Option(min=1e-9, max=1.0, help="The peak learning rate of AdamW.")
-    ] = 2e-3,
+    optimizer: Annotated[
+        OptimizerName,
+        typer.Option(help="muon: its steps for the matrices of the blocks, AdamW's for the rest."),
+    ] = OptimizerName.MUON,
+    learning_rate: Annotated[float, typer.Option(min=1e-9, max=1.0, help="The peak learning rate.")] = 2e-3,
     precision: Annotated[
         PrecisionName, typer.Option(help="auto: bf16 where the hardware multiplies it, else fp32.")
     ] = PrecisionName.AUTO,
@@ -100,6 +109,7 @@ def command(
         precision_of(precision),
         seed,
         "llama" if architecture is ArchitectureName.LLAMA else "gpt2",
+        "muon" if optimizer is OptimizerName.MUON else "adamw",
     )
     listener = RichListener()
     with resumable(listener) as stop:

@@ -11,6 +11,8 @@ from tunesmith.model.load import quiet_transformers
 
 __all__ = ["write_base"]
 
+_OPTIMIZERS = {"adamw": "AdamW", "muon": "Muon"}
+
 
 def write_base(
     out: Path, model: Any, tokenizer: Any, facts: Mapping[str, Any], *, dtype: Any, overwrite: bool
@@ -40,6 +42,7 @@ def _card(facts: Mapping[str, Any]) -> str:
         for row in facts["curve"]
     )
     samples = "\n".join(f"> {text or '(nothing)'}\n" for text in facts["samples"])
+    optimizer = _OPTIMIZERS[settings.get("optimizer", "adamw")]
     return f"""{_title(facts)}
 
 | corpus | share | distinct tokens | passes | SHA-256 |
@@ -47,7 +50,7 @@ def _card(facts: Mapping[str, Any]) -> str:
 {corpora}
 
 Seen: {facts["tokens_seen"]:,} tokens in {facts["steps"]:,} steps of {settings["batch_tokens"]:,}, \
-AdamW at {settings["learning_rate"]:g} (cosine, {settings["precision"]}), seed {settings["seed"]}, \
+{optimizer} at {settings["learning_rate"]:g} (cosine, {settings["precision"]}), seed {settings["seed"]}, \
 in {facts["training_seconds"] / 60:.0f} minutes on {facts["hardware"]}, {facts["date"]}.
 
 | step | training loss (nats a token) | held-out bits per byte |

@@ -16,7 +16,7 @@ from tunesmith.pretraining.teaching import Place, Share, facts_of, teach
 from tunesmith.pretraining.tokenizer import train_tokenizer
 from tunesmith.pretraining.tokens import tokens_of
 from tunesmith.training.precision import Precision
-from tunesmith.training.state import LoopSettings
+from tunesmith.training.state import LoopSettings, OptimizerName
 
 __all__ = ["PretrainSettings", "pretrain"]
 
@@ -33,6 +33,7 @@ class PretrainSettings:
     precision: Precision
     seed: int
     architecture: Architecture = "gpt2"
+    optimizer: OptimizerName = "muon"
 
 
 def pretrain(
@@ -116,4 +117,5 @@ def _loop_settings(settings: PretrainSettings) -> LoopSettings:
         seed=settings.seed,
         early_stopping=0,
         evaluations_per_epoch=10,
+        optimizer=settings.optimizer,
     )

@@ -15,7 +15,7 @@ from tunesmith.training.faults import bad_loss, memory_errors
 from tunesmith.training.loss_scale import LossScale
 from tunesmith.training.memory import keep_freed_memory, peak_memory_bytes
 from tunesmith.training.objective import Objective
-from tunesmith.training.optimizer import adamw, learning_rate_at
+from tunesmith.training.optimizer import learning_rate_at, optimizer_for
 from tunesmith.training.parallel import Spread, spread
 from tunesmith.training.saving import Saver
 from tunesmith.training.state import Fitted, Interrupted, LoopSettings, Progress, State
@@ -81,7 +81,7 @@ class _Loop:
         self.settings, self.plan, self.objective = settings, plan, objective
         self.state = State(micro_batch_tokens=settings.micro_batch_tokens)
         self.spread, self.processes = spread_model, processes
-        optimizer = adamw(spread_model.model, settings)
+        optimizer = optimizer_for(spread_model.model, settings)
         self.stepper = Stepper(
             spread_model,
             optimizer,

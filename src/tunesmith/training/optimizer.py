@@ -1,4 +1,4 @@
-"""AdamW, its learning rate at every step, and what its weight decay comes to."""
+"""The optimizer, its learning rate at every step, and what its weight decay comes to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from tunesmith.training.state import LoopSettings
 
-__all__ = ["adamw", "learning_rate_at", "weight_decay_left"]
+__all__ = ["learning_rate_at", "optimizer_for", "weight_decay_left"]
 
 
 def learning_rate_at(step: int, total_steps: int, settings: LoopSettings) -> float:
@@ -27,21 +27,26 @@ def weight_decay_left(steps: int, total_steps: int, settings: LoopSettings) -> f
     return math.prod(1 - rate * settings.weight_decay for rate in rates)
 
 
-def adamw(model: Any, settings: LoopSettings) -> Any:
-    """AdamW; decay on matrices only, and a learning rate of its own for the head."""
+def optimizer_for(model: Any, settings: LoopSettings) -> Any:
+    """AdamW or Muon; decay on matrices only, and a learning rate of its own for the head."""
     import torch
 
-    groups: dict[tuple[bool, bool], list[Any]] = {}
+    from tunesmith.training.muon import Muon, hidden_matrices
+
+    hidden = hidden_matrices(model) if settings.optimizer == "muon" else set()
+    groups: dict[tuple[bool, bool, bool], list[Any]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            key = (parameter.ndim >= 2, name.startswith("score."))
+            key = (parameter.ndim >= 2, name.startswith("score."), parameter in hidden)
             groups.setdefault(key, []).append(parameter)
     described = [
         {
             "params": parameters,
             "weight_decay": settings.weight_decay if is_matrix else 0.0,
             "factor": settings.head_learning_rate_factor if is_head else 1.0,
+            "orthogonal": is_hidden,
         }
-        for (is_matrix, is_head), parameters in groups.items()
+        for (is_matrix, is_head, is_hidden), parameters in groups.items()
     ]
-    return torch.optim.AdamW(described, lr=settings.learning_rate, fused=True)
+    kind = Muon if settings.optimizer == "muon" else torch.optim.AdamW
+    return kind(described, lr=settings.learning_rate, fused=True)

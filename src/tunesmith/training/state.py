@@ -8,7 +8,9 @@ from typing import Any, Literal, Self
 
 from tunesmith.training.precision import Precision
 
-__all__ = ["Fitted", "Interrupted", "LoopSettings", "Progress", "State"]
+__all__ = ["Fitted", "Interrupted", "LoopSettings", "OptimizerName", "Progress", "State"]
+
+OptimizerName = Literal["adamw", "muon"]
 
 
 class Interrupted(Exception):  # noqa: N818 (it is no error: the user asked for it)
@@ -51,6 +53,7 @@ class LoopSettings:
     early_stopping: int
     head_learning_rate_factor: float = 1.0
     evaluations_per_epoch: int = 1
+    optimizer: OptimizerName = "adamw"
     packed: bool = False
     """Texts are laid end to end without padding: a forward pass costs the sum of their tokens."""
 

@@ -92,13 +92,13 @@ CORPORA = {
     ),
     "wordnet": Corpus(
         lambda out, _: write_wordnet(out),
-        "WordNet 3.0 by Princeton University, as Debian's wordnet-base has it: what words mean, under its own "
-        "licence, which allows any use",
+        "WordNet 3.0 by Princeton University, as Debian's wordnet-base has it: what words mean; its own "
+        "licence allows any use",
     ),
     "documentation": Corpus(
         lambda out, _: write_documentation(out),
-        "prose of the manual pages and guides on a Debian machine with a Rust toolchain, under the free licences "
-        "of their projects",
+        "prose of the manual pages and guides on a Debian machine with a Rust toolchain, under the "
+        "free licences of their projects",
     ),
     "books": Corpus(
         _copied("gutenberg-en.txt.zst"),

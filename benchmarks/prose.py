@@ -1,4 +1,4 @@
-"""The documentation that a machine holds -> English prose, a paragraph a line and an empty line between files."""
+"""The documentation that a machine holds -> English prose: a paragraph a line, empty lines between files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOTS = (
     Path("/usr/share/vim"),
     *sorted(Path("/root/.rustup").glob("toolchains/stable*/share/doc/rust/html")),
 )
-"""What Debian and a Rust toolchain install: manual pages, pods, info pages, guides; all under free licences."""
+"""What Debian and a Rust toolchain install: manual pages, pods, guides: all under free licences."""
 _COMMON = frozenset(
     "the of to and a in is for that it with as on be are this by or an not you can".split()  # noqa: SIM905
 )

@@ -71,7 +71,7 @@ def news(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The real data beside the project; tests that need it skip where it is absent."""
     if not SHARED.is_dir():

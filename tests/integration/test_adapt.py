@@ -134,21 +134,3 @@ def test_a_classifier_is_trained_on_an_adapted_base(sports: Part, news: Path, tm
     adapt(str(save_tiny_base(tmp_path / "base")), [sports], tmp_path / "own", SETTINGS)
     run = ts.train(news, recipe=ts.Recipe(base=str(tmp_path / "own"), epochs=1), out=tmp_path / "run")
     assert run.load().predict(["goal"])[0].target in run.task.labels
-
-
-def test_real_weights_that_others_made(shared: Path, tmp_path: Path) -> None:
-    base, text = shared / "models" / "stories260K", tmp_path / "news.txt"
-    from tunesmith.data.read import read
-
-    text.write_text("\n\n".join(read(shared / "data" / "ag_news" / "train.parquet").texts[:400]))
-    settings = AdaptSettings("fp32", batch_tokens=2048)
-    facts = adapt(str(base), [Part(text)], tmp_path / "own", settings)
-    assert facts["curve"][-1]["bits_per_byte"] < facts["before"]["news.txt"]
-    assert facts["parameters"] == 260_032
-    assert json.loads((tmp_path / "own" / "config.json").read_text())["dtype"] == "float16"
-    recipe = ts.Recipe(base=str(tmp_path / "own"), epochs=1, precision="fp32")
-    data = tmp_path / "rows.jsonl"
-    rows = read(shared / "data" / "ag_news" / "test.parquet").take(range(120))
-    data.write_text("".join(json.dumps({"text": row.text, "label": row.target}) + "\n" for row in rows))
-    run = ts.train(data, recipe=recipe, out=tmp_path / "run")
-    assert run.load().predict(["The striker scored."])[0].target in run.task.labels

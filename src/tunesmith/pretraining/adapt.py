@@ -14,7 +14,7 @@ from tunesmith.model.fingerprint import fingerprint
 from tunesmith.model.generator import Generator, load_generator
 from tunesmith.pretraining.card import write_base
 from tunesmith.pretraining.corpus import Part, refuse_missing
-from tunesmith.pretraining.teaching import Place, Share, facts_of, held_out_figures, teach
+from tunesmith.pretraining.teaching import Place, Share, facts_of, held_out_figures, micro_batch_tokens, teach
 from tunesmith.pretraining.tokens import tokens_of
 from tunesmith.recipe import full_learning_rate
 from tunesmith.training.precision import Precision
@@ -134,7 +134,7 @@ def _loop_settings(learning_rate: float, window: int, settings: AdaptSettings) -
         learning_rate=learning_rate,
         schedule="cosine",
         warmup_fraction=0.1,
-        micro_batch_tokens=min(settings.batch_tokens, 4 * window),
+        micro_batch_tokens=micro_batch_tokens(window, settings.batch_tokens),
         weight_decay=0.01,
         max_gradient_norm=1.0,
         precision=settings.precision,

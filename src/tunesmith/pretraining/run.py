@@ -12,7 +12,7 @@ from tunesmith.listener import Listener
 from tunesmith.pretraining.card import write_base
 from tunesmith.pretraining.corpus import Part, refuse_missing, sample_of
 from tunesmith.pretraining.sizes import Architecture, Size, new_model
-from tunesmith.pretraining.teaching import Place, Share, facts_of, teach
+from tunesmith.pretraining.teaching import Place, Share, facts_of, micro_batch_tokens, teach
 from tunesmith.pretraining.tokenizer import train_tokenizer
 from tunesmith.pretraining.tokens import tokens_of
 from tunesmith.training.precision import Precision
@@ -110,7 +110,7 @@ def _loop_settings(settings: PretrainSettings) -> LoopSettings:
         learning_rate=settings.learning_rate,
         schedule="cosine",
         warmup_fraction=0.03,
-        micro_batch_tokens=min(settings.batch_tokens, 4 * settings.window),
+        micro_batch_tokens=micro_batch_tokens(settings.window, settings.batch_tokens),
         weight_decay=0.1,
         max_gradient_norm=1.0,
         precision=settings.precision,

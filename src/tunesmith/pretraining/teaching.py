@@ -26,8 +26,19 @@ from tunesmith.training.precision import Precision, bf16_in_hardware
 from tunesmith.training.resume import begun, refuse_changes
 from tunesmith.training.state import Fitted, LoopSettings, Progress
 
-__all__ = ["Place", "Share", "facts_of", "held_out_figures", "precision_of", "sample", "teach"]
+__all__ = [
+    "Place",
+    "Share",
+    "facts_of",
+    "held_out_figures",
+    "micro_batch_tokens",
+    "precision_of",
+    "sample",
+    "teach",
+]
 
+# enough to keep the device busy; on a GPU that has no room for as many, they are halved
+_WINDOWS_AT_ONCE = {"cpu": 4, "cuda": 64}
 _SAMPLE_TOKENS = 48
 _SAMPLE_TEMPERATURE = 0.8
 _SAMPLE_TOP_K = 50
@@ -81,6 +92,13 @@ def precision_of(asked: str) -> Precision:
     if asked == "auto":
         return "bf16" if bf16_in_hardware() else "fp32"
     return "bf16" if asked == "bf16" else "fp32"
+
+
+def micro_batch_tokens(window: int, most: int = 1 << 40) -> int:
+    """How many tokens go through a model at once, at most `most`."""
+    from accelerate import PartialState
+
+    return min(most, _WINDOWS_AT_ONCE.get(PartialState().device.type, 4) * window)
 
 
 def teach(
@@ -144,7 +162,7 @@ def _bits_per_byte(model: Any, part: PartTokens, window: int) -> float:
     objective = LanguageModelling([part.held_out], window)
     model.eval()
     with torch.inference_mode():
-        groups = micro_batches(objective.lengths, 4 * window, packed=True)
+        groups = micro_batches(objective.lengths, micro_batch_tokens(window), packed=True)
         nats = sum(float(objective.loss(model, group)) for group in groups)
     return nats / math.log(2) / part.held_out_bytes
 

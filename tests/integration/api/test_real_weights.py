@@ -1,4 +1,4 @@
-"""Real weights that no one here made, a tiny Llama: adapted, fine-tuned, opened by transformers, and served."""
+"""Real weights that no one here made, a tiny Llama: adapted, fine-tuned, opened by transformers, served."""
 
 from __future__ import annotations
 

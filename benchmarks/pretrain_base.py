@@ -35,7 +35,7 @@ def settings_for(cuda: bool, tokens: int | None = None) -> PretrainSettings:
     if cuda:
         size, batch_tokens, rate, some = Size(6, 384, 6, 12_288), 131_072, 4e-3, 1_200_000_000
     else:
-        size, batch_tokens, rate, some = Size(4, 256, 4, 8_192), 4_096, 4e-3, 7_000_000
+        size, batch_tokens, rate, some = Size(4, 256, 4, 8_192), 4_096, 4e-3, 5_600_000
     precision = precision_of("auto")
     return PretrainSettings(size, 512, tokens or some, batch_tokens, rate, precision, 0)
 

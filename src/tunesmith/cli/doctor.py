@@ -13,7 +13,7 @@ from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import AsJson
 from tunesmith.cli.output import console, print_json
 from tunesmith.data.cache import cache_bytes, cache_directory
-from tunesmith.model.hub import hub_address, is_reachable
+from tunesmith.hub import hub_address, is_reachable
 from tunesmith.training.precision import bf16_in_hardware, fp16_in_hardware
 
 __all__ = ["command"]

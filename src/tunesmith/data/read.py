@@ -12,11 +12,11 @@ from tunesmith.data.arrow import MOST_CHARS, Record, batches_of
 from tunesmith.data.cells import CellError, label_of, labels_of, sorted_labels, text_of
 from tunesmith.data.dataset import Dataset, Target, schema_of
 from tunesmith.data.formats.rows import Row
-from tunesmith.data.formats.source import labelled, open_rows
+from tunesmith.data.formats.source import labelled, open_rows, source_sha256
 from tunesmith.data.infer import Columns, infer_columns
 from tunesmith.data.problems import ReadLog, refuse, shown
 from tunesmith.data.several import infer_kind, looks_joined, sniff_separator
-from tunesmith.data.store import Stored, content_sha256, gathered_once
+from tunesmith.data.store import Stored, gathered_once
 from tunesmith.data.writing import Writing, conversations, infer_writing, known_writing, pairs
 from tunesmith.errors import DataError
 from tunesmith.task import Kind, Task
@@ -71,7 +71,7 @@ def _stored(
     schema = schema_of(kind)
     told = {"file": str(path), "kind": kind, "lenient": log.lenient, **about}
     stored = gathered_once(
-        batches_of(records, schema), schema, lambda: {"sha256": content_sha256(path), **told}, log
+        batches_of(records, schema), schema, lambda: {"sha256": source_sha256(path), **told}, log
     )
     if not stored.table.num_rows:
         raise DataError(log.problems)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from tunesmith.errors import BaseError, Problem
 from tunesmith.files import read_json
-from tunesmith.model.hub import only_local
+from tunesmith.hub import only_local
 
 __all__ = [
     "EMBEDDED",

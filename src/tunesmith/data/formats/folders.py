@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from tunesmith.data.formats.articles import article, is_page
 from tunesmith.data.formats.encoding import Encoding, detect
 from tunesmith.data.formats.rows import MAX_RECORD_CHARS, Row, too_long
 from tunesmith.data.problems import ReadLog, refuse
@@ -17,7 +18,8 @@ _SHOWN_NAMES = 5
 def rows(path: Path, log: ReadLog) -> Iterator[Row]:
     """The files of every class directory in order of their names: columns "text" and "label".
 
-    Hidden files are left out. A file that is not UTF-8 is read all the same, with a warning.
+    Hidden files are left out. A file that is not UTF-8 is read all the same, with a warning. Of a page of
+    HTML the article is read, and a page without one is left out, with a warning.
     """
     classes = [(child, _visible(child, files=True)) for child in _visible(path, files=False)]
     if not any(files for _, files in classes):
@@ -62,7 +64,15 @@ def _text(file: Path, log: ReadLog) -> str | None:
         what = f"the file is not UTF-8; it is read as {encoding.name}"
         fix = "save it as UTF-8 if accented letters or signs in it are wrong"
         log.fault("bad-encoding", what, str(file), fix, severity="warning")
-    return text
+    return _article(text, file, log) if is_page(file) else text
+
+
+def _article(page: str, file: Path, log: ReadLog) -> str | None:
+    found = article(page, file)
+    if not found:
+        fix = "look at the page: what fills it may be loaded by scripts, or stand behind a form"
+        log.fault("no-words", "no article is found on this page", str(file), fix, severity="warning")
+    return found or None
 
 
 def _encoding(data: bytes) -> Encoding:

@@ -3,36 +3,60 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tunesmith.data.compression import COMPRESSIONS, format_and_compression
-from tunesmith.data.formats import csv, folders, json, parquet
+from tunesmith.data.formats import csv, data_sets, excel, folders, json, parquet, reuters
 from tunesmith.data.formats.openai import flattened
+from tunesmith.data.formats.parts import no_such_part, parted
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.problems import ReadLog, refuse
+from tunesmith.data.store import content_sha256
 from tunesmith.errors import DataError, Problem, StorageError
-from tunesmith.files import storage_errors
+from tunesmith.files import sha256_bytes, storage_errors
 
-__all__ = ["labelled", "open_rows"]
+__all__ = ["labelled", "open_rows", "source_sha256"]
 
-_SUFFIXES = ".csv, .tsv, .jsonl, .ndjson, .json and .parquet"
+_SUFFIXES = ".csv, .tsv, .jsonl, .ndjson, .json, .parquet and .xlsx"
 
 
 def open_rows(path: Path, log: ReadLog) -> Iterator[Row]:
-    """The rows of a file or of a directory of class directories.
+    """The rows of a file, of a directory of class directories, or of a data set of some other make.
 
-    A missing path or an unknown format is told at once, every other fault while the rows are read.
+    `FILE#PART` is a sheet of a workbook or a split of a data set. A missing path or an unknown format is told
+    at once, every other fault while the rows are read.
     """
-    with storage_errors(path):
-        _refuse_missing(path)
-        rows = _rows(path, log)
-    return _guarded(path, rows, log)
+    whole, part = parted(path)
+    with storage_errors(whole):
+        _refuse_missing(whole)
+        rows = _rows(whole, part, log)
+    return _guarded(whole, rows, log)
 
 
-def _rows(path: Path, log: ReadLog) -> Iterator[Row]:
-    if path.is_dir():
-        return folders.rows(path, log)
+def source_sha256(path: Path) -> str:
+    """A hash of what is read from `path`, a part of it or all."""
+    whole, part = parted(path)
+    # what a hub holds may change at any time
+    found = f"{path} {time.time_ns()}" if data_sets.is_on_hub(whole) else content_sha256(whole)
+    return found if part is None else sha256_bytes(f"{found}#{part}".encode("utf-8", "surrogateescape"))
+
+
+def _rows(path: Path, part: str | None, log: ReadLog) -> Iterator[Row]:
+    suffix = "" if path.is_dir() else format_and_compression(path)[0]
+    if data_sets.is_on_hub(path) or data_sets.is_saved(path):
+        return data_sets.rows(path, part, log)
+    if suffix in excel.SUFFIXES:
+        return excel.rows(path, part, log)
+    if suffix in reuters.SUFFIXES or (path.is_dir() and reuters.is_collection(path)):
+        return reuters.rows(path, part, log)
+    if part is not None:
+        raise no_such_part(path, part, ())
+    return folders.rows(path, log) if path.is_dir() else _of_file(path, log)
+
+
+def _of_file(path: Path, log: ReadLog) -> Iterator[Row]:
     match format_and_compression(path):
         case (".csv" | ".tsv", _):
             return csv.rows(path, log)
@@ -46,7 +70,7 @@ def _rows(path: Path, log: ReadLog) -> Iterator[Row]:
 
 
 def _compressions() -> str:
-    return f" (all but .parquet also with {', '.join(COMPRESSIONS)}), or as one directory for each label"
+    return f" (text also with {', '.join(COMPRESSIONS)}), or as one directory for each label"
 
 
 def labelled(path: Path, rows: Iterable[Row]) -> Iterator[Row]:
@@ -70,7 +94,7 @@ def _guarded(path: Path, rows: Iterator[Row], log: ReadLog) -> Iterator[Row]:
 
 
 def _refuse_missing(path: Path) -> None:
-    if path.is_file() or path.is_dir():
+    if path.is_file() or path.is_dir() or data_sets.is_on_hub(path):
         return
     if path.exists():
         raise refuse("unknown-format", "this is neither a file nor a directory", path, "copy it into a file")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import pytest
 
 from tunesmith.data.formats.source import open_rows
 from tunesmith.data.problems import ReadLog
@@ -66,3 +69,38 @@ def test_a_file_over_10_mb_is_refused(tmp_path: Path, save: Save, refused: Refus
     path = save("news/a/1.txt", b"x" * 11_000_000)
     problem = refused(lambda: list(open_rows(tmp_path / "news", ReadLog())))
     assert (problem.code, problem.where) == ("line-too-long", f"{path}:1")
+
+
+PAGE = """<html><head><title>Town wins the cup</title></head><body>
+<nav><a href="/">Home</a> <a href="/shop">Buy our mugs</a></nav>
+<article><h1>Town wins the cup</h1>
+<p>Town beat the champions in the last minute of a final that nobody in the stadium will forget.</p>
+<p>The captain said that the team had worked for this day since the summer, and that the city may sing.</p>
+</article><footer>Copyright, cookies and all rights reserved</footer></body></html>"""
+
+
+def test_of_a_page_of_html_the_article_is_read(tmp_path: Path) -> None:
+    (tmp_path / "sports").mkdir()
+    (tmp_path / "sports" / "a.html").write_text(PAGE, encoding="utf-8")
+    (tmp_path / "sports" / "b.HTM").write_text("<html><body><script>fill()</script></body></html>", encoding="utf-8")
+    (tmp_path / "sports" / "c.txt").write_text("<p>as it is</p>", encoding="utf-8")
+    log = ReadLog()
+    first, plain = open_rows(tmp_path, log)
+    assert "the last minute of a final" in str(first.values["text"])
+    assert "mugs" not in str(first.values["text"])
+    assert "cookies" not in str(first.values["text"])
+    assert plain.values == {"text": "<p>as it is</p>", "label": "sports"}
+    (problem,) = log.problems
+    assert (problem.code, problem.severity) == ("no-words", "warning")
+    assert problem.where.endswith("b.HTM")
+
+
+def test_a_format_without_its_package_says_what_to_install(
+    tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    (tmp_path / "sports").mkdir()
+    (tmp_path / "sports" / "a.html").write_text(PAGE, encoding="utf-8")
+    problem = refused(lambda: list(open_rows(tmp_path, ReadLog())))
+    assert problem.code == "data-extra"
+    assert "tunesmith[data]" in problem.fix

@@ -27,7 +27,7 @@ def test_a_missing_directory_is_named(tmp_path: Path, refused: Refused) -> None:
     assert str(tmp_path / "nowhere") in problem.fix
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a", "a.gz", "a.parquet.gz", "a.csv.bz2", ".csv"])
+@pytest.mark.parametrize("name", ["a.docx", "a", "a.gz", "a.parquet.gz", "a.csv.bz2", ".csv"])
 def test_an_unknown_suffix_lists_the_known(save: Save, refused: Refused, name: str) -> None:
     path = save(name, "text,label\n")
     problem = refused(lambda: open_rows(path, ReadLog()))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.model.hub import hub_address, is_reachable, only_local
+from tunesmith.hub import hub_address, is_reachable, only_local
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,20 @@ def test_doctor(cli: Cli) -> None:
     assert facts["device"].startswith(("cpu", "cuda", "mps"))
     assert facts["hub_reachable"] is False
     assert facts["memory_gib"] > 0
+
+
+def test_a_query_is_checked_as_a_file_is(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "news.db") as connection:
+        connection.execute("create table news (body text, topic text)")
+        rows = [(f"{word} number {n}", word) for word in ("goal", "vote") for n in range(12)]
+        connection.executemany("insert into news values (?, ?)", rows)
+    connection.close()
+    cli = Cli(tmp_path)
+    query = "select body as text, topic as label from news"
+    said = cli("check", "--sql", query, "--dsn", "sqlite:///news.db", "--json").good()
+    assert json.loads(said.out)["label_counts"] == {"goal": 12, "vote": 12}
+    (tmp_path / "news.sql").write_text(query, encoding="utf-8")
+    again = cli("check", "news.sql", "--dsn", "sqlite:///news.db", "--json").good()
+    assert json.loads(again.out)["label_counts"] == {"goal": 12, "vote": 12}
+    assert "no-dsn" in cli("check", "news.sql").err
+    assert "either DATA or --sql" in cli("check").err

@@ -12,6 +12,7 @@ from rich.table import Table
 from tunesmith.cli.boundary import error_console, show_problems, verb
 from tunesmith.cli.options import AsJson, LabelColumn, LabelKind, Overwrite, TaskFile, TextColumn, kind_from
 from tunesmith.cli.output import console, print_json
+from tunesmith.cli.sources import Dsn, Sql, source_from
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
@@ -23,7 +24,9 @@ _CHECK_FAILED = 3
 
 @verb("check")
 def command(
-    data: Annotated[Path, typer.Argument(help="The labelled text.", readable=False)],
+    data: Annotated[
+        Path | None, typer.Argument(help="The labelled text.", readable=False, show_default=False)
+    ] = None,
     test: Annotated[
         Path | None, typer.Option(help="A test set, to look for leaks.", show_default=False, readable=False)
     ] = None,
@@ -31,6 +34,8 @@ def command(
         Path | None,
         typer.Option(help="A validation set, to look for leaks.", show_default=False, readable=False),
     ] = None,
+    sql: Sql = None,
+    dsn: Dsn = None,
     task: TaskFile = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
@@ -49,6 +54,7 @@ def command(
     """
     from tunesmith.checking import check_file, mend_file
 
+    data = source_from(data, sql, dsn)
     held_out = {name: path for name, path in (("test", test), ("validation", validation)) if path}
     if fix:
         notes = mend_file(

@@ -21,6 +21,7 @@ from tunesmith.cli.options import (
 )
 from tunesmith.cli.output import print_json, show_run
 from tunesmith.cli.progress import RichListener, resumable
+from tunesmith.cli.sources import Dsn, Sql, source_from
 from tunesmith.torchrun import join, process_rank
 
 __all__ = ["command"]
@@ -29,11 +30,13 @@ __all__ = ["command"]
 @verb("train")
 def command(
     data: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            help="CSV, TSV, JSONL, JSON, Parquet (.gz, .zst, .xz) or a folder per class.", readable=False
+            help="CSV, TSV, JSONL, JSON, Parquet, Excel, a folder per class, …",
+            readable=False,
+            show_default=False,
         ),
-    ],
+    ] = None,
     test: Annotated[
         Path | None,
         typer.Option(help="The test set; else split off DATA.", show_default=False, readable=False),
@@ -45,6 +48,8 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Where the run goes.", show_default="runs/NAME", readable=False)
     ] = None,
+    sql: Sql = None,
+    dsn: Dsn = None,
     task: TaskFile = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
@@ -119,7 +124,7 @@ def command(
     listener = RichListener(quiet=process_rank() > 0)
     with resumable(listener) as stop:
         run = train(
-            data,
+            source_from(data, sql, dsn),
             test=test,
             validation=validation,
             out=out,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tunesmith.data.compression import COMPRESSIONS, format_and_compression
-from tunesmith.data.formats import csv, data_sets, excel, folders, json, parquet, reuters
+from tunesmith.data.formats import csv, data_sets, excel, folders, json, parquet, reuters, sql
 from tunesmith.data.formats.openai import flattened
 from tunesmith.data.formats.parts import no_such_part, parted
 from tunesmith.data.formats.rows import Row
@@ -38,8 +38,9 @@ def open_rows(path: Path, log: ReadLog) -> Iterator[Row]:
 def source_sha256(path: Path) -> str:
     """A hash of what is read from `path`, a part of it or all."""
     whole, part = parted(path)
-    # what a hub holds may change at any time
-    found = f"{path} {time.time_ns()}" if data_sets.is_on_hub(whole) else content_sha256(whole)
+    # what a hub or a database holds may change at any time
+    changes = data_sets.is_on_hub(whole) or whole.suffix == sql.SUFFIX
+    found = f"{path} {time.time_ns()}" if changes else content_sha256(whole)
     return found if part is None else sha256_bytes(f"{found}#{part}".encode("utf-8", "surrogateescape"))
 
 
@@ -64,6 +65,8 @@ def _of_file(path: Path, log: ReadLog) -> Iterator[Row]:
             return json.rows(path, log)
         case (".parquet", ""):
             return parquet.rows(path, log)
+        case (sql.SUFFIX, ""):
+            return sql.rows(path)
         case (suffix, compression):
             what = f'the suffix "{suffix}{compression}" tells no format that can be read'
             raise refuse("unknown-format", what, path, f"save it as one of {_SUFFIXES}{_compressions()}")

@@ -82,7 +82,7 @@ PAGE = """<html><head><title>Town wins the cup</title></head><body>
 def test_of_a_page_of_html_the_article_is_read(tmp_path: Path) -> None:
     (tmp_path / "sports").mkdir()
     (tmp_path / "sports" / "a.html").write_text(PAGE, encoding="utf-8")
-    (tmp_path / "sports" / "b.HTM").write_text("<html><body><script>fill()</script></body></html>", encoding="utf-8")
+    (tmp_path / "sports" / "b.HTM").write_text("<html><body><script>fill()</script></body></html>")
     (tmp_path / "sports" / "c.txt").write_text("<p>as it is</p>", encoding="utf-8")
     log = ReadLog()
     first, plain = open_rows(tmp_path, log)

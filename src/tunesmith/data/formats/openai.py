@@ -1,10 +1,20 @@
-"""OpenAI fine-tuning rows -> text and label: chat `messages`, and the older `prompt` and `completion`."""
+"""OpenAI fine-tuning rows -> text and label: chat `messages`, preferences, and `prompt` and `completion`."""
 
 from __future__ import annotations
 
-__all__ = ["flattened"]
+__all__ = ["flattened", "with_messages"]
 
 _NOT_THE_USERS = frozenset({"system", "developer"})
+
+
+def with_messages(values: dict[str, object]) -> dict[str, object]:
+    """The cells of a row of preferences with the "messages" that are preferred; others as they are."""
+    match values:
+        case {"input": {"messages": [*messages]}, "preferred_output": [*answer]} if "messages" not in values:
+            rest = {name: cell for name, cell in values.items() if name != "input"}
+            return {"messages": [*messages, *answer], **rest}
+        case _:
+            return values
 
 
 def flattened(values: dict[str, object]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tunesmith.data.compression import COMPRESSIONS, format_and_compression
 from tunesmith.data.formats import csv, data_sets, excel, folders, json, parquet, reuters, sql
-from tunesmith.data.formats.openai import flattened
+from tunesmith.data.formats.openai import flattened, with_messages
 from tunesmith.data.formats.parts import no_such_part, parted
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.problems import ReadLog, refuse
@@ -62,7 +62,7 @@ def _of_file(path: Path, log: ReadLog) -> Iterator[Row]:
         case (".csv" | ".tsv", _):
             return csv.rows(path, log)
         case (".json" | ".jsonl" | ".ndjson", _):
-            return json.rows(path, log)
+            return (Row(with_messages(row.values), row.line, row.file) for row in json.rows(path, log))
         case (".parquet", ""):
             return parquet.rows(path, log)
         case (sql.SUFFIX, ""):

@@ -18,6 +18,7 @@ from tunesmith.data.label_checks import (
     unknown_labels,
     without_labels,
 )
+from tunesmith.data.near_checks import NearTexts, near_texts
 from tunesmith.data.text_checks import (
     TokenLengths,
     empty_texts,
@@ -46,6 +47,10 @@ class DataReport:
     """Rows whose text, and what is written whose completion too, stands in an earlier row."""
     leaks: int
     """Rows whose text also stands in a held-out set."""
+    near_duplicates: int
+    """Rows that say nearly what an earlier one does."""
+    near_leaks: int
+    """Held-out rows that say nearly what a row does."""
     problems: tuple[Problem, ...]
 
     @property
@@ -82,12 +87,16 @@ def check(
     problems = [*_own_problems(facts, labels_given), *_held_out_problems(facts, held)]
     for name, rows in leaked.items():
         problems += leaks(facts, name, rows)
+    near = NearTexts() if dataset.task.writes or not len(dataset) else near_texts(facts, held)
+    problems += near.problems
     return DataReport(
         rows=len(dataset),
         label_counts=dataset.label_counts,
         token_lengths=None,
         duplicates=facts.repeated.size,
         leaks=np.unique(np.concatenate([np.arange(0), *leaked.values()])).size,
+        near_duplicates=near.duplicates,
+        near_leaks=near.leaks,
         problems=_in_order(problems),
     )
 

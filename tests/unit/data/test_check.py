@@ -276,4 +276,5 @@ def test_real_data_passes(shared_data: Path) -> None:
     report = in_words(check(train, held_out={"test": test}), train, window=512).raise_if_failed()
     assert report.rows == 1779
     assert report.leaks == 0
-    assert {problem.code for problem in report.problems} <= {"duplicates", "truncated", "conflicting-labels"}
+    expected = {"duplicates", "truncated", "conflicting-labels", "near-duplicates", "near-leak"}
+    assert {problem.code for problem in report.problems} <= expected

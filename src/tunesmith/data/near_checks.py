@@ -1,0 +1,78 @@
+"""Texts that are nearly those of other rows, within the data and across its sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from tunesmith.data.facts import Facts, Rows
+from tunesmith.data.near import MOST_TEXTS, near_groups
+from tunesmith.data.problems import grouped, shown
+from tunesmith.data.texts import among
+from tunesmith.errors import Problem
+
+__all__ = ["NearTexts", "near_texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class NearTexts:
+    """What is nearly said twice."""
+
+    duplicates: int = 0
+    """Training rows that say nearly what an earlier one does, and not the very same"""
+    leaks: int = 0
+    """Held-out rows that say nearly what a training row does, and not the very same"""
+    problems: tuple[Problem, ...] = ()
+
+
+def near_texts(train: Facts, held: Mapping[str, Facts]) -> NearTexts:
+    """Compare all texts with all; of more than two million none, and that is told."""
+    sets = [train, *held.values()]
+    if sum(len(facts.keys) for facts in sets) > MOST_TEXTS:
+        what = f"near-duplicates are not looked for among more than {MOST_TEXTS:,} texts"
+        return NearTexts(problems=(Problem("near-unknown", what, "the data", "check a part of it", "info"),))
+    chunks = [batch.column("text") for facts in sets for batch in facts.dataset.batches()]
+    groups = near_groups(pa.chunked_array(chunks))
+    own = groups[: len(train.keys)]
+    duplicates = np.flatnonzero(train.keys[own] != train.keys)
+    problems, leaks, start = [*_duplicates(train, duplicates, own)], 0, len(train.keys)
+    for name, facts in held.items():
+        first = groups[start : start + len(facts.keys)]
+        start += len(facts.keys)
+        rows = np.flatnonzero((first < len(train.keys)) & ~among(facts.keys, train.keys))
+        problems += _leaks(train, name, facts, rows, first)
+        leaks += rows.size
+    return NearTexts(duplicates.size, leaks, tuple(problems))
+
+
+def _duplicates(train: Facts, rows: Rows, first: Rows) -> Iterator[Problem]:
+    if rows.size:
+        what = (
+            f"this is nearly the text of {_quoted(train, int(first[rows[0]]))}: {_text(train, int(rows[0]))}"
+        )
+        fix = "look at both; keep one where they tell the same, so that it does not count twice"
+        yield _near("near-duplicates", what, train, rows, fix)
+
+
+def _leaks(train: Facts, name: str, facts: Facts, rows: Rows, first: Rows) -> Iterator[Problem]:
+    if rows.size:
+        there, here = _quoted(train, int(first[rows[0]])), _text(facts, int(rows[0]))
+        what = f"this row of the {name} set is nearly a training text, that of {there}: {here}"
+        fix = "take such rows out of one of the two sets: what a model has nearly seen proves little"
+        yield _near("near-leak", what, facts, rows, fix)
+
+
+def _near(code: str, what: str, facts: Facts, rows: Rows, fix: str) -> Problem:
+    where, column = facts.where(rows[0]), facts.dataset.task.text_column
+    return grouped(code, what, where, fix, column=column, severity="warning", count=rows.size)
+
+
+def _quoted(facts: Facts, row: int) -> str:
+    return f"{facts.where(row)} ({_text(facts, row)})"
+
+
+def _text(facts: Facts, row: int) -> str:
+    return shown(" ".join((facts.dataset[row].text or "").split()))

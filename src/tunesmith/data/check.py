@@ -27,6 +27,7 @@ from tunesmith.data.text_checks import (
     repeats,
     token_lengths,
 )
+from tunesmith.data.trait_checks import trait_problems
 from tunesmith.data.writing_checks import example_faults, example_repeats, few_examples
 from tunesmith.errors import DataError, Problem
 
@@ -88,7 +89,7 @@ def check(
     for name, rows in leaked.items():
         problems += leaks(facts, name, rows)
     near = NearTexts() if dataset.task.writes or not len(dataset) else near_texts(facts, held)
-    problems += near.problems
+    problems += [*near.problems, *trait_problems(facts)]
     return DataReport(
         rows=len(dataset),
         label_counts=dataset.label_counts,

@@ -3,7 +3,8 @@
     python -m benchmarks.base_worth NAME=BASE [NAME=BASE …]
 
 Every training is one `tunesmith.train` with nothing but the base said (and `adapt: train`), on the same
-examples. What was measured is kept in benchmarks/results/base_worth.json: a stopped benchmark goes on.
+examples. What was measured is kept in benchmarks/results/base_worth.json: a stopped benchmark goes on. The
+table goes into docs/bases.md and the card of the embedded base, between its markers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tunesmith as ts
 from benchmarks.base_choice import CELLS
 from benchmarks.low_data import TFIDF, measure
 from benchmarks.machine import machine
-from benchmarks.tables import ROOT
+from benchmarks.tables import ROOT, write_table
 
 __all__ = ["main", "table"]
 
@@ -56,7 +57,9 @@ def table(saved: dict[str, Any]) -> str:
     for way in ways:
         scores = [found[way]["macro_f1"] if way in found else float("nan") for found in cells.values()]
         lines.append(f"| {way} | {' | '.join(f'{score:.3f}' for score in scores)} |")
-    return "\n".join(lines)
+    at = saved["machine"]
+    told = f"Macro-F1; one seed; {at['processor']}, {at['date']}; `python -m benchmarks.base_worth`."
+    return "\n".join([*lines, "", told])
 
 
 def _named(key: str) -> str:
@@ -69,7 +72,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What fine-tuning a base is worth.")
     parser.add_argument("bases", nargs="*", metavar="NAME=BASE")
     asked = parser.parse_args()
-    print(table(complete(dict(base.split("=", 1) for base in asked.bases))))
+    shown = table(complete(dict(base.split("=", 1) for base in asked.bases)))
+    for page in ("docs/bases.md", "src/tunesmith/base/README.md"):
+        write_table(page, "base-worth", shown)
+    print(shown)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 
 Runs as it is: on a GPU a base of 31 MB reads a billion tokens, on two cores a smaller one what an hour and a
 half allows. Ctrl-C stops it with a checkpoint, and the same command goes on. Then WORK/base is to be compared
-with the one in the package (`python -m benchmarks.base_choice WORK --base WORK/base`) and copied over it.
+with the one in the package (`python -m benchmarks.base_worth before=embedded now=WORK/base`), copied over it,
+and `benchmarks.main_job` run again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.base_choice import MIXES, parts_of
+from benchmarks.base_choice import MIXES, parts_of, table
 from benchmarks.base_corpora import CORPORA, collect
 from tunesmith.cli.progress import RichListener, resumable
 from tunesmith.files import write_text
@@ -66,6 +67,14 @@ def card(found: dict[str, Any]) -> str:
             "text of the demo set, AG News, BBC News, Reuters-21578, GoEmotions, SciTLDR, Alpaca, Dolly or",
             "Multi30k, or, where it is shorter, is all of one. Nothing of the training texts of AG News, BBC",
             "News, Reuters-21578, Alpaca, Dolly, Multi30k and the demo set is in it.\n",
+            "## How it was chosen\n",
+            "Small bases that had all read as many tokens:\n",
+            "<!-- base-choice:begin -->",
+            table(),
+            "<!-- base-choice:end -->\n",
+            "## What it is worth\n",
+            "<!-- base-worth:begin -->",
+            "<!-- base-worth:end -->\n",
             "Apache-2.0, as tunesmith itself. It is small and has read little: a start for classifiers, and",
             "no writer of text.\n",
         ]

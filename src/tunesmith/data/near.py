@@ -123,4 +123,5 @@ def _first_of_each(count: int, pairs: list[tuple[int, int]]) -> Rows:
     graph = coo_array((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), (count, count))
     _, group = connected_components(graph, directed=False)
     _, first = np.unique(group, return_index=True)
-    return first[group].astype(np.int64)
+    firsts: Rows = first[group].astype(np.int64)
+    return firsts

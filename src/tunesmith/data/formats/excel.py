@@ -52,7 +52,7 @@ def _refuse_huge(path: Path) -> None:
 
 
 def _sheet(path: Path, book: Any, part: str | None, log: ReadLog) -> str:
-    names = list(book.sheet_names)
+    names: list[str] = list(book.sheet_names)
     if part is not None:
         if part not in names:
             raise no_such_part(path, part, names)

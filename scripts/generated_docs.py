@@ -125,6 +125,12 @@ def _recipe() -> str:
     return fields(Recipe)
 
 
+def _bar() -> str:
+    from tunesmith.bar import Bar
+
+    return fields(Bar)
+
+
 def _adapt() -> str:
     from tunesmith.recipe import Adapt
 
@@ -135,7 +141,7 @@ MAKERS: Mapping[str, Makers] = {
     "docs/bases.md": {"adapt": _adapt},
     "docs/command-line.md": {"verbs": verbs},
     "docs/serving.md": {"settings": settings, "statuses": statuses},
-    "docs/task-and-recipe.md": {"task": _task, "recipe": _recipe},
+    "docs/task-and-recipe.md": {"task": _task, "bar": _bar, "recipe": _recipe},
 }
 """page -> its generated parts, each between `<!-- name:begin -->` and `<!-- name:end -->`."""
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.adaptation import adapted
+from tunesmith.bar import Bar
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.read import read, sampled, stream
 from tunesmith.evaluation.card import as_model_card
+from tunesmith.evaluation.decision import decided
 from tunesmith.evaluation.html import as_html
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import memory
@@ -189,7 +191,7 @@ def _judge(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, pr
     origin = provenance(inputs, processes)
     trained = (fitted.history, fitted.seconds, fitted.peak_memory_bytes)
     judging = Judging(origin, recipe.seed, *trained, listener.answered)
-    return room.judge(answerer, test, rivals, judging)
+    return decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
 
 
 def _write(
@@ -235,9 +237,13 @@ def evaluate(
     train_data: str | Path | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    bar: Bar | None = None,
     listener: Listener | None = None,
 ) -> Report:
-    """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it."""
+    """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it.
+
+    `bar` is what it must reach, in place of that of its task.
+    """
     listener = listener or Listener()
     bundle = find_bundle(model)
     listener.stage("read")
@@ -250,7 +256,7 @@ def evaluate(
     rivals = room.rivals(bundle.recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
     judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered)
-    return room.judge(bundle.answerer(), test, rivals, judging)
+    return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: Columns, listener: Listener) -> Dataset:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from tunesmith.bar import Bar
 from tunesmith.config import Config
 
 __all__ = ["Kind", "Task"]
@@ -34,6 +35,9 @@ class Task(Config):
 
     separator: str | None = Field(default=None, min_length=1, max_length=8)
     """What parts the labels of one cell, such as `;`; null: found by itself. Only for `multi_label`."""
+
+    bar: Bar | None = None
+    """What a model must reach to be worth deploying: the report then says GO or NO-GO."""
 
     @model_validator(mode="before")
     @classmethod

@@ -137,3 +137,17 @@ def test_a_query_is_checked_as_a_file_is(tmp_path: Path) -> None:
     assert json.loads(again.out)["label_counts"] == {"goal": 12, "vote": 12}
     assert "no-dsn" in cli("check", "news.sql").err
     assert "either DATA or --sql" in cli("check").err
+
+
+def test_a_pipeline_stops_where_the_bar_is_not_reached(workshop: Path, finished: Path) -> None:
+    cli = Cli(workshop)
+    (workshop / "low.yaml").write_text("bar:\n  macro_f1: 0.0\n", encoding="utf-8")
+    (workshop / "high.yaml").write_text("bar:\n  max_ms: 0.0001\n  beats: tfidf\n", encoding="utf-8")
+    said = cli("evaluate", "run", "news.csv", "--bar", "--task", "low.yaml").good()
+    assert "GO (" in said.out
+    missed = cli("evaluate", "run", "news.csv", "--bar", "--task", "high.yaml", "--json")
+    assert missed.code == 3
+    verdict = json.loads(missed.out)["verdict"]
+    assert verdict["go"] is False
+    assert verdict["sentences"][0] == "Not reached: tfidf was not compared with."
+    assert "no-bar" in cli("evaluate", "run", "news.csv", "--bar").err

@@ -11,8 +11,11 @@ from tunesmith.cli.boundary import error_console, verb
 from tunesmith.cli.options import AsJson, LabelColumn, ModelPath, Overwrite, TextColumn
 from tunesmith.cli.output import print_json, show_report
 from tunesmith.cli.progress import RichListener
+from tunesmith.errors import ConfigError, Problem
 
 __all__ = ["command"]
+
+_NO_GO = 3
 
 
 @verb("evaluate")
@@ -28,6 +31,15 @@ def command(
             readable=False,
         ),
     ] = None,
+    bar: Annotated[bool, typer.Option("--bar", help="Exit 3 unless the task's bar is reached.")] = False,
+    task: Annotated[
+        Path | None,
+        typer.Option(
+            help="A task.yaml whose bar counts, not that of the model's own task.",
+            show_default=False,
+            readable=False,
+        ),
+    ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     html: Annotated[
@@ -36,21 +48,29 @@ def command(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a model on labelled text: accuracy, F1, intervals, confusion, calibration, mistakes.
+    """Judge a model on labelled text: accuracy, F1, intervals, confusion, calibration, mistakes; GO or NO-GO.
 
     Example: [bold]tunesmith evaluate runs/news fresh.csv --train news.csv --html fresh.html[/]
     """
+    from tunesmith.config import read_config
     from tunesmith.files import refuse_existing, write_text
-    from tunesmith.pipeline import evaluate
+    from tunesmith.pipeline import evaluate, find_bundle
+    from tunesmith.task import Task
 
     if html:
         refuse_existing(html, overwrite)
+    asked = read_config(task, Task).bar if task else None
+    if bar and not (asked or find_bundle(model).task.bar):
+        what = "there is no bar to be reached"
+        fix = "write one into a task.yaml, `bar: {macro_f1: 0.85, beats: [tfidf]}`, and name it with --task"
+        raise ConfigError(Problem("no-bar", what, str(task or model), fix))
     report = evaluate(
         model,
         data,
         train_data=train_data,
         text_column=text_column,
         label_column=label_column,
+        bar=asked,
         listener=RichListener(),
     )
     if html:
@@ -62,3 +82,5 @@ def command(
         print_json(report.to_dict())
     else:
         show_report(report)
+    if bar and not report.verdict.go:
+        raise typer.Exit(_NO_GO)

@@ -141,6 +141,8 @@ class Verdict:
     headline: str
     sentences: tuple[str, ...]
     beats: tuple[str, ...]
+    go: bool | None = None
+    """Whether the task's bar is reached; None where it has none"""
 
 
 @dataclass(frozen=True, slots=True)

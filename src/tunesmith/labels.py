@@ -19,6 +19,7 @@ from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rivals import Rival, run_rivals
 from tunesmith.evaluation.types import Cost, Report
 from tunesmith.lesson import Judging, Lesson, OnAnswer
+from tunesmith.model.calibration import FEWEST_ROWS, cool, fit_temperature
 from tunesmith.model.encode import Encoded
 from tunesmith.model.forward import Floats
 from tunesmith.model.load import Classifier, load_classifier
@@ -108,11 +109,20 @@ def _untrained(classifier: Classifier, recipe: Recipe) -> Predictor:
 
 
 def answerer(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
-    """What answers with the trained classifier; thresholds are fitted on the validation rows."""
+    """What answers with the trained classifier, calibrated on the validation rows.
+
+    Of one label a text, the head is divided by a temperature; of several, thresholds are fitted.
+    """
     found, validation = _untrained(classifier, recipe), splits.validation
-    if validation.task.kind == "single_label" or not len(validation):
+    if not len(validation):
         return found
     encoded = encode_dataset(classifier.tokenizer, validation, found.max_tokens)
+    if validation.task.kind == "single_label":
+        if len(validation) >= FEWEST_ROWS:
+            temperature = fit_temperature(found.logits(encoded), validation.label_ids)
+            cool(classifier.model.score, temperature)
+            found.calibration = f"{temperature:.3f}, fitted on {len(validation):,} validation rows"
+        return found
     fitted = fit_thresholds(validation.label_matrix, found.probabilities(encoded))
     return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, fitted)
 
@@ -150,7 +160,8 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging:
         "rivals": rivals,
         "curves": judging.curves,
         "cost": Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes),
-        "provenance": dict(judging.provenance),
+        "provenance": dict(judging.provenance)
+        | ({"temperature": predictor.calibration} if predictor.calibration else {}),
         "seed": judging.seed,
     }
     if test.task.kind == "single_label":

@@ -64,6 +64,8 @@ class Predictor:
         self.micro_batch_tokens = micro_batch_tokens
         self.thresholds = thresholds or Thresholds.unfitted(len(classifier.labels))
         """Of a multi-label model; a single-label one answers with its likeliest label"""
+        self.calibration = ""
+        """By what its head was divided, and why; empty where that was not done just now"""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -79,11 +81,14 @@ class Predictor:
 
         `model`: another that answers instead, such as the one in training; `processes` share the work.
         """
+        as_probabilities = sigmoid if self.classifier.multi_label else softmax
+        return as_probabilities(self.logits(encoded, model=model, processes=processes))
+
+    def logits(self, encoded: Encoded, *, model: Any = None, processes: Processes = ALONE) -> Floats:
+        """(texts, labels) what the head says of each text; otherwise as `probabilities`."""
         pad_token_id = self.classifier.tokenizer.pad_token_id
         model = self.classifier.model if model is None else model
-        as_probabilities = sigmoid if self.classifier.multi_label else softmax
-        logits = logits_of(model, encoded, len(self.labels), pad_token_id, self.micro_batch_tokens, processes)
-        return as_probabilities(logits)
+        return logits_of(model, encoded, len(self.labels), pad_token_id, self.micro_batch_tokens, processes)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One Prediction a text, in order."""

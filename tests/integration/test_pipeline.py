@@ -319,3 +319,27 @@ def test_prediction_of_odd_texts(run: ts.Run) -> None:
     for answer, alone in zip(answers, model.stream(iter(texts), chunk_texts=1), strict=True):
         assert alone.scores == pytest.approx(answer.scores, abs=1e-6)
     assert model.predict(["a\ud800b"])[0].scores == model.predict(["a\ufffdb"])[0].scores
+
+
+def test_answers_are_calibrated_on_the_validation_rows(tiny_base: Path, tmp_path: Path) -> None:
+    rows = _save(tmp_path / "rows.jsonl", _rows(200))
+    held_out = [{"text": row["text"] + " again", "label": row["label"]} for row in _rows(80)]
+    # every third label is wrong: who is always certain is often wrong
+    for row in held_out[::3]:
+        row["label"] = "sports" if row["label"] == "politics" else "politics"
+    validation = _save(tmp_path / "validation.jsonl", held_out)
+    test = _save(tmp_path / "test.jsonl", [{**row, "text": f"{row['text']} and again"} for row in held_out])
+    recipe = ts.Recipe(base=str(tiny_base), epochs=6, **{**AS_FOR_MANY, "learning_rate": 5e-3})
+    sure, few = (
+        ts.train(rows, validation=held, test=test, recipe=recipe, out=tmp_path / name)
+        for name, held in (("sure", validation), ("few", _save(tmp_path / "few.jsonl", held_out[:40])))
+    )
+    texts = [row["text"] for row in held_out]
+    calibrated, plain = (
+        [prediction.score for prediction in run.load().predict(texts)] for run in (sure, few)
+    )
+    # two in three answers are right
+    assert max(plain) > max(calibrated) == pytest.approx(2 / 3, abs=0.05)
+    assert sure.report.metrics["log_loss"] < few.report.metrics["log_loss"]
+    assert sure.report.provenance["temperature"].endswith("fitted on 80 validation rows")
+    assert "temperature" not in few.report.provenance

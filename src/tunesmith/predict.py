@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from tunesmith.errors import ConfigError, Problem
 from tunesmith.model.encode import Encoded, encode
 from tunesmith.model.forward import Floats, logits_of, sigmoid, softmax
 from tunesmith.model.load import Classifier
@@ -32,6 +33,8 @@ class Prediction:
     """Whether the text was longer than the model reads."""
     tokens: int = 0
     """How many tokens of the text were read."""
+    abstained: bool = False
+    """Whether the likeliest label is not given, as it is not likely enough."""
 
     @property
     def score(self) -> float:
@@ -42,6 +45,8 @@ class Prediction:
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels given, likeliest first: one, or of a multi-label model any number."""
+        if self.abstained:
+            return ()
         return (self.target,) if isinstance(self.target, str) else self.target
 
     def top(self, count: int | None = None) -> list[tuple[str, float]]:
@@ -64,8 +69,18 @@ class Predictor:
         self.micro_batch_tokens = micro_batch_tokens
         self.thresholds = thresholds or Thresholds.unfitted(len(classifier.labels))
         """Of a multi-label model; a single-label one answers with its likeliest label"""
+        self.min_confidence = 0.0
+        """Of a single-label model: a label that is less likely is not given"""
         self.calibration = ""
         """By what its head was divided, and why; empty where that was not done just now"""
+
+    def abstaining(self, min_confidence: float) -> Self:
+        """Itself, giving no label that is less likely; raise ConfigError where a text may have several."""
+        if min_confidence and self.classifier.multi_label:
+            what = "a least confidence is for models that give one label; of several, each has its threshold"
+            raise ConfigError(Problem("no-abstaining", what, "--min-confidence", "leave it out"))
+        self.min_confidence = min_confidence
+        return self
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -113,7 +128,8 @@ class Predictor:
         order = np.argsort(-probabilities, kind="stable")
         several = tuple(self.labels[label_id] for label_id in order if given[label_id])
         target = several if self.classifier.multi_label else self.labels[order[0]]
-        return Prediction(target, scores, truncated, tokens)
+        abstained = not self.classifier.multi_label and bool(probabilities.max() < self.min_confidence)
+        return Prediction(target, scores, truncated, tokens, abstained)
 
 
 def in_chunks(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:

@@ -59,6 +59,7 @@ def score_file(
     out: str | Path,
     *,
     text_column: str | None = None,
+    min_confidence: float = 0.0,
     overwrite: bool = False,
     on_rows: Callable[[int, float], None] = lambda _rows, _speed: None,
 ) -> Scored:
@@ -68,7 +69,8 @@ def score_file(
     the task's separator (else `;`) joins. Of a model that writes: predicted_completion, finish_reason,
     truncated; its prompts are texts, or messages of which an answer at their end is left out.
     The text stands in `text_column`, else in the column that the model was trained on, else in one that is
-    inferred. A row without text keeps its place and gets no label. The formats are those that data is read
+    inferred. A row without text keeps its place and gets no label; nor does one whose likeliest label is less
+    likely than `min_confidence`. The formats are those that data is read
     from; in CSV and TSV a cell that a spreadsheet would run as a formula gets a ' before it. `out` appears
     only when it is whole. `on_rows` hears rows done and rows a second.
     """
@@ -77,7 +79,7 @@ def score_file(
     sample, rows = sampled(stream(source, for_labels=not bundle.task.writes))
     known = text_column or known_column(bundle.task.text_column, sample)
     column = known if bundle.task.writes and known else infer_text_column(str(source), sample, known)
-    answers = _answers_for(bundle, out)
+    answers = _answers_for(bundle, out, min_confidence)
     columns = _columns(sample, source, answers.columns)
     with open_table(out, [*columns, *answers.columns]) as table:
         scoring = _Scoring(column, columns, answers)
@@ -116,7 +118,7 @@ class _Labels:
     def _cells(self, prediction: Prediction) -> Mapping[str, object]:
         match prediction.target:
             case str(label):
-                told: tuple[object, object] = (label, prediction.score)
+                told: tuple[object, object] = (None if prediction.abstained else label, prediction.score)
             case labels:
                 scores = [round(prediction.scores[label], 6) for label in labels]
                 told = (joined(list(labels), self.separator), joined(scores, self.separator))
@@ -145,15 +147,14 @@ class _Writing:
             yield dict(zip(self.columns, told, strict=True))
 
 
-def _answers_for(bundle: Bundle, out: str | Path) -> _Answers:
-    match bundle.task.kind:
-        case "single_label":
-            return _Labels(bundle.predictor(), (LABEL, PROBABILITY, TRUNCATED))
-        case "multi_label":
-            separator = separator_for(out, bundle.task, _SEPARATOR)
-            return _Labels(bundle.predictor(), (LABELS, PROBABILITIES, TRUNCATED), separator)
-        case _:
-            return _Writing(bundle.writer())
+def _answers_for(bundle: Bundle, out: str | Path, min_confidence: float) -> _Answers:
+    if bundle.task.writes:
+        return _Writing(bundle.writer())
+    predictor = bundle.predictor().abstaining(min_confidence)
+    if bundle.task.kind == "single_label":
+        return _Labels(predictor, (LABEL, PROBABILITY, TRUNCATED))
+    separator = separator_for(out, bundle.task, _SEPARATOR)
+    return _Labels(predictor, (LABELS, PROBABILITIES, TRUNCATED), separator)
 
 
 def _columns(sample: Sequence[Row], source: str | Path, added: Sequence[str]) -> list[str]:

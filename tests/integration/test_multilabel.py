@@ -82,6 +82,12 @@ def test_an_answer_holds_the_labels_over_their_thresholds(run: ts.Run) -> None:
     assert [each.target for each in alone] == [each.target for each in together]
 
 
+def test_a_model_of_several_labels_abstains_by_its_thresholds_alone(run: ts.Run) -> None:
+    assert run.load().abstaining(0.0).min_confidence == 0.0
+    with pytest.raises(ts.UserError, match="no-abstaining"):
+        run.load().abstaining(0.5)
+
+
 def test_transformers_answers_with_the_same_probabilities(run: ts.Run) -> None:
     from transformers import pipeline
 

@@ -143,3 +143,14 @@ for name in ("small", "large"):
     small, large = (int(line) / 1024 for line in done.stdout.split())
     assert (tmp_path / "large.csv").stat().st_size > 48_000_000
     assert large - small < 20, "MB"
+
+
+def test_a_row_whose_label_is_not_likely_enough_gets_none(tmp_path: Path) -> None:
+    source = _write(tmp_path / "a.jsonl", ROWS)
+    score_file(MODEL, source, tmp_path / "all.jsonl")
+    likely = sorted(row[PROBABILITY] for row in _read(tmp_path / "all.jsonl") if row[LABEL])
+    middle = (likely[2] + likely[3]) / 2
+    score_file(MODEL, source, tmp_path / "sure.jsonl", min_confidence=middle)
+    rows = [row for row in _read(tmp_path / "sure.jsonl") if row[PROBABILITY] is not None]
+    assert [row[LABEL] is not None for row in rows] == [row[PROBABILITY] >= middle for row in rows]
+    assert sum(row[LABEL] is None for row in rows) == 3

@@ -32,12 +32,14 @@ def serve_model(
     host: str = "127.0.0.1",
     port: int = 8000,
     settings: Settings | None = None,
+    min_confidence: float = 0.0,
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Open the bundle or run at `path` and serve it until SIGTERM or SIGINT.
 
-    `settings` default to the environment's; `on_listening` hears the address once it answers.
-    Raises ServiceError (`port-in-use`, `key-needed`, `bad-address`, …) before the model is loaded.
+    A text whose likeliest label is less likely than `min_confidence` is given none. `settings` default to the
+    environment's; `on_listening` hears the address once it answers. Raises ServiceError (`port-in-use`,
+    `key-needed`, `bad-address`, …) before the model is loaded.
     """
     _require_extra()
     from tunesmith.api.about import about_bundle
@@ -50,7 +52,7 @@ def serve_model(
         from tunesmith.pipeline import find_bundle
 
         bundle = find_bundle(path)
-        predictor = bundle.predictor()
+        predictor = bundle.predictor().abstaining(min_confidence)
         about = about_bundle(bundle) | {"parameters": predictor.classifier.parameters}
         _run(create_app(predictor, settings, about=about), listener, host, on_listening)
 

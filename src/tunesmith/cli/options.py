@@ -17,6 +17,7 @@ __all__ = [
     "KindName",
     "LabelColumn",
     "LabelKind",
+    "MinConfidence",
     "ModelPath",
     "Overwrite",
     "Resume",
@@ -41,6 +42,12 @@ LabelColumn = Annotated[
     typer.Option(
         "--label-column", help="The column that holds the label or the completion.", show_default="inferred"
     ),
+]
+
+
+MinConfidence = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Give no label where the likeliest is less likely; one label a text."),
 ]
 
 

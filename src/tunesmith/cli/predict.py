@@ -14,7 +14,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.options import AsJson, ModelPath, Overwrite
+from tunesmith.cli.options import AsJson, MinConfidence, ModelPath, Overwrite
 from tunesmith.cli.options import TextColumn as TextColumnOption
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def command(
         typer.Option(min=0, max=2, help="Of a model that writes: 0 is without chance, 1 as it has learned."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Decides the answers of a temperature over 0.")] = 0,
+    min_confidence: MinConfidence = 0.0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -77,14 +78,14 @@ def command(
     if file or out:
         if texts or not (file and out):
             raise typer.BadParameter("a table needs both --file and --out, and no texts beside them")
-        _predict_file(model, file, out, text_column, overwrite)
+        _predict_file(model, file, out, text_column, min_confidence, overwrite)
         return
     from tunesmith.pipeline import find_bundle
 
     bundle, asked = find_bundle(model), texts if texts else _lines()
     if not bundle.task.writes:
         _refuse_for_labels(choices, max_new_tokens, temperature)
-        _predict_texts(bundle.predictor(), asked, top, as_json)
+        _predict_texts(bundle.predictor().abstaining(min_confidence), asked, top, as_json)
     elif choices is None:
         how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
         _write_texts(bundle.writer(), asked, how, as_json)
@@ -151,7 +152,7 @@ def _as_json(prediction: Prediction, top: int | None) -> str:
     scores = [{"label": label, "score": score} for label, score in _shown(prediction, top)]
     match prediction.target:
         case str(label):
-            target: dict[str, object] = {"label": label}
+            target: dict[str, object] = {"label": None if prediction.abstained else label}
         case labels:
             target = {"labels": list(labels)}
     return json.dumps({**target, "scores": scores, "truncated": prediction.truncated}, ensure_ascii=False)
@@ -163,7 +164,9 @@ def _shown(prediction: Prediction, top: int | None) -> list[tuple[str, float]]:
     return [(label, prediction.scores[label]) for label in prediction.labels]
 
 
-def _predict_file(model: Path, file: Path, out: Path, text_column: str | None, overwrite: bool) -> None:
+def _predict_file(
+    model: Path, file: Path, out: Path, text_column: str | None, min_confidence: float, overwrite: bool
+) -> None:
     from tunesmith.score import score_file
 
     columns = [TextColumn("  {task.completed:,} rows"), TextColumn("{task.fields[speed]:,.0f} rows/s")]
@@ -174,6 +177,7 @@ def _predict_file(model: Path, file: Path, out: Path, text_column: str | None, o
             file,
             out,
             text_column=text_column,
+            min_confidence=min_confidence,
             overwrite=overwrite,
             on_rows=lambda rows, speed: bar.update(task, completed=rows, speed=speed),
         )

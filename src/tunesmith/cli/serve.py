@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli.boundary import verb
-from tunesmith.cli.options import ModelPath
+from tunesmith.cli.options import MinConfidence, ModelPath
 
 __all__ = ["command"]
 
@@ -21,6 +21,7 @@ def command(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free one.")
     ] = 8000,
+    min_confidence: MinConfidence = 0.0,
 ) -> None:
     """Classify over HTTP: POST /v1/classify, a page to try it at /, metrics at /metrics.
 
@@ -30,4 +31,4 @@ def command(
     """
     from tunesmith.api.server import serve_model
 
-    serve_model(model, host=host, port=port)
+    serve_model(model, host=host, port=port, min_confidence=min_confidence)

@@ -130,3 +130,18 @@ def test_an_upload_that_stops_halfway_is_forgotten(serve_live: Serve, predictor:
         connection.sendall(head.encode() + json.dumps({"input": "cut"}).encode())
     until(lambda: 'status="499"} 1.0' in client.get("/metrics").text)
     assert classify(client, "sports").status_code == 200
+
+
+def test_a_text_is_given_no_label_where_none_is_likely_enough(
+    serve_live: Serve, predictor: Predictor
+) -> None:
+    expected = predictor.predict(TEXTS)
+    middle = sorted(prediction.score for prediction in expected)[len(expected) // 2]
+    client = serve_live(Predictor(predictor.classifier, predictor.max_tokens).abstaining(middle))
+    results = classify(client, TEXTS).json()["results"]
+    for prediction, result in zip(expected, results, strict=True):
+        given = prediction.score >= middle
+        assert result["label"] == (prediction.target if given else None)
+        assert result["labels"] == ([prediction.target] if given else [])
+        assert result["scores"][0]["score"] == pytest.approx(prediction.score, abs=1e-5)
+    assert {result["label"] is None for result in results} == {True, False}

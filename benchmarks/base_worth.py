@@ -49,7 +49,7 @@ def complete(bases: dict[str, str]) -> dict[str, Any]:
 
 def table(saved: dict[str, Any]) -> str:
     """Macro-F1 of every way beside TF-IDF that learned from the same examples."""
-    cells = {cell.key: saved["cells"].get(cell.key, {}) for cell in CELLS}
+    cells = {cell.key: saved["cells"][cell.key] for cell in CELLS if saved["cells"].get(cell.key)}
     ways = list(dict.fromkeys(way for found in cells.values() for way in found))
     lines = [f"| way | {' | '.join(map(_named, cells))} |", "|---" * (len(cells) + 1) + "|"]
     rival = [max((way[TFIDF] for way in found.values()), default=float("nan")) for found in cells.values()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.mend import mend
+from tunesmith.data.near import MOST_TEXTS
 from tunesmith.data.read import read
 from tunesmith.data.write import write_dataset
 from tunesmith.files import refuse_existing
@@ -53,7 +54,8 @@ def check_file(
     said: Task | None = given(task, Task)
     dataset = read(data, said, text_column=text_column, label_column=label_column, kind=kind, lenient=lenient)
     others = {name: read(path, dataset.task, lenient=lenient) for name, path in (held_out or {}).items()}
-    report = check(dataset, held_out=others, labels_given=bool(said and said.labels))
+    listed = bool(said and said.labels)
+    report = check(dataset, held_out=others, labels_given=listed, most_compared=MOST_TEXTS)
     if not len(dataset):
         return dataset, report
     reader = load_reader(base)

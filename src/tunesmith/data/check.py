@@ -76,11 +76,13 @@ def check(
     *,
     held_out: Mapping[str, Dataset] | None = None,
     labels_given: bool = False,
+    most_compared: int = 100_000,
 ) -> DataReport:
     """Find everything that makes training data unfit, or likely to disappoint.
 
     `held_out` are the named sets of texts kept from training. `labels_given` says that the user listed the
-    task's labels: those that look alike are then meant. Lengths in tokens are added by `with_tokens`.
+    task's labels: those that look alike are then meant. Near-duplicates are looked for among at most
+    `most_compared` texts, in about 600 bytes of memory each. Lengths in tokens are added by `with_tokens`.
     """
     facts = facts_of(dataset)
     held = {name: facts_of(other) for name, other in (held_out or {}).items()}
@@ -88,7 +90,7 @@ def check(
     problems = [*_own_problems(facts, labels_given), *_held_out_problems(facts, held)]
     for name, rows in leaked.items():
         problems += leaks(facts, name, rows)
-    near = NearTexts() if dataset.task.writes or not len(dataset) else near_texts(facts, held)
+    near = NearTexts() if dataset.task.writes or not len(dataset) else near_texts(facts, held, most_compared)
     problems += [*near.problems, *trait_problems(facts)]
     return DataReport(
         rows=len(dataset),

@@ -28,12 +28,13 @@ class NearTexts:
     problems: tuple[Problem, ...] = ()
 
 
-def near_texts(train: Facts, held: Mapping[str, Facts]) -> NearTexts:
-    """Compare all texts with all; of more than two million none, and that is told."""
+def near_texts(train: Facts, held: Mapping[str, Facts], most: int) -> NearTexts:
+    """Compare all texts with all; of more than `most` none, and that is told."""
     sets = [train, *held.values()]
-    if sum(len(facts.keys) for facts in sets) > MOST_TEXTS:
-        what = f"near-duplicates are not looked for among more than {MOST_TEXTS:,} texts"
-        return NearTexts(problems=(Problem("near-unknown", what, "the data", "check a part of it", "info"),))
+    if sum(len(facts.keys) for facts in sets) > most:
+        what = f"near-duplicates are not looked for here among more than {most:,} texts"
+        fix = f"run `tunesmith check`, which looks for them among up to {MOST_TEXTS:,}, or check a part of it"
+        return NearTexts(problems=(Problem("near-unknown", what, "the data", fix, "info"),))
     chunks = [batch.column("text") for facts in sets for batch in facts.dataset.batches()]
     groups = near_groups(pa.chunked_array(chunks))
     own = groups[: len(train.keys)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["PERSONAL", "Common", "Traits", "traits_of"]
 
-_SAMPLE_TEXTS = 100_000
+_SAMPLE_TEXTS = 10_000
 _WORDS_OF_AN_END = 2
 _MOST_WORDS = 20
 _LEAST_SHARE, _FEWEST_TEXTS = 0.05, 20
@@ -71,7 +71,7 @@ class Traits:
 
 
 def traits_of(batches: Iterable[list[str]], count: int) -> Traits:
-    """Look through `count` texts; beginnings and ends are counted in at most 100,000, evenly drawn."""
+    """Look through `count` texts; beginnings and ends are counted in at most 10,000, evenly drawn."""
     found = Traits()
     every = -(-count // _SAMPLE_TEXTS) if count else 1
     sample: list[tuple[int, list[str], list[str]]] = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset, dataset_of
 from tunesmith.data.near_checks import near_texts
@@ -54,9 +52,8 @@ def test_a_near_duplicate_within_a_held_out_set_is_no_leak() -> None:
     assert (report.near_duplicates, report.near_leaks) == (0, 0)
 
 
-def test_of_too_many_texts_none_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunesmith.data.near_checks.MOST_TEXTS", 3)
-    report = check(rows(*OTHERS, STORY, NEAR))
+def test_of_too_many_texts_none_is_compared() -> None:
+    report = check(rows(*OTHERS, STORY, NEAR), most_compared=3)
     assert report.near_duplicates == 0
     assert [problem.severity for problem in report.problems if problem.code == "near-unknown"] == ["info"]
 
@@ -64,4 +61,4 @@ def test_of_too_many_texts_none_is_compared(monkeypatch: pytest.MonkeyPatch) -> 
 def test_nothing_is_near_in_a_set_without_rows() -> None:
     from tunesmith.data.facts import facts_of
 
-    assert near_texts(facts_of(rows(STORY)), {"test": facts_of(rows())}).problems == ()
+    assert near_texts(facts_of(rows(STORY)), {"test": facts_of(rows())}, 10).problems == ()

@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.api.conftest import LABELS, Serve, Slow
 from tests.models import POLITICS, SPORTS
+from tunesmith.api.gate import Gate
 from tunesmith.predict import Predictor
 
 TEXTS = [f"{text} {number}" for number in range(6) for text in SPORTS + POLITICS]
@@ -54,13 +55,19 @@ def test_a_long_text_is_cut_as_in_training(serve_live: Serve, predictor: Predict
     assert values["usage"]["tokens"] == 48 + predictor.predict(["goal"])[0].tokens
 
 
-def test_health_is_answered_while_the_model_works(serve_live: Serve, slow: Slow) -> None:
+def test_health_is_answered_while_the_model_works(
+    serve_live: Serve, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates: dict[int, Gate] = {}
+    monkeypatch.setattr("tunesmith.api.app.Gate", lambda limit: gates.setdefault(limit, Gate(limit)))
     client = serve_live(slow, max_waiting=2)
     classify(client, "warm")
     slow.go_on.clear()
     with ThreadPoolExecutor(2) as pool:
         begun = [pool.submit(classify, client, ["sports"] * 200) for _ in range(2)]
-        # both, and the question itself
+        # both are past the door, which a request that has only begun is not
+        until(lambda: gates[2].taken == 2)
+        # and the question itself
         until(lambda: "tunesmith_requests_in_flight 3.0" in client.get("/metrics").text)
         assert classify(client, "one too many").status_code == 429
         for path in ("/healthz", "/readyz", "/metrics"):

@@ -6,13 +6,11 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from rensa import RMinHash, RMinHashDigestMatrix, RMinHashLSH
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from tunesmith.data.texts import text_batches
 
@@ -81,14 +79,18 @@ class _Runs:
         return self.words.setdefault(word, int.from_bytes(digest, "little"))
 
 
-def _sketches(hashes: Hashes, offsets: Rows) -> RMinHashDigestMatrix:
+def _sketches(hashes: Hashes, offsets: Rows) -> Any:
+    from rensa import RMinHash
+
     return RMinHash.digest_matrix_from_flat_token_hashes(
         hashes, offsets.astype(np.uint64), _PERMUTATIONS, seed=0
     )
 
 
-def _flags(sketches: RMinHashDigestMatrix) -> npt.NDArray[np.bool_]:
+def _flags(sketches: Any) -> npt.NDArray[np.bool_]:
     """(texts,) which share a band of their sketch with another."""
+    from rensa import RMinHashLSH
+
     index = RMinHashLSH(threshold=LEAST_ALIKE, num_perm=_PERMUTATIONS, num_bands=_BANDS)
     return np.array(index.query_duplicate_flags_matrix_one_shot(sketches), np.bool_)
 
@@ -119,6 +121,9 @@ def _share(first: Hashes, second: Hashes) -> float:
 
 def _first_of_each(count: int, pairs: list[tuple[int, int]]) -> Rows:
     """(texts,) the first of the group that pairs make."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     ends = np.array(pairs, np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), (count, count))
     _, group = connected_components(graph, directed=False)

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 __all__ = ["FEWEST_ROWS", "cool", "fit_temperature"]
 
@@ -23,6 +21,9 @@ _MOST = 20.0
 
 def fit_temperature(logits: npt.NDArray[Any], label_ids: npt.NDArray[np.integer[Any]]) -> float:
     """By what logits, (rows, labels), are to be divided for the least log-loss; `label_ids` is (rows,)."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     rows, labels = logits.shape
     rest = 1 / (rows + 2)
     targets = np.full(logits.shape, rest / (labels - 1))

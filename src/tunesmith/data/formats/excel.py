@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.formats.encoding import without_bad_chars
 from tunesmith.data.formats.optional import needed
 from tunesmith.data.formats.parts import no_such_part
-from tunesmith.data.formats.rows import MAX_RECORD_CHARS, Row, refuse_bad_columns, too_long
+from tunesmith.data.formats.rows import Row, plain_cell, refuse_bad_columns, row_of
 from tunesmith.data.problems import ReadLog, refuse
 
 __all__ = ["SUFFIXES", "rows"]
@@ -76,22 +74,14 @@ def _rows(path: Path, sheet: str, cells: list[list[object]]) -> Iterator[Row]:
     refuse_bad_columns(columns, f"{file}:{header[0]}")
     for number, line in lines:
         values = {name: _cell(line[at]) for name, at in zip(columns, used, strict=True)}
-        if any(isinstance(cell, str) and len(cell) > MAX_RECORD_CHARS for cell in values.values()):
-            raise too_long(file, number)
-        yield Row(values, number, file)
+        yield row_of(values, number, file)
 
 
 def _cell(cell: object) -> object:
     match cell:
         case "":
             return None
-        case str():
-            return without_bad_chars(cell)[0]
         case float() if cell.is_integer():
             return int(cell)
-        case datetime.date() | datetime.time():
-            return cell.isoformat()
-        case datetime.timedelta():
-            return str(cell)
         case _:
-            return cell
+            return plain_cell(cell)

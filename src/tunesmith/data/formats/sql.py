@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.formats.encoding import without_bad_chars
 from tunesmith.data.formats.optional import needed
-from tunesmith.data.formats.rows import MAX_RECORD_CHARS, Row, refuse_bad_columns, too_long
+from tunesmith.data.formats.rows import Row, plain_cell, refuse_bad_columns, row_of
 from tunesmith.data.problems import refuse
 from tunesmith.errors import DataError
 
@@ -82,23 +78,5 @@ def _without_password(reason: str) -> str:
 def _rows(path: Path, columns: list[str], found: Any) -> Iterator[Row]:
     refuse_bad_columns(columns, str(path))
     for number, values in enumerate(found, 1):
-        cells = {name: _cell(value) for name, value in zip(columns, values, strict=True)}
-        if any(isinstance(cell, str) and len(cell) > MAX_RECORD_CHARS for cell in cells.values()):
-            raise too_long(path, number)
-        yield Row(cells, number, str(path))
-
-
-def _cell(cell: object) -> object:
-    match cell:
-        case str():
-            return without_bad_chars(cell)[0]
-        case decimal.Decimal():
-            return int(cell) if cell == cell.to_integral_value() else float(cell)
-        case datetime.date() | datetime.time():
-            return cell.isoformat()
-        case uuid.UUID() | datetime.timedelta():
-            return str(cell)
-        case bytes() | memoryview():
-            return bytes(cell).decode("utf-8", "replace")
-        case _:
-            return cell
+        cells = {name: plain_cell(value) for name, value in zip(columns, values, strict=True)}
+        yield row_of(cells, number, str(path))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tunesmith.data.check import DataReport, check
+from tunesmith.audit.look import audit
+from tunesmith.audit.types import Audit
+from tunesmith.data.check import DataReport, check, with_problems
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.mend import mend
 from tunesmith.data.near import MOST_TEXTS
@@ -49,15 +51,21 @@ def check_file(
     label_column: str | None = None,
     kind: Kind | None = None,
     lenient: bool = False,
-) -> tuple[Dataset, DataReport]:
-    """Read and check labelled text, and say how much of it the base can read."""
+    seed: int = 0,
+) -> tuple[Dataset, DataReport, Audit]:
+    """Read and check labelled text, look at it as a whole, and say how much of it the base can read.
+
+    `seed` draws the samples of what is too much to be looked at.
+    """
     said: Task | None = given(task, Task)
     dataset = read(data, said, text_column=text_column, label_column=label_column, kind=kind, lenient=lenient)
     others = {name: read(path, dataset.task, lenient=lenient) for name, path in (held_out or {}).items()}
     listed = bool(said and said.labels)
     report = check(dataset, held_out=others, labels_given=listed, most_compared=MOST_TEXTS)
+    found = audit(dataset, others, seed)
+    report = with_problems(report, found.problems)
     if not len(dataset):
-        return dataset, report
+        return dataset, report, found
     reader = load_reader(base)
     room = room_of(dataset.task)
-    return dataset, room.token_report(report, dataset, reader.tokenizer, reader.window)
+    return dataset, room.token_report(report, dataset, reader.tokenizer, reader.window), found

@@ -116,7 +116,7 @@ def test_cells_are_parted_where_that_is_asked_for(recipe: ts.Recipe, tmp_path: P
     assert run.task.labels == ("politics", "sports")
     assert run.task.separator == separator.strip()
     assert ts.evaluate(run.directory, path).rows == 60
-    dataset, report = check_file(path, kind="multi_label", base=recipe.base)
+    dataset, report, _ = check_file(path, kind="multi_label", base=recipe.base)
     assert dataset.label_counts == report.label_counts == {"politics": 20, "sports": 30}
 
 

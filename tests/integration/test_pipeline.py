@@ -299,12 +299,14 @@ def test_data_is_checked_and_mended(tiny_base: Path, tmp_path: Path) -> None:
     data, mended = _save(tmp_path / "a.jsonl", rows), tmp_path / "b.csv.gz"
     with data.open("ab") as stream:
         stream.write(b'{"text": "caf\xe9", "label": "sports"}\n{"text": \n')
-    dataset, report = check_file(data, base=str(tiny_base), lenient=True)
+    dataset, report, _ = check_file(data, base=str(tiny_base), lenient=True)
     assert len(dataset) == 64
     assert {"empty-text", "missing-label", "duplicates"} <= {problem.code for problem in report.problems}
     assert len(mend_file(data, mended)) == 7
     assert _fails(lambda: mend_file(data, mended)) == ["exists"]
-    dataset, report = check_file(mended, base=str(tiny_base), held_out={"test": data.with_name("b.csv.gz")})
+    dataset, report, _ = check_file(
+        mended, base=str(tiny_base), held_out={"test": data.with_name("b.csv.gz")}
+    )
     assert report.ok
     assert len(dataset) == report.leaks == 61
 

@@ -191,7 +191,7 @@ def test_the_wrong_door(run: ts.Run) -> None:
 
 
 def test_the_check_measures_prompt_and_answer(recipe: ts.Recipe, tmp_path: Path) -> None:
-    _, report = check_file(_save(tmp_path / "a.jsonl", _pairs(40)), kind="completion", base=recipe.base)
+    _, report, _ = check_file(_save(tmp_path / "a.jsonl", _pairs(40)), kind="completion", base=recipe.base)
     assert report.ok
     assert report.token_lengths is not None
     assert report.token_lengths.longest > 10

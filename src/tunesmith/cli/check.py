@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from tunesmith.cli.output import console, print_json
 from tunesmith.cli.sources import Dsn, Sql, source_from
 
 if TYPE_CHECKING:
+    from tunesmith.audit.types import Audit
     from tunesmith.data.check import DataReport
 
 __all__ = ["command"]
@@ -45,10 +47,14 @@ def command(
         Path | None,
         typer.Option("--fix", help="Write the mended data to this file.", show_default=False, readable=False),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", help="Write what was found as a page.", show_default=False, readable=False),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check labelled text: labels, duplicates, leaks, lengths. Exits 3 where training would be refused.
+    """Check labelled text: labels, duplicates, leaks, shift. Exits 3 where training would be refused.
 
     Example: [bold]tunesmith check news.csv --test test.csv --fix mended.parquet[/]
     """
@@ -70,7 +76,7 @@ def command(
             error_console.print(f"  {note}", markup=False)
         error_console.print(f"  mended data: {fix}", markup=False)
         data = fix
-    dataset, report = check_file(
+    dataset, report, found = check_file(
         data,
         held_out=held_out,
         task=task,
@@ -79,8 +85,11 @@ def command(
         label_column=label_column,
         kind=kind_from(kind),
     )
+    if page:
+        _write_page(page, report, found, str(data), overwrite=overwrite)
     if as_json:
-        print_json(report.to_dict())
+        pairs = [asdict(pair) for pair in report.near_pairs]
+        print_json(report.to_dict() | {"near_pairs": pairs, "audit": found.to_dict()})
     else:
         for note in dataset.notes:
             error_console.print(f"  {note}", markup=False)
@@ -89,6 +98,15 @@ def command(
         _show_lengths(report)
     if not report.ok:
         raise typer.Exit(_CHECK_FAILED)
+
+
+def _write_page(page: Path, report: DataReport, found: Audit, title: str, *, overwrite: bool) -> None:
+    from tunesmith.audit.page import as_html
+    from tunesmith.files import refuse_existing, write_text
+
+    refuse_existing(page, overwrite)
+    write_text(page, as_html(report, found, title))
+    error_console.print(f"  wrote {page}", markup=False)
 
 
 def _counts(report: DataReport) -> Table:

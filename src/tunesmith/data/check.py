@@ -18,7 +18,8 @@ from tunesmith.data.label_checks import (
     unknown_labels,
     without_labels,
 )
-from tunesmith.data.near_checks import NearTexts, near_texts
+from tunesmith.data.length_checks import length_problems
+from tunesmith.data.near_checks import NearPair, NearTexts, near_texts
 from tunesmith.data.text_checks import (
     TokenLengths,
     empty_texts,
@@ -31,7 +32,7 @@ from tunesmith.data.trait_checks import trait_problems
 from tunesmith.data.writing_checks import example_faults, example_repeats, few_examples
 from tunesmith.errors import DataError, Problem
 
-__all__ = ["DataReport", "TokenLengths", "check", "with_tokens"]
+__all__ = ["DataReport", "TokenLengths", "check", "with_problems", "with_tokens"]
 
 _RANKS = {"error": 0, "warning": 1, "info": 2}
 
@@ -52,6 +53,8 @@ class DataReport:
     """Rows that say nearly what an earlier one does."""
     near_leaks: int
     """Held-out rows that say nearly what a row does."""
+    near_pairs: tuple[NearPair, ...]
+    """Some of both, with both texts."""
     problems: tuple[Problem, ...]
 
     @property
@@ -67,8 +70,10 @@ class DataReport:
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values for JSON."""
-        return {"ok": self.ok, **asdict(self), "problems": [asdict(problem) for problem in self.problems]}
+        """The report as plain values for JSON; without the pairs, since it travels with a model."""
+        values = asdict(self) | {"problems": [asdict(problem) for problem in self.problems]}
+        del values["near_pairs"]
+        return {"ok": self.ok, **values}
 
 
 def check(
@@ -92,6 +97,8 @@ def check(
         problems += leaks(facts, name, rows)
     near = NearTexts() if dataset.task.writes or not len(dataset) else near_texts(facts, held, most_compared)
     problems += [*near.problems, *trait_problems(facts)]
+    if not dataset.task.writes:
+        problems += length_problems(facts)
     return DataReport(
         rows=len(dataset),
         label_counts=dataset.label_counts,
@@ -100,6 +107,7 @@ def check(
         leaks=np.unique(np.concatenate([np.arange(0), *leaked.values()])).size,
         near_duplicates=near.duplicates,
         near_leaks=near.leaks,
+        near_pairs=near.pairs,
         problems=_in_order(problems),
     )
 
@@ -114,7 +122,12 @@ def with_tokens(
     if not len(dataset):
         return report
     lengths, problems = token_lengths(dataset, tokens, window)
-    return replace(report, token_lengths=lengths, problems=_in_order([*report.problems, *problems]))
+    return with_problems(replace(report, token_lengths=lengths), problems)
+
+
+def with_problems(report: DataReport, problems: Iterable[Problem]) -> DataReport:
+    """The report with what was found elsewhere."""
+    return replace(report, problems=_in_order([*report.problems, *problems]))
 
 
 def _in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -14,7 +14,23 @@ from tunesmith.data.problems import grouped, shown
 from tunesmith.data.texts import among
 from tunesmith.errors import Problem
 
-__all__ = ["NearTexts", "near_texts"]
+__all__ = ["NearPair", "NearTexts", "near_texts"]
+
+_MOST_PAIRS = 200
+_SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True)
+class NearPair:
+    """A training text, and another row that says nearly the same; texts are cut where they are long."""
+
+    first: str
+    """file:line"""
+    first_text: str
+    other: str
+    other_text: str
+    held_out: str | None
+    """The name of the other's set, None where it is a training row too"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +42,8 @@ class NearTexts:
     leaks: int = 0
     """Held-out rows that say nearly what a training row does, and not the very same"""
     problems: tuple[Problem, ...] = ()
+    pairs: tuple[NearPair, ...] = ()
+    """At most 200 of each set"""
 
 
 def near_texts(train: Facts, held: Mapping[str, Facts], most: int) -> NearTexts:
@@ -40,13 +58,26 @@ def near_texts(train: Facts, held: Mapping[str, Facts], most: int) -> NearTexts:
     own = groups[: len(train.keys)]
     duplicates = np.flatnonzero(train.keys[own] != train.keys)
     problems, leaks, start = [*_duplicates(train, duplicates, own)], 0, len(train.keys)
+    pairs = [*_pairs(train, train, duplicates, own, None)]
     for name, facts in held.items():
         first = groups[start : start + len(facts.keys)]
         start += len(facts.keys)
         rows = np.flatnonzero((first < len(train.keys)) & ~among(facts.keys, train.keys))
         problems += _leaks(train, name, facts, rows, first)
+        pairs += _pairs(train, facts, rows, first, name)
         leaks += rows.size
-    return NearTexts(duplicates.size, leaks, tuple(problems))
+    return NearTexts(duplicates.size, leaks, tuple(problems), tuple(pairs))
+
+
+def _pairs(train: Facts, other: Facts, rows: Rows, first: Rows, name: str | None) -> Iterator[NearPair]:
+    for row in rows[:_MOST_PAIRS].tolist():
+        one = int(first[row])
+        yield NearPair(train.where(one), _cut(train, one), other.where(row), _cut(other, row), name)
+
+
+def _cut(facts: Facts, row: int) -> str:
+    text = " ".join((facts.dataset[row].text or "").split())
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def _duplicates(train: Facts, rows: Rows, first: Rows) -> Iterator[Problem]:

@@ -28,6 +28,8 @@ class TokenLengths:
     p95: float
     longest: int
     truncated_share: float | None
+    histogram: tuple[tuple[int, int], ...] = ()
+    """(most tokens, texts with so many and more than the bin before), in powers of two"""
 
 
 def _of_texts(
@@ -97,8 +99,16 @@ def token_lengths(
         p95=float(np.percentile(tokens, 95)),
         longest=int(tokens.max()),
         truncated_share=None if cut is None else cut.size / tokens.size,
+        histogram=_histogram(tokens),
     )
     return lengths, [*_truncated(dataset, cut, window), *_short(dataset, lengths)]
+
+
+def _histogram(tokens: npt.NDArray[np.int32]) -> tuple[tuple[int, int], ...]:
+    powers = np.ceil(np.log2(np.maximum(tokens, 1))).astype(np.int64)
+    counts = np.bincount(powers)
+    first = int(powers.min())
+    return tuple((1 << power, int(counts[power])) for power in range(first, counts.size))
 
 
 def _truncated(dataset: Dataset, cut: Rows | None, window: int | None) -> Iterator[Problem]:

@@ -25,17 +25,17 @@ __all__ = ["label_rows", "render_page", "strongest"]
 _WEAKEST_FIRST = 20
 
 
-def render_page(template: str, report: Report, title: str, values: Mapping[str, Any]) -> str:
+def render_page(template: str, report: object, title: str, values: Mapping[str, Any]) -> str:
     """The page that a template makes of a report; every text that is no Markup is escaped."""
     page = _environment().get_template(template)
     return str(page.render(report=report, title=plain(title), **values))
 
 
 def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("tunesmith.evaluation"),
+        loader=ChoiceLoader([PackageLoader("tunesmith.evaluation"), PackageLoader("tunesmith.audit")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -277,4 +277,5 @@ def test_real_data_passes(shared_data: Path) -> None:
     assert report.rows == 1779
     assert report.leaks == 0
     expected = {"duplicates", "truncated", "conflicting-labels", "near-duplicates", "near-leak"}
+    expected |= {"cut-off", "length-outliers"}
     assert {problem.code for problem in report.problems} <= expected

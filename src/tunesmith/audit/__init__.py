@@ -1,0 +1,1 @@
+"""What only a look at all texts together shows: wrong labels, shift, languages."""

@@ -118,7 +118,7 @@ def make_inputs(place: Path) -> None:
 
         save_tiny_base(place / "base")
         named = [(text, "sports") for text in SPORTS] + [(text, "politics") for text in POLITICS]
-        rows = [{"text": f"{text} in round {i}", "label": label} for i in range(10) for text, label in named]
+        rows = [{"text": f"{text} {i} rounds in", "label": label} for i in range(10) for text, label in named]
         (place / "news.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         os._exit(0)
     if os.waitpid(child, 0)[1]:

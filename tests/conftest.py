@@ -62,7 +62,7 @@ def news(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("data") / "news.jsonl"
     rows = [
-        {"text": f"{text} in round {number}", "label": label}
+        {"text": f"{text} {number} rounds in", "label": label}
         for number in range(10)
         for label, texts in (("sports", SPORTS), ("politics", POLITICS))
         for text in texts

@@ -14,8 +14,8 @@ from tunesmith.config import read_config
 from tunesmith.data.cache import cache_directory
 from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset, Splits
+from tunesmith.data.parting import Parting, parted
 from tunesmith.data.read import read
-from tunesmith.data.split import split
 from tunesmith.errors import DataError, Problem
 from tunesmith.files import sha256_bytes
 from tunesmith.listener import Listener
@@ -62,6 +62,8 @@ class Inputs:
     """What `train` reads before it begins."""
 
     splits: Splits
+    data_sha256: str
+    """The hash of all rows that were parted"""
     data_report: DataReport
     recipe: Recipe
     classifier: Learner
@@ -113,15 +115,7 @@ def prepare(
         recipe = recipe.model_copy(update={"validation_fraction": unread})
     asked, few = recipe, _few_examples(dataset, recipe, held_out)
     recipe = for_examples(recipe, few=few)
-    assert recipe.validation_fraction is not None
-    splits = split(
-        dataset,
-        seed=recipe.seed,
-        validation_fraction=recipe.validation_fraction,
-        test_fraction=recipe.test_fraction,
-        validation=held_out.get("validation"),
-        test=held_out.get("test"),
-    )
+    splits = parted(dataset, sources["train"], held_out, sources, _parting(recipe))
     listener.stage("tokenise")
     if splits.train.mapped is not None:
         listener.note(f"rows and tokens of this large set are kept for later runs in {cache_directory()}")
@@ -140,7 +134,20 @@ def prepare(
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
-    return Inputs(splits, report, resolved, classifier, dict(sources), reasons)
+    return Inputs(splits, dataset.sha256, report, resolved, classifier, dict(sources), reasons)
+
+
+def _parting(recipe: Recipe) -> Parting:
+    assert recipe.validation_fraction is not None
+    return Parting(
+        recipe.seed,
+        recipe.validation_fraction,
+        recipe.test_fraction,
+        recipe.group_column,
+        recipe.time_column,
+        recipe.split,
+        recipe.fold,
+    )
 
 
 def _few_examples(dataset: Dataset, recipe: Recipe, held_out: Mapping[str, Dataset]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def train(
     about = describe(inputs)
     refuse_differences(about, processes)
     beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
-    processes.from_main(lambda: directory.begin(about, resume=resume, beside=beside))
+    processes.from_main(lambda: _begin(directory, inputs, about, beside, resume=resume))
     inputs = adapted(
         inputs, directory.path / "adapted", resume=resume, listener=told, should_stop=should_stop
     )
@@ -127,6 +127,18 @@ def train(
         values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes))
     task_learned, report = inputs.splits.train.task, Report.from_dict(values)
     return Run(directory.path, task_learned, inputs.recipe, inputs.data_report, report)
+
+
+def _begin(
+    directory: RunDirectory,
+    inputs: Inputs,
+    about: Mapping[str, Any],
+    beside: Mapping[str, Any],
+    *,
+    resume: bool,
+) -> None:
+    directory.begin(about, resume=resume, beside=beside)
+    directory.save_split(inputs.data_sha256, inputs.splits)
 
 
 def _name_of(data: str | Path) -> str:

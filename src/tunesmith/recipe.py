@@ -167,6 +167,18 @@ class Recipe(Config):
     test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     """The share of the training file kept for the test where no test file is given."""
 
+    group_column: str | None = None
+    """Rows with the same value in this column of the data stay together in a split: an author, a case."""
+
+    time_column: str | None = None
+    """The latest rows by this column are the test, those before them the validation."""
+
+    split: str | None = None
+    """A split that was saved before, by `tunesmith split` or as split.json of a run; nothing is drawn."""
+
+    fold: int | None = Field(default=None, ge=1)
+    """Of a saved split in folds, the one that is the test."""
+
     max_new_tokens: int | None = Field(default=None, ge=1)
     """The most tokens of an answer that a model writes; null: those of the longest training answer."""
 

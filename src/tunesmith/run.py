@@ -1,6 +1,7 @@
 """A run's directory: what was asked for, how training goes, and what came of it.
 
 run.json        the data and its hashes, task and recipe as resolved, and whether it is done
+split.json      which rows of the training file are for what
 metrics.jsonl   one line a measurement
 checkpoints/    while training
 logs/           what trackers keep, where any were asked for
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith import __version__
+from tunesmith.data.saved_split import save_split
 from tunesmith.errors import Problem, ResumeError
 from tunesmith.files import read_json, refuse_existing, sweep, write_json, write_text
 from tunesmith.training.checkpoint import FORMAT, Checkpoints
@@ -25,6 +27,7 @@ from tunesmith.training.resume import begun, refuse_changes
 
 if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
+    from tunesmith.data.dataset import Splits
     from tunesmith.evaluation.types import Report
     from tunesmith.predict import Predictor
     from tunesmith.recipe import Recipe
@@ -105,6 +108,11 @@ class RunDirectory:
         shutil.rmtree(self.logs, ignore_errors=True)
         about = {"tunesmith": __version__, "done": False, **described, **(beside or {})}
         write_json(self._about, about)
+
+    def save_split(self, data_sha256: str, splits: Splits) -> None:
+        """Write split.json: which rows of the training file went where."""
+        path = self.path / "split.json"
+        save_split(path, data_sha256, splits.seed, splits.how, parts=splits.part_of_row)
 
     def log(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write metrics.jsonl."""

@@ -150,7 +150,7 @@ def write_table(path: Path, rows: int = 60, label: Callable[[int], str] = lambda
         writer = csv.writer(stream)
         writer.writerow(["text", "label"])
         for i in range(rows):
-            writer.writerow([f"{texts[i % 2][i // 2 % 3]} in round {i // 6}", label(i)])
+            writer.writerow([f"{texts[i % 2][i // 2 % 3]} {i // 6} rounds in", label(i)])
     return path
 
 

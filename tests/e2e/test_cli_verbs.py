@@ -78,7 +78,7 @@ def test_from_check_to_train(workshop: Path) -> None:
     table = write_table(workshop / "faulty.csv")
     with table.open("ab") as stream:
         stream.write(
-            b"caf\xe9 text,sports\n,sports\nno label,\n the striker scored a late goal in round 0 ,sports\n"
+            b"caf\xe9 text,sports\n,sports\nno label,\n the striker scored a late goal 0 rounds in ,sports\n"
         )
     said = cli("train", "faulty.csv", "--base", "base")
     assert said.code == 1

@@ -330,7 +330,10 @@ def test_answers_are_calibrated_on_the_validation_rows(tiny_base: Path, tmp_path
     for row in held_out[::3]:
         row["label"] = "sports" if row["label"] == "politics" else "politics"
     validation = _save(tmp_path / "validation.jsonl", held_out)
-    test = _save(tmp_path / "test.jsonl", [{**row, "text": f"{row['text']} and again"} for row in held_out])
+    test = _save(
+        tmp_path / "test.jsonl",
+        [{**row, "text": f"again {row['text']} and once more today"} for row in held_out],
+    )
     recipe = ts.Recipe(base=str(tiny_base), epochs=6, **{**AS_FOR_MANY, "learning_rate": 5e-3})
     sure, few = (
         ts.train(rows, validation=held, test=test, recipe=recipe, out=tmp_path / name)

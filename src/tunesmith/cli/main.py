@@ -20,6 +20,7 @@ from tunesmith.cli import (
     report,
     schema,
     serve,
+    split,
     train,
 )
 from tunesmith.torchrun import process_count
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(quickstart, init, check, train, evaluate, report, predict, serve),
+    *(quickstart, init, check, split, train, evaluate, report, predict, serve),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsJson",
+    "GroupColumn",
     "KindName",
     "LabelColumn",
     "LabelKind",
@@ -23,6 +24,7 @@ __all__ = [
     "Resume",
     "TaskFile",
     "TextColumn",
+    "TimeColumn",
     "kind_from",
     "recipe_from",
 ]
@@ -94,6 +96,21 @@ def kind_from(name: KindName | None) -> Kind | None:
             return "chat"
         case None:
             return None
+
+
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Rows with the same value in this column stay together in a split.", show_default=False
+    ),
+]
+TimeColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="The latest rows by this column are the test, those before them the validation.",
+        show_default=False,
+    ),
+]
 
 
 def recipe_from(file: Path | None, flags: dict[str, Any], settings: list[str]) -> Recipe:

@@ -10,12 +10,14 @@ import typer
 from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import (
     AsJson,
+    GroupColumn,
     LabelColumn,
     LabelKind,
     Overwrite,
     Resume,
     TaskFile,
     TextColumn,
+    TimeColumn,
     kind_from,
     recipe_from,
 )
@@ -91,6 +93,19 @@ def command(
             help="Decides the split, the batch order, the head's first weights and dropout.", show_default="0"
         ),
     ] = None,
+    group_column: GroupColumn = None,
+    time_column: TimeColumn = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            help="A split that `tunesmith split` has written, or a run's split.json.",
+            show_default=False,
+            readable=False,
+        ),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(help="Of a split in folds, the one that is the test.", show_default=False)
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other key of the recipe, as key=value; repeat.", show_default=False),
@@ -117,6 +132,10 @@ def command(
         "learning_rate": learning_rate,
         "max_tokens": max_tokens,
         "seed": seed,
+        "group_column": group_column,
+        "time_column": time_column,
+        "split": str(split) if split else None,
+        "fold": fold,
     }
     chosen = join().together(lambda: recipe_from(recipe, flags, settings or []))
     from tunesmith.pipeline import train

@@ -227,6 +227,8 @@ class Splits:
     seed: int
     how: str
     """One sentence that says where each part came from."""
+    part_of_row: npt.NDArray[np.int8]
+    """(rows of the training file,) 0 train, 1 validation, 2 test, -1 left out"""
 
 
 def dataset_of(

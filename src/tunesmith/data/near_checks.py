@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from tunesmith.data.facts import Facts, Rows
-from tunesmith.data.near import MOST_TEXTS, near_groups
+from tunesmith.data.near import MOST_TEXTS
 from tunesmith.data.problems import grouped, shown
 from tunesmith.data.texts import among
+from tunesmith.data.units import near_firsts
 from tunesmith.errors import Problem
 
 __all__ = ["NearPair", "NearTexts", "near_texts"]
@@ -53,8 +53,7 @@ def near_texts(train: Facts, held: Mapping[str, Facts], most: int) -> NearTexts:
         what = f"near-duplicates are not looked for here among more than {most:,} texts"
         fix = f"run `tunesmith check`, which looks for them among up to {MOST_TEXTS:,}, or check a part of it"
         return NearTexts(problems=(Problem("near-unknown", what, "the data", fix, "info"),))
-    chunks = [batch.column("text") for facts in sets for batch in facts.dataset.batches()]
-    groups = near_groups(pa.chunked_array(chunks))
+    groups = near_firsts([facts.dataset for facts in sets])
     own = groups[: len(train.keys)]
     duplicates = np.flatnonzero(train.keys[own] != train.keys)
     problems, leaks, start = [*_duplicates(train, duplicates, own)], 0, len(train.keys)

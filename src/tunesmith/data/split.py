@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tunesmith.data.dataset import Dataset, Splits
+from tunesmith.data.drawing import FEWEST_TO_SHARE, TEST, TRAIN, VALIDATION, Parts, drawn, drawn_by_time
 from tunesmith.data.facts import Facts, facts_of
 from tunesmith.data.problems import grouped, shown
-from tunesmith.data.stratify import stratified
-from tunesmith.data.texts import KEY_BYTES, among
+from tunesmith.data.texts import Keys, among
+from tunesmith.data.units import Units
 from tunesmith.errors import DataError, Problem
 from tunesmith.task import Task
 
-__all__ = ["split"]
+__all__ = ["LEFT_OUT", "counted", "split", "splits_of"]
 
-_TRAIN, _VALIDATION, _TEST = 0, 1, 2
-# with fewer distinct texts, a label gives none away to a part that would otherwise be empty
-_FEWEST_TO_SHARE = 3
+LEFT_OUT = -1
+"""The part of rows that stand in a given or later part."""
 
-_HASHED_AT_ONCE = 1 << 16
+# of all labels, those of which a part has none before texts that are nearly the same may part after all
+_MANY = 0.05
 
-Indices = npt.NDArray[np.int64]
-Parts = npt.NDArray[np.int8]
+Times = npt.NDArray[np.float64]
 
 
 def split(
@@ -38,131 +36,145 @@ def split(
     test_fraction: float,
     validation: Dataset | None = None,
     test: Dataset | None = None,
+    units: Units | None = None,
+    times: Times | None = None,
 ) -> Splits:
     """Part the data into train, validation and test, of which the last two may be given.
 
     Within each label the distinct texts are ordered by a hash of seed and text, so that the outcome depends
     neither on the platform nor, where equal texts bear one label, on the order of the rows; the first go to
-    test, the next to validation; texts of several labels are dealt out by `stratified`. What stands in a
-    given test set is left out of the other parts, what stands in a given validation set out of train. Every
-    label keeps a training row. A validation fraction of 0 leaves that part empty. Raises DataError where a
-    label cannot keep a row, or where another part would be empty.
+    test, the next to validation; texts of several labels are dealt out by `stratified`. What `units` join is
+    not parted; without them equal texts are one. With `times` (rows,) the latest rows are the test's, those
+    before them the validation's, whatever their labels. What stands in a given or later part is left out of
+    the earlier ones. Every label keeps a training row. A validation fraction of 0 leaves that part empty.
+    Raises DataError where a label cannot keep a row, or where another part would be empty.
     """
-    whole = facts_of(dataset)
-    given_test = None if test is None else facts_of(test)
-    given_validation = None if validation is None else _apart(facts_of(validation), given_test)
-    pool = _apart(_apart(whole, given_validation), given_test)
-    fractions = (test_fraction if test is None else 0.0, validation_fraction if validation is None else 0.0)
-    part_of_row = _drawn(pool, seed, *fractions)
-    _refuse_lost_labels(whole, pool, part_of_row)
-    train, *held_out = (np.flatnonzero(part_of_row == part) for part in (_TRAIN, _VALIDATION, _TEST))
-    given = zip((given_validation, given_test), held_out, strict=True)
-    others = (pool.dataset.take(rows) if facts is None else facts.dataset for facts, rows in given)
+    fractions = (
+        test_fraction if test is None else 0.0,
+        validation_fraction if validation is None else 0.0,
+    )
+    return _split(_Wish(dataset, validation, test, seed, fractions, units, times))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is to be parted, and how."""
+
+    dataset: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+    seed: int
+    fractions: tuple[float, float]
+    """Of all rows that are drawn for the test and for validation; 0 where a set is given"""
+    units: Units | None
+    times: Times | None
+
+    def facts(self, name: str) -> Facts | None:
+        """Those of the data, or of a given set, with what belongs together as keys."""
+        dataset = {"train": self.dataset, "validation": self.validation, "test": self.test}[name]
+        if dataset is None:
+            return None
+        facts = facts_of(dataset)
+        if self.units is None:
+            return facts
+        return replace(facts, keys=self.units.data if name == "train" else self.units.given[name])
+
+
+def _split(wish: _Wish) -> Splits:
+    whole, given_test = wish.facts("train"), wish.facts("test")
+    assert whole is not None
+    given_validation = _apart(wish.facts("validation"), given_test)
+    left = np.ones(len(wish.dataset), np.bool_)
+    for other in (given_validation, given_test):
+        if other is not None:
+            left &= ~among(whole.keys, other.keys)
+    rows = np.flatnonzero(left)
+    pool = whole if left.all() else whole.take(rows)
+    part_of_row = np.full(left.size, LEFT_OUT, np.int8)
+    part_of_row[rows] = _parts(wish, pool, rows)
+    looser = wish.units.looser if wish.units is not None else None
+    if looser is not None and _lacks(pool, part_of_row[rows], wish.fractions):
+        return _split(replace(wish, units=looser))
+    _refuse_lost_labels(whole, part_of_row)
+    held = [None if facts is None else facts.dataset for facts in (given_validation, given_test)]
+    how = _how(wish, int((part_of_row == LEFT_OUT).sum()), held[0])
+    empty = {"validation"} if wish.validation is None and not wish.fractions[1] else set()
+    return splits_of(wish.dataset, part_of_row, wish.seed, how, validation=held[0], test=held[1], empty=empty)
+
+
+def splits_of(
+    dataset: Dataset,
+    part_of_row: Parts,
+    seed: int,
+    how: str,
+    *,
+    validation: Dataset | None = None,
+    test: Dataset | None = None,
+    empty: Set[str] = frozenset(),
+) -> Splits:
+    """The parts of the rows, (rows,), beside sets that are given; raises DataError where one is empty.
+
+    Those named by `empty` may be.
+    """
+    drawn_sets = [dataset.take(np.flatnonzero(part_of_row == part)) for part in (TRAIN, VALIDATION, TEST)]
+    given = (None, validation, test)
+    chosen = [own if other is None else other for own, other in zip(drawn_sets, given, strict=True)]
     # label ids are the task's: every part must bear the same
-    parts = [replace(part, task=dataset.task) for part in (pool.dataset.take(train), *others)]
-    unvalidated = validation is None and not validation_fraction
-    _refuse_empty(parts, dataset.task, allowed={"validation"} if unvalidated else set())
-    left_out = {
-        "train": len(dataset) - len(pool.dataset),
-        "validation": 0 if validation is None else len(validation) - len(parts[1]),
-    }
-    drawn = [] if unvalidated or validation is not None else ["validation"]
-    drawn += ["test"] if test is None else []
-    given_names = [name for name, part in (("validation", validation), ("test", test)) if part is not None]
-    how = _how(dataset.task, seed, drawn, given_names, left_out)
-    return Splits(parts[0], parts[1], parts[2], seed, how)
+    parts = [replace(part, task=dataset.task) for part in chosen]
+    _refuse_empty(parts, dataset.task, allowed=empty)
+    return Splits(parts[0], parts[1], parts[2], seed, how, part_of_row)
 
 
-def _apart(facts: Facts, other: Facts | None) -> Facts:
-    """The rows whose text does not stand in `other`."""
-    if other is None:
+def _apart(facts: Facts | None, other: Facts | None) -> Facts | None:
+    """The rows that belong together with none of `other`."""
+    if facts is None or other is None:
         return facts
     left = ~among(facts.keys, other.keys)
     return facts if left.all() else facts.take(np.flatnonzero(left))
 
 
-def _drawn(pool: Facts, seed: int, test_fraction: float, validation_fraction: float) -> Parts:
-    """(rows,) the part of each row of the pool."""
-    rows, first = pool.grouped
-    first_row = rows[first]  # of each distinct text
-    part_of_text = np.full(first_row.size, _TRAIN, np.int8)
-    order = np.argsort(_hashes(pool.keys[first_row], seed), kind="stable")
-    kind = pool.dataset.task.kind
-    if kind == "multi_label":
-        fractions = (1 - validation_fraction - test_fraction, validation_fraction, test_fraction)
-        part_of_text[order] = stratified(_labels_of_texts(pool, first_row[order]), fractions)
-    else:
-        # what is written is no stratum
-        by_label = _by_label(order, pool.codes[first_row]) if kind == "single_label" else [order]
-        _draw_by_label(part_of_text, by_label, test_fraction, validation_fraction)
-    part_of_row = np.empty(rows.size, np.int8)
-    part_of_row[rows] = part_of_text[np.cumsum(first, dtype=np.int32) - 1]
-    _keep_every_label(pool, part_of_row)
-    return part_of_row
+def _parts(wish: _Wish, pool: Facts, rows: npt.NDArray[np.int64]) -> Parts:
+    """(rows of the pool,) the part of each."""
+    if wish.times is not None:
+        return _without_later(pool, drawn_by_time(wish.times[rows], *wish.fractions))
+    if wish.units is None:
+        return drawn(pool, None, wish.seed, *wish.fractions)
+    texts = counted(wish.units.texts[rows])
+    return drawn(pool, texts, wish.seed, *wish.fractions, grouped=wish.units.grouped)
 
 
-def _labels_of_texts(pool: Facts, rows: Indices) -> list[list[str]]:
-    """The labels of the texts of these rows."""
-    labels: list[list[str]] = [[] for _ in range(len(pool.dataset))]
-    for row, code in zip(pool.bearers.tolist(), pool.borne.tolist(), strict=True):
-        labels[row].append(pool.labels[code])
-    return [labels[row] for row in rows.tolist()]
+def counted(keys: Keys) -> npt.NDArray[np.int64]:
+    """(rows,) 1 for the first row of each distinct text, else 0."""
+    found = np.zeros(keys.size, np.int64)
+    found[np.unique(keys, return_index=True)[1]] = 1
+    return found
 
 
-def _draw_by_label(
-    part_of_text: Parts, by_label: list[Indices], test_fraction: float, validation_fraction: float
-) -> None:
-    sizes = [texts.size for texts in by_label]
-    wanted = zip(by_label, _shares(sizes, test_fraction), _shares(sizes, validation_fraction), strict=True)
-    for texts, tests, validations in wanted:
-        held_out = texts[: texts.size - 1]  # the last stays in train, whatever the fractions
-        part_of_text[held_out[:tests]] = _TEST
-        part_of_text[held_out[tests : tests + validations]] = _VALIDATION
+def _without_later(pool: Facts, parts: Parts) -> Parts:
+    """Leave out of each part what belongs together with a later one."""
+    for part, later in ((VALIDATION, [TEST]), (TRAIN, [VALIDATION, TEST])):
+        mine = parts == part
+        parts[mine & among(pool.keys, pool.keys[np.isin(parts, later)])] = LEFT_OUT
+    return parts
 
 
-def _hashes(keys: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64]:
-    salt, hashes = seed.to_bytes(8, "little"), np.empty(keys.size, np.uint64)
-    for start in range(0, keys.size, _HASHED_AT_ONCE):
-        some = _bytes_of_each(keys[start : start + _HASHED_AT_ONCE])
-        digests = b"".join(hashlib.blake2b(key, key=salt, digest_size=8).digest() for key in some)
-        hashes[start : start + len(some)] = np.frombuffer(digests, "<u8")
-    return hashes
+def _lacks(pool: Facts, parts: Parts, fractions: tuple[float, float]) -> bool:
+    """Whether a part that is drawn is empty, or has no row of labels that many rows bear."""
+    counts = [
+        np.bincount(pool.borne[parts[pool.bearers] == part], minlength=len(pool.labels)) for part in range(3)
+    ]
+    total = counts[0] + counts[1] + counts[2]
+    for part, fraction in ((TEST, fractions[0]), (VALIDATION, fractions[1])):
+        lacking = (counts[part] == 0) & (total * fraction >= 1)
+        many = total[lacking].sum() > _MANY * max(1, total.sum())
+        if fraction and (many or not (parts == part).any()):
+            return True
+    return False
 
 
-def _bytes_of_each(keys: npt.NDArray[np.uint64]) -> list[bytes]:
-    data = keys.astype("<u8").tobytes()
-    return [data[at : at + KEY_BYTES] for at in range(0, len(data), KEY_BYTES)]
-
-
-def _by_label(order: Indices, label_of_text: npt.NDArray[np.int32]) -> list[Indices]:
-    """The texts of each label, in order."""
-    sorted_by_label = order[np.argsort(label_of_text[order], kind="stable")]
-    labels = label_of_text[sorted_by_label]
-    return np.split(sorted_by_label, np.flatnonzero(labels[1:] != labels[:-1]) + 1)
-
-
-def _shares(sizes: list[int], fraction: float) -> list[int]:
-    """How many distinct texts of each label go to a part: the fraction, but never none of every label."""
-    shares = [math.floor(size * fraction + 0.5) for size in sizes]
-    if fraction and not any(shares):
-        return [int(size >= _FEWEST_TO_SHARE) for size in sizes]
-    return shares
-
-
-def _keep_every_label(pool: Facts, part_of_row: Parts) -> None:
-    """Move a text of each label that has no training row to train.
-
-    Only a label all of whose texts also stand under other labels can need it.
-    """
-    part_of_pair = part_of_row[pool.bearers]
-    for code in np.setdiff1d(pool.borne, pool.borne[part_of_pair == _TRAIN]):
-        row = pool.bearers[np.argmax(pool.borne == code)]
-        part_of_row[pool.keys == pool.keys[row]] = _TRAIN
-
-
-def _refuse_lost_labels(whole: Facts, pool: Facts, part_of_row: Parts) -> None:
-    trained = pool.borne[part_of_row[pool.bearers] == _TRAIN]
-    kept = np.bincount(trained, minlength=len(pool.labels))
+def _refuse_lost_labels(whole: Facts, part_of_row: Parts) -> None:
+    trained = whole.borne[part_of_row[whole.bearers] == TRAIN]
+    kept = np.bincount(trained, minlength=len(whole.labels))
     counts = zip(whole.counts.items(), kept.tolist(), strict=True)
     lost = {label: count for (label, count), left in counts if count and not left}
     if lost:
@@ -176,27 +188,50 @@ def _lost(whole: Facts, label: str, count: int) -> Problem:
     return grouped("no-training-rows", what, where, fix, column=whole.dataset.task.target_column, count=count)
 
 
-def _refuse_empty(parts: Sequence[Dataset], task: Task, allowed: Set[str]) -> None:
+def _refuse_empty(parts: list[Dataset], task: Task, allowed: Set[str]) -> None:
     whose = "there must be" if task.writes else "a label needs"
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         if not len(part) and name not in allowed:
-            fix = f"add rows: {whose} {_FEWEST_TO_SHARE} different texts; or name a file for this set"
+            fix = f"add rows: {whose} {FEWEST_TO_SHARE} different texts; or name a file for this set"
             raise DataError(Problem("too-few-rows", f"the {name} set would be empty", "0 rows", fix))
 
 
-def _how(
-    task: Task, seed: int, drawn: Sequence[str], given: Sequence[str], left_out: Mapping[str, int]
-) -> str:
-    told = []
-    if drawn:
-        together = "equal prompts together" if task.writes else "stratified by label, equal texts together"
-        told.append(f"{' and '.join(drawn)} drawn with seed {seed}, {together}")
-    if given:
-        told.append(f"{' and '.join(given)} given")
-    if "validation" not in (*drawn, *given):
+def _how(wish: _Wish, left_out: int, validation: Dataset | None) -> str:
+    given = {"validation": wish.validation, "test": wish.test}
+    shares = {"validation": wish.fractions[1], "test": wish.fractions[0]}
+    names = [name for name, dataset in given.items() if dataset is not None]
+    told, to_draw = [], [name for name, share in shares.items() if share]
+    if to_draw:
+        told.append(f"{' and '.join(to_draw)} {_drawn_how(wish)}")
+    if names:
+        told.append(f"{' and '.join(names)} given")
+    if "validation" not in (*to_draw, *names):
         told.append("no row is kept for validation")
-    for name, count in left_out.items():
-        if count:
-            rows = "1 row" if count == 1 else f"{count:,} rows"
-            told.append(f"{rows} of {name} left out whose text also stands in a given set")
+    dropped = {"train": left_out, "validation": 0}
+    if wish.validation is not None and validation is not None:
+        dropped["validation"] = len(wish.validation) - len(validation)
+    told += _left_out(dropped, "a later part" if wish.times is not None else "a given set", wish)
     return "; ".join(told)
+
+
+def _left_out(counts: Mapping[str, int], where: str, wish: _Wish) -> list[str]:
+    nearly = "belongs to" if wish.units is not None and wish.units.grouped else "also stands in"
+    what = ", or nearly the same, " if wish.units is not None and wish.units.near else " "
+    return [
+        f"{'1 row' if count == 1 else f'{count:,} rows'} of {name} left out whose text{what}{nearly} {where}"
+        for name, count in counts.items()
+        if count
+    ]
+
+
+def _drawn_how(wish: _Wish) -> str:
+    units = wish.units
+    if wish.times is not None:
+        return "are the latest rows"
+    same = "equal and nearly equal texts" if units is not None and units.near else "equal texts"
+    if wish.dataset.task.writes:
+        same = "equal prompts"
+    if units is not None and units.grouped:
+        same = f"rows of one group and {same}"
+    strata = "" if wish.dataset.task.writes else "stratified by label, "
+    return f"drawn with seed {wish.seed}, {strata}{same} together"

@@ -13,15 +13,19 @@ __all__ = ["stratified"]
 _TRAIN = 0
 
 
-def stratified(labels: Sequence[Sequence[str]], fractions: Sequence[float]) -> npt.NDArray[np.int64]:
+def stratified(
+    labels: Sequence[Sequence[str]], fractions: Sequence[float], sizes: Sequence[int] | None = None
+) -> npt.NDArray[np.int64]:
     """(texts,) the part of each text, so that every part gets its fraction of every label and of the texts.
 
     Takes the label with the fewest texts left, and gives each of them to the part that lacks that label
     most; of equals to the one that lacks texts most. `labels` of the texts stand in the order in which they
-    are given out. A part with a fraction above 0 gets a text where there are enough.
+    are given out. A part with a fraction above 0 gets a text where there are enough. Instead of texts these
+    may be groups of `sizes` texts, whose labels are those of all their texts; the largest are then given out
+    first.
     Source: Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data, 2011.
     """
-    parts = _Parts(labels, fractions)
+    parts = _Parts(labels, fractions, sizes or [1] * len(labels))
     while (rarest := parts.rarest()) is not None:
         parts.give_out(rarest)
     parts.give_out_rest()
@@ -32,17 +36,20 @@ def stratified(labels: Sequence[Sequence[str]], fractions: Sequence[float]) -> n
 class _Parts:
     """What each part still lacks while texts are given out."""
 
-    def __init__(self, labels: Sequence[Sequence[str]], fractions: Sequence[float]) -> None:
+    def __init__(
+        self, labels: Sequence[Sequence[str]], fractions: Sequence[float], sizes: Sequence[int]
+    ) -> None:
         self.of_text = [-1] * len(labels)
         self._labels = labels
+        self._sizes = sizes
         self._fractions = fractions
         self._left = Counter(label for each in labels for label in each)
         self._bearers: dict[str, list[int]] = {label: [] for label in self._left}
-        for text, each in enumerate(labels):
-            for label in each:
+        for text in sorted(range(len(labels)), key=lambda text: -sizes[text]):
+            for label in dict.fromkeys(labels[text]):
                 self._bearers[label].append(text)
         self._lacking = [{label: share * n for label, n in self._left.items()} for share in fractions]
-        self._lacking_texts = [share * len(labels) for share in fractions]
+        self._lacking_texts = [share * sum(sizes) for share in fractions]
 
     def rarest(self) -> str | None:
         """The label with the fewest texts that are not given out; of equals the first by name."""
@@ -81,7 +88,7 @@ class _Parts:
 
     def _give(self, text: int, part: int) -> None:
         self.of_text[text] = part
-        self._lacking_texts[part] -= 1
+        self._lacking_texts[part] -= self._sizes[text]
         for label in self._labels[text]:
             self._lacking[part][label] -= 1
             if label in self._left:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -101,7 +102,8 @@ def test_rows_that_stand_in_a_given_set_are_left_out() -> None:
 
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_the_part_that_is_not_given_is_drawn(name: str) -> None:
-    splits = split(data(), seed=0, validation_fraction=0.1, test_fraction=0.15, **{name: data(12, start=200)})
+    held_out: dict[str, Any] = {name: data(12, start=200)}
+    splits = split(data(), seed=0, validation_fraction=0.1, test_fraction=0.15, **held_out)
     assert len(getattr(splits, name)) == 12
     drawn = splits.test if name == "validation" else splits.validation
     assert len(drawn) in (9, 15)

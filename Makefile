@@ -9,8 +9,9 @@ SOURCES := pyproject.toml constraints.txt
 quickstart: $(VENV)/installed-serve
 	$(VENV)/bin/tunesmith quickstart
 
+# each process of the tests computes with one thread; a file's tests share what was made for them
 test: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # what CI asks for beyond the tests
 check: $(VENV)/installed-dev

@@ -168,7 +168,7 @@ class Recipe(Config):
     """The share of the training file kept for the test where no test file is given."""
 
     group_column: str | None = None
-    """Rows with the same value in this column of the data stay together in a split: an author, a case."""
+    """Rows with the same value in this column stay together in a split: an author, a case."""
 
     time_column: str | None = None
     """The latest rows by this column are the test, those before them the validation."""

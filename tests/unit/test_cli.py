@@ -93,7 +93,8 @@ def test_flags_of_train_say_what_the_recipe_says() -> None:
         param.name: param.help for param in _command("train").params if param.name in Recipe.model_fields
     }
     assert flags == {name: Recipe.model_fields[name].description for name in flags}
-    assert {"base", "epochs", "learning_rate", "max_tokens", "method", "seed"} == flags.keys()
+    about_rows = {"group_column", "time_column", "split", "fold"}
+    assert about_rows | {"base", "epochs", "learning_rate", "max_tokens", "method", "seed"} == flags.keys()
 
 
 def _press_ctrl_c(listener: RichListener, stage: str, times: int) -> bool:

@@ -101,7 +101,8 @@ def kind_from(name: KindName | None) -> Kind | None:
 GroupColumn = Annotated[
     str | None,
     typer.Option(
-        help="Rows with the same value in this column stay together in a split.", show_default=False
+        help="Rows with the same value in this column stay together in a split: an author, a case.",
+        show_default=False,
     ),
 ]
 TimeColumn = Annotated[

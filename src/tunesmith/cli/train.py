@@ -98,13 +98,15 @@ def command(
     split: Annotated[
         Path | None,
         typer.Option(
-            help="A split that `tunesmith split` has written, or a run's split.json.",
+            help="A split that was saved before, by `tunesmith split` or as split.json of a run; "
+            "nothing is drawn.",
             show_default=False,
             readable=False,
         ),
     ] = None,
     fold: Annotated[
-        int | None, typer.Option(help="Of a split in folds, the one that is the test.", show_default=False)
+        int | None,
+        typer.Option(help="Of a saved split in folds, the one that is the test.", show_default=False),
     ] = None,
     settings: Annotated[
         list[str] | None,

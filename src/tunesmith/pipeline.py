@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.adaptation import adapted
+from tunesmith.asked import asked_of, refuse_for_writing
 from tunesmith.bar import Bar
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.data.check import DataReport, check
@@ -238,14 +239,21 @@ def evaluate(
     text_column: str | None = None,
     label_column: str | None = None,
     bar: Bar | None = None,
+    slice_columns: Sequence[str] = (),
+    explain: bool = False,
+    robustness: bool = False,
     listener: Listener | None = None,
 ) -> Report:
     """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it.
 
-    `bar` is what it must reach, in place of that of its task.
+    `bar` is what it must reach, in place of that of its task. Of a model that gives labels, the report also
+    has a table for each of `slice_columns`; what words did in the worst mistakes, where it is to `explain`
+    them; and its `robustness` to typos and casing.
     """
     listener = listener or Listener()
     bundle = find_bundle(model)
+    if slice_columns or explain or robustness:
+        refuse_for_writing(bundle, "slices, explanations and robustness")
     listener.stage("read")
     columns = Columns(text_column, label_column)
     test = _read_for(bundle, data, columns, listener)
@@ -255,7 +263,8 @@ def evaluate(
     test = room.judged(test, bundle.recipe)
     rivals = room.rivals(bundle.recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
-    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered)
+    asked = asked_of(bundle, data, test, slice_columns, explain=explain, robustness=robustness)
+    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered, asked=asked)
     return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
 
 

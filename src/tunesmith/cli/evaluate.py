@@ -42,6 +42,19 @@ def command(
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    slice_column: Annotated[
+        list[str] | None,
+        typer.Option(help="Also score the rows of each value of this column; repeat.", show_default=False),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Mark what the words of the worst mistakes did, up to a minute.")
+    ] = False,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness", help="Also answer the texts with typos and in other cases, up to a minute."
+        ),
+    ] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write the report as a page.", show_default=False, readable=False)
     ] = None,
@@ -71,6 +84,9 @@ def command(
         text_column=text_column,
         label_column=label_column,
         bar=asked,
+        slice_columns=slice_column or (),
+        explain=explain,
+        robustness=robustness,
         listener=RichListener(),
     )
     if html:

@@ -1,10 +1,11 @@
 """What each token of a text does for an answer: integrated gradients along the embeddings.
 
 Source: Sundararajan, Taly & Yan, Axiomatic Attribution for Deep Networks, 2017. What is explained is the
-log-odds of a label. The path leads from a text of equally many padding tokens, which for most bases are
-end-of-text tokens and which they have read, in a straight line to the text; zeros instead are no tokens of
-any language, and models with RMSNorm turn sharply there. The integral is Gauss-Legendre's sum over ever more
-points, until the scores of the tokens sum to the difference of both ends (completeness).
+log-odds of a label. The path leads in a straight line to the text from one of as many tokens without words:
+padding, which for most bases is end-of-text, or the mean of all embeddings. A model may be sure of a label
+even there; of the two the one is taken that speaks less for the label, so that there is something to explain.
+Zeros would be a third, but models with RMSNorm turn sharply there. The integral is Gauss-Legendre's sum over
+ever more points, until the scores of the tokens sum to the difference of both ends (completeness).
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ __all__ = ["POINTS", "Attribution", "attribute"]
 
 POINTS = (16, 32, 64, 128)
 """How many points of the path are looked at, until the scores are complete."""
-_COMPLETE = 0.02
+_COMPLETE = 0.05
 # log-odds that nobody would tell apart
 _NEGLIGIBLE = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attribution:
-    """`scores` (tokens,) sum to `log_odds` of the text minus `baseline`, those of padding, but for `gap`."""
+    """`scores` (tokens,) sum to `log_odds` minus `baseline`, those where the path starts, but for `gap`."""
 
     scores: npt.NDArray[np.float64]
     log_odds: float
@@ -71,9 +72,11 @@ def attribute(
     with torch.no_grad():
         tokens = torch.from_numpy(ids.astype(np.int64)).to(embedding.weight.device)
         text = embedding(tokens)  # (tokens, width)
-        start = embedding(torch.full_like(tokens, pad_token_id))
-        ends = torch.stack([text, start])
-        log_odds, baseline = _log_odds(model, ends, label_id, several).double().tolist()
+        padding = embedding(torch.full_like(tokens, pad_token_id))
+        ends = torch.stack([text, padding, embedding.weight.mean(dim=0).expand_as(text)])
+        log_odds, *without_words = _log_odds(model, ends, label_id, several).double().tolist()
+        baseline = min(without_words)
+        start = ends[1 + without_words.index(baseline)]
     at_once = max(1, micro_batch_tokens // len(ids))
     for count in points:
         scores = _integral(model, start, text, label_id, several, count, at_once)

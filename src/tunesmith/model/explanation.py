@@ -35,7 +35,7 @@ class TokenScore:
 class Explanation:
     """What the tokens of a text did for `label`: their scores sum to `log_odds` - `baseline` + `gap`.
 
-    `baseline` are the log-odds of the label for as many padding tokens; `gap` is the error of the integral.
+    `baseline` are the label's log-odds of a text without words; `gap` is the error of the integral.
     """
 
     text: str

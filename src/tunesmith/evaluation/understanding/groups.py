@@ -98,6 +98,7 @@ def _told(test: Dataset, answers: Answers, group: _Group) -> MistakeGroup:
         "" if group.predicted is None else answers.labels[group.predicted],
         len(group.wrong),
         len(group.wrong) / group.could_be,
+        len(group.right),
         examples,
         telling_words(_read(test, group.wrong), _read(test, group.right)),
     )

@@ -126,8 +126,9 @@ class Shown:
 class MistakeGroup:
     """Mistakes of one kind; `share` is of the rows that could be mistaken so.
 
-    `confused`: `truth` was answered `predicted`. Of a multi-label model `missed`: `truth` was not given;
-    `added`: `predicted` was given wrongly. The other of the two is then empty.
+    `right_rows` are those in which the same was done rightly. `confused`: `truth` was answered `predicted`.
+    Of a multi-label model `missed`: `truth` was not given; `added`: `predicted` was given wrongly. The other
+    of the two is then empty.
     """
 
     kind: GroupKind
@@ -135,6 +136,7 @@ class MistakeGroup:
     predicted: str
     rows: int
     share: float
+    right_rows: int
     examples: tuple[Shown, ...]
     words: tuple[Word, ...]
 
@@ -152,7 +154,7 @@ class MarkedWord:
 class Explained:
     """A mistake with what each word of its text did for the wrong answer `label`.
 
-    The scores sum to `log_odds` minus `baseline`, the log-odds of a text of padding, but for `gap`.
+    The scores sum to `log_odds` minus `baseline`, the log-odds of a text without words, but for `gap`.
     """
 
     text: str

@@ -6,7 +6,7 @@ from tunesmith.evaluation.understanding.types import MistakeGroup, Reached, Span
 
 __all__ = ["accuracy_name", "confidence", "group_title", "percent", "strength", "worse_slices"]
 
-_STRONG, _MIDDLING, _WEAK = 0.6, 0.3, 0.1
+_STRONG, _MIDDLING, _WEAK = 0.6, 0.3, 0.15
 
 
 def percent(value: float) -> str:

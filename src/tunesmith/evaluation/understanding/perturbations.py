@@ -63,7 +63,7 @@ def mistype(text: str, chance: random.Random, rate: float = TYPO_RATE) -> str:
 def _typo(word: str, chance: random.Random) -> str:
     at = chance.randrange(len(word) - 1)
     match chance.choice(("swapped", "dropped", "doubled", "beside")):
-        case "swapped":
+        case "swapped" if word[at] != word[at + 1]:
             return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
         case "dropped":
             return word[:at] + word[at + 1 :]

@@ -47,11 +47,11 @@ def show_explanation(found: Explanation) -> None:
     console.print(Text("  ") + Text(" ").join(marked), soft_wrap=True)
     for_it = sorted(words, key=lambda word: -word.score)[:_TELLING_WORDS]
     against = sorted(words, key=lambda word: word.score)[:_TELLING_WORDS]
-    console.print(_told("for", [word for word in for_it if word.score > 0]), soft_wrap=True)
-    console.print(_told("against", [word for word in against if word.score < 0]), soft_wrap=True)
+    console.print(_said("for", [word for word in for_it if word.score > 0]), soft_wrap=True)
+    console.print(_said("against", [word for word in against if word.score < 0]), soft_wrap=True)
 
 
-def _told(side: str, words: list[TokenScore]) -> Text:
+def _said(side: str, words: list[TokenScore]) -> Text:
     from tunesmith.evaluation.wording import clip, signed
 
     said = ", ".join(f"{clip(word.text, 24)} {signed(word.score, 2)}" for word in words)

@@ -53,7 +53,7 @@ def group_mistakes(test: Dataset, answers: Answers) -> tuple[MistakeGroup, ...]:
     """The most frequent kinds of mistake, at most twelve, with their surest examples and telling words."""
     found = _of_several(answers) if answers.several else _confused(answers)
     largest = sorted(found, key=lambda group: -len(group.wrong))[:_MOST_GROUPS]
-    return tuple(_told(test, answers, group) for group in largest)
+    return tuple(_as_group(test, answers, group) for group in largest)
 
 
 def _confused(answers: Answers) -> Iterator[_Group]:
@@ -85,7 +85,7 @@ def _of_several(answers: Answers) -> Iterator[_Group]:
             yield _Group(kind, missed, added, rows, done, len(rows) + len(done))
 
 
-def _told(test: Dataset, answers: Answers, group: _Group) -> MistakeGroup:
+def _as_group(test: Dataset, answers: Answers, group: _Group) -> MistakeGroup:
     sure = _sureness(answers, group)
     surest = np.argsort(-sure, kind="stable")[:_EXAMPLES]
     examples = tuple(

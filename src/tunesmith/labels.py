@@ -189,7 +189,16 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging:
         report = build_report(**same)
     else:
         report = build_multilabel_report(thresholds=predictor.thresholds, **same)
-    told = understood(predictor, test, probabilities, truncated, report.mistakes, judging.asked, judging.seed)
+    told = understood(
+        predictor,
+        test,
+        probabilities,
+        truncated,
+        report.mistakes,
+        judging.asked,
+        judging.seed,
+        judging.on_answer,
+    )
     return replace(report, understanding=told)
 
 

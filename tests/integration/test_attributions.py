@@ -96,7 +96,7 @@ def test_of_a_linear_model_each_token_gets_its_own_part() -> None:
     found = attribute(Linear(), ids, 0, 0, micro_batch_tokens=99, several=True, points=(1,))
     # padding and the mean of all embeddings are both 0: 0.5 times each embedding times its place
     assert found.scores.tolist() == pytest.approx([0.5 * 1, 0.5 * -6 * 2, 0.5 * 2 * 3])
-    assert (found.baseline, found.log_odds) == (0.0, pytest.approx(-2.5))
+    assert [found.baseline, found.log_odds] == pytest.approx([0.0, -2.5])
 
 
 def test_nothing_is_left_behind_in_the_model(classifier: Classifier) -> None:

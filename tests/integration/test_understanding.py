@@ -47,7 +47,8 @@ def _save(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 def _train(base: Path, place: Path, *, several: bool) -> ts.Run:
     parts = {name: _save(place / f"{name}.jsonl", _rows(name, several)) for name in SIZES}
     recipe = ts.Recipe(base=str(base), epochs=4, learning_rate=0.01)
-    return ts.train(parts.pop("train"), **parts, recipe=recipe, out=place / "run")
+    train, validation, test = (parts[name] for name in SIZES)
+    return ts.train(train, validation=validation, test=test, recipe=recipe, out=place / "run")
 
 
 @pytest.fixture(scope="module")

@@ -77,18 +77,22 @@ def command(
         what = "there is no bar to be reached"
         fix = "write one into a task.yaml, `bar: {macro_f1: 0.85, beats: [tfidf]}`, and name it with --task"
         raise ConfigError(Problem("no-bar", what, str(task or model), fix))
-    report = evaluate(
-        model,
-        data,
-        train_data=train_data,
-        text_column=text_column,
-        label_column=label_column,
-        bar=asked,
-        slice_columns=slice_column or (),
-        explain=explain,
-        robustness=robustness,
-        listener=RichListener(),
-    )
+    listener = RichListener()
+    try:
+        report = evaluate(
+            model,
+            data,
+            train_data=train_data,
+            text_column=text_column,
+            label_column=label_column,
+            bar=asked,
+            slice_columns=slice_column or (),
+            explain=explain,
+            robustness=robustness,
+            listener=listener,
+        )
+    finally:
+        listener.close()
     if html:
         from tunesmith.evaluation.html import as_html
 

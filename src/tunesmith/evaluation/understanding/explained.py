@@ -30,7 +30,7 @@ def explain_mistakes(
     Of several labels, the first that was given wrongly is explained, else the first that was missed.
     """
     started, found = clock(), []
-    for mistake in mistakes[:MOST_EXPLAINED]:
+    for mistake in mistakes:
         if clock() - started > seconds:
             break
         found.append(_explained(mistake, explain(mistake.text, _label_of(mistake, labels))))

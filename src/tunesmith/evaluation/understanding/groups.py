@@ -8,14 +8,14 @@ cannot decide.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tunesmith.data.dataset import Dataset
+from tunesmith.data.dataset import Dataset, Example
 from tunesmith.evaluation.generation.words import words
 from tunesmith.evaluation.types import Floats
 from tunesmith.evaluation.understanding.answers import Answers
@@ -32,7 +32,7 @@ _SHOWN_CHARACTERS = 400
 _FEWEST_MISTAKES, _LEAST_Z = 3, 1.96
 _MOST_WORDS = 8
 # so many texts of either side are read, and so much of each
-_MOST_TEXTS, _READ_CHARACTERS = 1_000, 5_000
+_MOST_TEXTS, _READ_CHARACTERS = 500, 5_000
 # how much the prior weighs, in words for each text
 _PRIOR = 1.0
 
@@ -53,7 +53,14 @@ def group_mistakes(test: Dataset, answers: Answers) -> tuple[MistakeGroup, ...]:
     """The most frequent kinds of mistake, at most twelve, with their surest examples and telling words."""
     found = _of_several(answers) if answers.several else _confused(answers)
     largest = sorted(found, key=lambda group: -len(group.wrong))[:_MOST_GROUPS]
-    return tuple(_as_group(test, answers, group) for group in largest)
+    surest = [group.wrong[_surest(answers, group)] for group in largest]
+    read = [part for group in largest for part in (_some(group.wrong), _some(group.right))]
+    # a large dataset is gone through once for all of them
+    rows = np.unique(np.concatenate([np.zeros(0, np.int64), *surest, *read]))
+    examples = dict(zip(rows.tolist(), test.take(rows), strict=True))
+    return tuple(
+        _as_group(answers, group, of_group, examples) for group, of_group in zip(largest, surest, strict=True)
+    )
 
 
 def _confused(answers: Answers) -> Iterator[_Group]:
@@ -85,12 +92,15 @@ def _of_several(answers: Answers) -> Iterator[_Group]:
             yield _Group(kind, missed, added, rows, done, len(rows) + len(done))
 
 
-def _as_group(test: Dataset, answers: Answers, group: _Group) -> MistakeGroup:
-    sure = _sureness(answers, group)
-    surest = np.argsort(-sure, kind="stable")[:_EXAMPLES]
-    examples = tuple(
-        Shown(example.text[:_SHOWN_CHARACTERS], example.where, float(sure[at]))
-        for at, example in zip(surest.tolist(), test.take(group.wrong[surest]), strict=True)
+def _as_group(answers: Answers, group: _Group, surest: Rows, examples: Mapping[int, Example]) -> MistakeGroup:
+    sureness = _sureness(answers, group, surest).tolist()
+    shown = tuple(
+        Shown(examples[row].text[:_SHOWN_CHARACTERS], examples[row].where, sure)
+        for row, sure in zip(surest.tolist(), sureness, strict=True)
+    )
+    wrong, right = (
+        [examples[row].text[:_READ_CHARACTERS] for row in _some(rows).tolist()]
+        for rows in (group.wrong, group.right)
     )
     return MistakeGroup(
         group.kind,
@@ -99,25 +109,30 @@ def _as_group(test: Dataset, answers: Answers, group: _Group) -> MistakeGroup:
         len(group.wrong),
         len(group.wrong) / group.could_be,
         len(group.right),
-        examples,
-        telling_words(_read(test, group.wrong), _read(test, group.right)),
+        shown,
+        telling_words(wrong, right),
     )
 
 
-def _sureness(answers: Answers, group: _Group) -> Floats:
-    """(rows of the group,) how probable the wrong decision was to the model."""
-    of_group = answers.probabilities[group.wrong]
-    sureness: Floats = (
-        of_group[:, group.predicted] if group.kind != "missed" else 1 - of_group[:, group.truth]
-    )
-    return sureness
+def _surest(answers: Answers, group: _Group) -> Rows:
+    """The places in the group of the mistakes of which the model was surest."""
+    return np.argsort(-_sureness(answers, group, group.wrong), kind="stable")[:_EXAMPLES]
 
 
-def _read(test: Dataset, rows: Rows) -> list[str]:
-    """The texts of the rows, of many as many as are read, evenly drawn."""
-    if len(rows) > _MOST_TEXTS:
-        rows = rows[np.linspace(0, len(rows) - 1, _MOST_TEXTS).astype(np.int64)]
-    return [text[:_READ_CHARACTERS] for text in test.take(rows).texts]
+def _sureness(answers: Answers, group: _Group, rows: Rows) -> Floats:
+    """(rows,) how probable the wrong decision was to the model."""
+    if group.kind == "missed":
+        missed: Floats = 1 - answers.probabilities[rows][:, group.truth]
+        return missed
+    added: Floats = answers.probabilities[rows][:, group.predicted]
+    return added
+
+
+def _some(rows: Rows) -> Rows:
+    """All rows, or of many as many as are read, evenly drawn."""
+    if len(rows) <= _MOST_TEXTS:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, _MOST_TEXTS).astype(np.int64)]
 
 
 def telling_words(mistakes: Sequence[str], right: Sequence[str]) -> tuple[Word, ...]:

@@ -21,7 +21,8 @@ __all__ = ["MOST_ROWS", "probe_robustness"]
 MOST_ROWS = 500
 """So many rows are drawn from more."""
 
-Answer = Callable[[Sequence[str]], Floats]
+Answer = Callable[[str, Sequence[str]], Floats]
+"""The name of a change, and the changed texts -> their probabilities, (texts, labels)."""
 
 
 def probe_robustness(
@@ -50,7 +51,7 @@ def probe_robustness(
             perturbation.change(text, random.Random(f"{seed} {row}"))  # noqa: S311 (no secret hangs on it)
             for row, text in enumerate(texts)
         ]
-        tests.append(judged.against(perturbation, answer(changed), _share(changed, texts)))
+        tests.append(judged.against(perturbation, answer(perturbation.name, changed), _share(changed, texts)))
     return Robustness(
         len(texts),
         judged.metrics[judged.accuracy],

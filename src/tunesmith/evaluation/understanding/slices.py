@@ -7,13 +7,11 @@ that where no slice is truly worse, all reports but one in twenty mark none.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 
 from tunesmith.data.dataset import Dataset
 from tunesmith.evaluation.intervals import RESAMPLES, count_ids, draw
@@ -75,24 +73,31 @@ def _by_cut(truncated: Bools) -> Cut | None:
 
 
 def _by_source(test: Dataset) -> Cut:
-    files = pa.concat_arrays(
-        [chunk.dictionary_decode() for chunk in test.table.column("file").chunks]
-    ).to_pylist()
-    return _by_value("source file", "source", files)
+    files = test.table.column("file").unify_dictionaries()
+    codes = np.concatenate([np.asarray(chunk.indices, np.int64) for chunk in files.chunks])
+    return _by_value("source file", "source", files.chunk(0).dictionary.to_pylist(), codes)
 
 
 def by_column(name: str, values: Sequence[str]) -> Cut:
     """Part the rows by a value of each."""
-    return _by_value(name, "column", values)
+    places: dict[str, int] = {}
+    codes = np.asarray([places.setdefault(value, len(places)) for value in values], np.int64)
+    return _by_value(name, "column", list(places), codes)
 
 
-def _by_value(by: str, kind: Kind, values: Sequence[str]) -> Cut:
-    """The most frequent values, at most twelve; those of under ten rows, and all others, are joined."""
-    common = Counter(values).most_common(_MOST_SLICES)
-    names = [value for value, rows in common if rows >= _FEWEST_ROWS]
-    place = {value: index for index, value in enumerate(names)}
-    ids = np.asarray([place.get(value, len(names)) for value in values], np.int64)
-    if (ids == len(names)).any():
+def _by_value(by: str, kind: Kind, values: Sequence[str], codes: Ints) -> Cut:
+    """The most frequent values, at most twelve; those of under ten rows, and all others, are joined.
+
+    `codes` (rows,) are places in `values`.
+    """
+    rows = np.bincount(codes, minlength=len(values))
+    common = np.argsort(-rows, kind="stable")[:_MOST_SLICES]
+    common = common[rows[common] >= _FEWEST_ROWS]
+    place = np.full(len(values), len(common))
+    place[common] = np.arange(len(common))
+    names = [values[code] for code in common.tolist()]
+    ids = place[codes]
+    if (ids == len(common)).any():
         names.append(OTHER)
     return Cut(by, kind, tuple(names), ids)
 

@@ -56,7 +56,7 @@ def test_every_kind_of_typo_comes_up() -> None:
     assert all(other != "word" for other in found)
 
 
-def looks_for_goal(texts: Sequence[str]) -> Floats:
+def looks_for_goal(_change: str, texts: Sequence[str]) -> Floats:
     """Sure of the second label where "Goal" stands, just so written."""
     sure = np.array([0.9 if "Goal" in text else 0.1 for text in texts])
     return np.stack([1 - sure, sure], axis=1)
@@ -64,7 +64,7 @@ def looks_for_goal(texts: Sequence[str]) -> Floats:
 
 def test_scores_and_differences() -> None:
     found = probe_robustness(
-        looks_for_goal, TEXTS, TRUTH, looks_for_goal(TEXTS), None, seed=0, seconds=60, clock=lambda: 0.0
+        looks_for_goal, TEXTS, TRUTH, looks_for_goal("", TEXTS), None, seed=0, seconds=60, clock=lambda: 0.0
     )
     assert (found.rows, found.accuracy, found.macro_f1, found.left_out) == (40, 1.0, 1.0, ())
     upper = next(test for test in found.tests if test.name == "UPPER CASE")
@@ -84,7 +84,7 @@ def test_several_labels() -> None:
         looks_for_goal,
         TEXTS,
         truth,
-        looks_for_goal(TEXTS),
+        looks_for_goal("", TEXTS),
         Thresholds.unfitted(2),
         seed=0,
         seconds=60,
@@ -100,7 +100,7 @@ def test_it_ends_when_time_is_up() -> None:
         looks_for_goal,
         TEXTS,
         TRUTH,
-        looks_for_goal(TEXTS),
+        looks_for_goal("", TEXTS),
         None,
         seed=0,
         seconds=60,

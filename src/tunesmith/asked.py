@@ -12,15 +12,23 @@ from tunesmith.errors import ConfigError, Problem
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.understanding.understood import Asked
 from tunesmith.model.selection import Goal
+from tunesmith.task import Task
 
-__all__ = ["asked_of", "refuse_for_writing"]
+__all__ = ["asked_of", "refuse_for_writing", "sliced_by"]
 
 
-def refuse_for_writing(bundle: Bundle, what: str) -> None:
-    """Raise ConfigError where the bundle writes, for which there is no such thing as `what`."""
-    if bundle.task.writes:
+def refuse_for_writing(task: Task, where: str | Path, what: str) -> None:
+    """Raise ConfigError where a model writes, for which there is no such thing as `what`."""
+    if task.writes:
         told = f"{what} are for models that give labels, and this one writes"
-        raise ConfigError(Problem("for-labels", told, str(bundle.path), "leave them out"))
+        raise ConfigError(Problem("for-labels", told, str(where), "leave them out"))
+
+
+def sliced_by(slice_columns: Sequence[str], data: str | Path, test: Dataset) -> Asked:
+    """What is asked after training, of test rows that were read from `data`; raises as `asked_of`."""
+    if slice_columns:
+        refuse_for_writing(test.task, data, "slices")
+    return Asked(column_values(data, slice_columns, test))
 
 
 def asked_of(

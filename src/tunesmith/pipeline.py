@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.adaptation import adapted
-from tunesmith.asked import asked_of, refuse_for_writing
+from tunesmith.asked import asked_of, refuse_for_writing, sliced_by
 from tunesmith.bar import Bar
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.data.check import DataReport, check
@@ -77,6 +77,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     track: str | Sequence[str] = (),
+    slice_columns: Sequence[str] = (),
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -86,6 +87,7 @@ def train(
     `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
     `out` defaults to `runs/` and the name of `data`. `track` names who is told the measurements,
     `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
+    `slice_columns` are further columns by whose values the report slices the test rows.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
 
@@ -112,7 +114,8 @@ def train(
             processes,
         )
     )
-    inputs = replace(inputs, recipe=agreed(lambda: inputs.recipe, processes))
+    asked_for = processes.together(lambda: sliced_by(slice_columns, test or data, inputs.splits.test))
+    inputs = replace(inputs, recipe=agreed(lambda: inputs.recipe, processes), asked=asked_for)
     about = describe(inputs)
     refuse_differences(about, processes)
     beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
@@ -191,7 +194,7 @@ def _judge(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, pr
     rivals = room.rivals(recipe, splits.train, test, listener.answered)
     origin = provenance(inputs, processes)
     trained = (fitted.history, fitted.seconds, fitted.peak_memory_bytes)
-    judging = Judging(origin, recipe.seed, *trained, listener.answered)
+    judging = Judging(origin, recipe.seed, *trained, listener.answered, inputs.asked)
     return decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
 
 
@@ -253,7 +256,7 @@ def evaluate(
     listener = listener or Listener()
     bundle = find_bundle(model)
     if slice_columns or explain or robustness:
-        refuse_for_writing(bundle, "slices, explanations and robustness")
+        refuse_for_writing(bundle.task, bundle.path, "slices, explanations and robustness")
     listener.stage("read")
     columns = Columns(text_column, label_column)
     test = _read_for(bundle, data, columns, listener)

@@ -48,7 +48,10 @@ def _train(base: Path, place: Path, *, several: bool) -> ts.Run:
     parts = {name: _save(place / f"{name}.jsonl", _rows(name, several)) for name in SIZES}
     recipe = ts.Recipe(base=str(base), epochs=4, learning_rate=0.01)
     train, validation, test = (parts[name] for name in SIZES)
-    return ts.train(train, validation=validation, test=test, recipe=recipe, out=place / "run")
+    columns = () if several else ("site",)
+    return ts.train(
+        train, validation=validation, test=test, recipe=recipe, slice_columns=columns, out=place / "run"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,10 @@ def test_every_report_says_when_to_trust_and_where_it_is_weak(run: ts.Run) -> No
     told = _told(run.report)
     assert told.selection.chance_aurc == pytest.approx(1 - run.report.metrics["accuracy"])
     assert {goal.fitted_on for goal in told.selection.goals} == {"validation"}
-    assert [table.kind for table in told.slices] == ["length"]
+    assert [(table.by, table.kind) for table in told.slices] == [
+        ("length of the text", "length"),
+        ("site", "column"),
+    ]
     assert sum(group.rows for group in told.groups) == sum(
         rows
         for one, cells in enumerate(run.report.confusion)
@@ -174,9 +180,24 @@ def test_the_temperature_of_several_labels_is_in_the_weights(topics: ts.Run) -> 
     assert list(topics.load().predict([text])[0].scores.values()) == pytest.approx(chances, abs=1e-5)
 
 
+def test_rows_that_were_split_off_keep_their_columns(tiny_base: Path, place: Path, tmp_path: Path) -> None:
+    recipe = ts.Recipe(base=str(tiny_base), epochs=1, learning_rate=0.01, test_fraction=0.4)
+    run = ts.train(
+        place / "train.jsonl", recipe=recipe, slice_columns=["site", "label"], out=tmp_path / "run"
+    )
+    sites, labels = (table for table in _told(run.report).slices if table.kind == "column")
+    assert {each.name: each.rows for each in labels.slices} == {
+        found.label: found.rows for found in run.report.per_label
+    }
+    assert sum(each.rows for each in sites.slices) == run.report.rows
+
+
 def test_columns_that_are_not_there_are_refused(run: ts.Run, place: Path) -> None:
     with pytest.raises(ts.UserError, match="no-column"):
         ts.evaluate(run.directory, place / "test.jsonl", slice_columns=["sites"])
+    with pytest.raises(ts.UserError, match="no-column"):
+        ts.train(place / "train.jsonl", slice_columns=["site", "sites"], out=place / "never")
+    assert not (place / "never").exists()
 
 
 def _said(*words: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.options import AsJson, LabelColumn, ModelPath, Overwrite, TextColumn
+from tunesmith.cli.options import AsJson, LabelColumn, ModelPath, Overwrite, SliceColumn, TextColumn
 from tunesmith.cli.output import print_json, show_report
 from tunesmith.cli.progress import RichListener
 from tunesmith.errors import ConfigError, Problem
@@ -42,10 +42,7 @@ def command(
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
-    slice_column: Annotated[
-        list[str] | None,
-        typer.Option(help="Also score the rows of each value of this column; repeat.", show_default=False),
-    ] = None,
+    slice_column: SliceColumn = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Mark what the words of the worst mistakes did, up to a minute.")
     ] = False,

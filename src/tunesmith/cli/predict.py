@@ -90,7 +90,7 @@ def command(
 
     bundle, asked = find_bundle(model), texts if texts else _lines()
     if explain:
-        refuse_for_writing(bundle, "explanations")
+        refuse_for_writing(bundle.task, bundle.path, "explanations")
     if not bundle.task.writes:
         _refuse_for_labels(choices, max_new_tokens, temperature)
         _predict_texts(bundle.predictor().abstaining(min_confidence), asked, top, as_json, explain)

@@ -85,7 +85,7 @@ PERTURBATIONS = (
     Perturbation("UPPER CASE", "every letter in upper case", lambda text, _: text.upper()),
     Perturbation(
         "typos",
-        f"in {TYPO_RATE:.0%} of the words, at least one a text, letters are swapped, left out or doubled, or "
+        f"in {100 * TYPO_RATE:.0f} % of the words, at least one a text, letters are swapped, left out or doubled, or "
         "the key beside is hit",
         mistype,
     ),

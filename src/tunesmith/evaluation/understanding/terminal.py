@@ -18,7 +18,7 @@ __all__ = ["understanding_lines"]
 _NAME_COLUMNS = 26
 _MOST_WORSE = 5
 _MOST_EXPLAINED = 3
-_TELLING_WORDS = 5
+_TELLING_WORDS = 4
 
 
 def understanding_lines(report: Report) -> list[RenderableType]:
@@ -87,7 +87,7 @@ def _explained(found: Explained) -> Iterator[RenderableType]:
     yield Text(plain(found.where), style="dim", overflow="fold")
     words = sorted(found.words, key=lambda word: -word.score)[:_TELLING_WORDS]
     said = ", ".join(
-        f"{clip(found.text[word.start : word.end], 20)} {signed(word.score, 2)}"
+        f"{clip(found.text[word.start : word.end], 12)} {signed(word.score, 2)}"
         for word in words
         if word.score > 0
     )

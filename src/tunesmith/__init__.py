@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tunesmith.errors import Problem, UserError
     from tunesmith.evaluation.types import Report
     from tunesmith.listener import Listener
+    from tunesmith.model.explanation import Explanation
     from tunesmith.pipeline import evaluate, load, load_writer, train
     from tunesmith.predict import Prediction, Predictor
     from tunesmith.recipe import Recipe
@@ -39,6 +40,7 @@ _HOMES = {
     "DataReport": "data.check",
     "Dataset": "data.dataset",
     "Example": "data.dataset",
+    "Explanation": "model.explanation",
     "Interrupted": "training.loop",
     "Listener": "listener",
     "Prediction": "predict",
@@ -69,6 +71,7 @@ __all__ = [
     "DataReport",
     "Dataset",
     "Example",
+    "Explanation",
     "Interrupted",
     "Listener",
     "Prediction",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.parting import Parting, parted
 from tunesmith.data.read import read
 from tunesmith.errors import DataError, Problem
+from tunesmith.evaluation.understanding.understood import Asked
 from tunesmith.files import sha256_bytes
 from tunesmith.listener import Listener
 from tunesmith.model.fingerprint import fingerprint
@@ -70,6 +71,8 @@ class Inputs:
     sources: dict[str, str]
     reasons: dict[str, str]
     """Why what `auto` left open became what it is."""
+    asked: Asked = field(default_factory=Asked)
+    """What the report should say beyond what every one does"""
 
 
 def given(value: Any, kind: Any) -> Any:

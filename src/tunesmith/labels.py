@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -18,11 +19,13 @@ from tunesmith.evaluation.multilabel_rivals import run_multilabel_rivals
 from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rivals import Rival, run_rivals
 from tunesmith.evaluation.types import Cost, Report
+from tunesmith.evaluation.understanding.understood import understood
 from tunesmith.lesson import Judging, Lesson, OnAnswer
-from tunesmith.model.calibration import FEWEST_ROWS, cool, fit_temperature
+from tunesmith.model.calibration import FEWEST_ROWS, cool, fit_label_temperature, fit_temperature
 from tunesmith.model.encode import Encoded
-from tunesmith.model.forward import Floats
+from tunesmith.model.forward import Floats, sigmoid, softmax
 from tunesmith.model.load import Classifier, load_classifier
+from tunesmith.model.selection import fit_goals
 from tunesmith.model.thresholds import Thresholds, fit_thresholds
 from tunesmith.model.tokens import encode_dataset
 from tunesmith.predict import Predictor, in_chunks
@@ -111,20 +114,37 @@ def _untrained(classifier: Classifier, recipe: Recipe) -> Predictor:
 def answerer(classifier: Classifier, recipe: Recipe, splits: Splits) -> Predictor:
     """What answers with the trained classifier, calibrated on the validation rows.
 
-    Of one label a text, the head is divided by a temperature; of several, thresholds are fitted.
+    The head is divided by a temperature; then thresholds are fitted, or where a text has one label, from
+    which confidence on answers are how often right.
     """
     found, validation = _untrained(classifier, recipe), splits.validation
     if not len(validation):
         return found
     encoded = encode_dataset(classifier.tokenizer, validation, found.max_tokens)
-    if validation.task.kind == "single_label":
-        if len(validation) >= FEWEST_ROWS:
-            temperature = fit_temperature(found.logits(encoded), validation.label_ids)
-            cool(classifier.model.score, temperature)
-            found.calibration = f"{temperature:.3f}, fitted on {len(validation):,} validation rows"
-        return found
-    fitted = fit_thresholds(validation.label_matrix, found.probabilities(encoded))
-    return Predictor(classifier, found.max_tokens, found.micro_batch_tokens, fitted)
+    logits, calibration = _calibrated(classifier, validation, found.logits(encoded))
+    if validation.task.kind == "multi_label":
+        fitted = fit_thresholds(validation.label_matrix, sigmoid(logits))
+        found = Predictor(classifier, found.max_tokens, found.micro_batch_tokens, fitted)
+    elif calibration:
+        probabilities = softmax(logits)
+        right = probabilities.argmax(axis=1) == validation.label_ids
+        found.goals = fit_goals(probabilities.max(axis=1), right)
+    found.calibration = calibration
+    return found
+
+
+def _calibrated(classifier: Classifier, validation: Dataset, logits: Floats) -> tuple[Floats, str]:
+    """The logits once the head is divided by its temperature, and how that was done; of few rows, neither."""
+    if len(validation) < FEWEST_ROWS:
+        return logits, ""
+    several = validation.task.kind == "multi_label"
+    temperature = (
+        fit_label_temperature(logits, validation.label_matrix)
+        if several
+        else fit_temperature(logits, validation.label_ids)
+    )
+    cool(classifier.model.score, temperature)
+    return logits / temperature, f"{temperature:.3f}, fitted on {len(validation):,} validation rows"
 
 
 def answer_tokens(_train: Dataset, _tokenizer: Any) -> int:
@@ -152,7 +172,8 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging:
     """The report on the test rows."""
     started = time.perf_counter()
     chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)
-    probabilities = np.concatenate([predictor.probabilities(predictor.encode(texts)) for texts in chunks])
+    answers = [(predictor.probabilities(each), each.truncated) for each in map(predictor.encode, chunks)]
+    probabilities, truncated = (np.concatenate(parts) for parts in zip(*answers, strict=True))
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
     same: dict[str, Any] = {
         "test": test,
@@ -165,8 +186,20 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging:
         "seed": judging.seed,
     }
     if test.task.kind == "single_label":
-        return build_report(**same)
-    return build_multilabel_report(thresholds=predictor.thresholds, **same)
+        report = build_report(**same)
+    else:
+        report = build_multilabel_report(thresholds=predictor.thresholds, **same)
+    told = understood(
+        predictor,
+        test,
+        probabilities,
+        truncated,
+        report.mistakes,
+        judging.asked,
+        judging.seed,
+        judging.on_answer,
+    )
+    return replace(report, understanding=told)
 
 
 def _weights(train: Dataset, *, weighted: bool) -> Floats:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from tunesmith.evaluation.understanding.understood import Asked
 from tunesmith.training.objective import TextObjective
 
 __all__ = ["Judging", "Lesson", "OnAnswer"]
@@ -34,3 +35,4 @@ class Judging:
     train_seconds: float | None = None
     peak_memory_bytes: int | None = None
     on_answer: OnAnswer = lambda _who, _done, _total: None
+    asked: Asked = field(default_factory=Asked)

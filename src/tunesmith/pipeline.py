@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.adaptation import adapted
+from tunesmith.asked import asked_of, refuse_for_writing, sliced_by
 from tunesmith.bar import Bar
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
 from tunesmith.data.check import DataReport, check
@@ -76,6 +77,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     track: str | Sequence[str] = (),
+    slice_columns: Sequence[str] = (),
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -85,6 +87,7 @@ def train(
     `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
     `out` defaults to `runs/` and the name of `data`. `track` names who is told the measurements,
     `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
+    `slice_columns` are further columns by whose values the report slices the test rows.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
 
@@ -111,7 +114,8 @@ def train(
             processes,
         )
     )
-    inputs = replace(inputs, recipe=agreed(lambda: inputs.recipe, processes))
+    asked_for = processes.together(lambda: sliced_by(slice_columns, test or data, inputs.splits.test))
+    inputs = replace(inputs, recipe=agreed(lambda: inputs.recipe, processes), asked=asked_for)
     about = describe(inputs)
     refuse_differences(about, processes)
     beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
@@ -202,7 +206,7 @@ def _judge(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, pr
     rivals = room.rivals(recipe, splits.train, test, listener.answered)
     origin = provenance(inputs, processes)
     trained = (fitted.history, fitted.seconds, fitted.peak_memory_bytes)
-    judging = Judging(origin, recipe.seed, *trained, listener.answered)
+    judging = Judging(origin, recipe.seed, *trained, listener.answered, inputs.asked)
     return decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
 
 
@@ -250,14 +254,21 @@ def evaluate(
     text_column: str | None = None,
     label_column: str | None = None,
     bar: Bar | None = None,
+    slice_columns: Sequence[str] = (),
+    explain: bool = False,
+    robustness: bool = False,
     listener: Listener | None = None,
 ) -> Report:
     """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it.
 
-    `bar` is what it must reach, in place of that of its task.
+    `bar` is what it must reach, in place of that of its task. Of a model that gives labels, the report also
+    has a table for each of `slice_columns`; what words did in the worst mistakes, where it is to `explain`
+    them; and its `robustness` to typos and casing.
     """
     listener = listener or Listener()
     bundle = find_bundle(model)
+    if slice_columns or explain or robustness:
+        refuse_for_writing(bundle.task, bundle.path, "slices, explanations and robustness")
     listener.stage("read")
     columns = Columns(text_column, label_column)
     test = _read_for(bundle, data, columns, listener)
@@ -267,7 +278,8 @@ def evaluate(
     test = room.judged(test, bundle.recipe)
     rivals = room.rivals(bundle.recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
-    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered)
+    asked = asked_of(bundle, data, test, slice_columns, explain=explain, robustness=robustness)
+    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered, asked=asked)
     return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
 
 

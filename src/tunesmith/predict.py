@@ -11,8 +11,10 @@ import numpy as np
 
 from tunesmith.errors import ConfigError, Problem
 from tunesmith.model.encode import Encoded, encode
+from tunesmith.model.explanation import Explanation, explain
 from tunesmith.model.forward import Floats, logits_of, sigmoid, softmax
 from tunesmith.model.load import Classifier
+from tunesmith.model.selection import Goal
 from tunesmith.model.thresholds import Bools, Thresholds
 from tunesmith.processes import ALONE, Processes
 
@@ -73,6 +75,8 @@ class Predictor:
         """Of a single-label model: a label that is less likely is not given"""
         self.calibration = ""
         """By what its head was divided, and why; empty where that was not done just now"""
+        self.goals: tuple[Goal, ...] = ()
+        """From which confidence on its answers are how often right, where that was fitted just now"""
 
     def abstaining(self, min_confidence: float) -> Self:
         """Itself, giving no label that is less likely; raise ConfigError where a text may have several."""
@@ -114,6 +118,21 @@ class Predictor:
         given = self.thresholds.given(probabilities)
         rows = zip(probabilities, given, encoded.truncated, encoded.lengths, strict=True)
         return [self._prediction(row, over, bool(cut), int(tokens)) for row, over, cut, tokens in rows]
+
+    def explain(self, texts: Sequence[str], label: str | None = None) -> list[Explanation]:
+        """What each token of each text does for its likeliest label, or for `label`; see `Explanation`.
+
+        Costs a forward and a backward pass at each of 16 points or more: some fifty times a prediction.
+        Raises ConfigError where there is no such label.
+        """
+        if label is not None and label not in self.labels:
+            what, known = f"{label!r} is not a label of this model", ", ".join(self.labels[:10])
+            raise ConfigError(Problem("unknown-label", what, "label", f"name one of {known}"))
+        labels = [label] * len(texts) if label else [each.top(1)[0][0] for each in self.predict(texts)]
+        return [
+            explain(self.classifier, text, of, self.max_tokens, self.micro_batch_tokens)
+            for text, of in zip(texts, labels, strict=True)
+        ]
 
     def stream(self, texts: Iterable[str], *, chunk_texts: int | None = None) -> Iterator[Prediction]:
         """Predictions one by one, in order; memory does not grow with the number of texts.

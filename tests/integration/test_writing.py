@@ -195,3 +195,10 @@ def test_the_check_measures_prompt_and_answer(recipe: ts.Recipe, tmp_path: Path)
     assert report.ok
     assert report.token_lengths is not None
     assert report.token_lengths.longest > 10
+
+
+def test_what_only_labels_have_is_refused(run: ts.Run, tmp_path: Path) -> None:
+    for asked in ({"explain": True}, {"robustness": True}, {"slice_columns": ["site"]}):
+        with pytest.raises(ts.UserError, match="for-labels"):
+            ts.evaluate(run.directory, tmp_path / "any.jsonl", **asked)
+    assert run.report.understanding is None

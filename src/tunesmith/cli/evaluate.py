@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.options import AsJson, LabelColumn, ModelPath, Overwrite, TextColumn
+from tunesmith.cli.options import AsJson, LabelColumn, ModelPath, Overwrite, SliceColumn, TextColumn
 from tunesmith.cli.output import print_json, show_report
 from tunesmith.cli.progress import RichListener
 from tunesmith.errors import ConfigError, Problem
@@ -42,6 +42,16 @@ def command(
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    slice_column: SliceColumn = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Mark what the words of the worst mistakes did, up to a minute.")
+    ] = False,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness", help="Also answer the texts with typos and in other cases, up to a minute."
+        ),
+    ] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write the report as a page.", show_default=False, readable=False)
     ] = None,
@@ -64,15 +74,22 @@ def command(
         what = "there is no bar to be reached"
         fix = "write one into a task.yaml, `bar: {macro_f1: 0.85, beats: [tfidf]}`, and name it with --task"
         raise ConfigError(Problem("no-bar", what, str(task or model), fix))
-    report = evaluate(
-        model,
-        data,
-        train_data=train_data,
-        text_column=text_column,
-        label_column=label_column,
-        bar=asked,
-        listener=RichListener(),
-    )
+    listener = RichListener()
+    try:
+        report = evaluate(
+            model,
+            data,
+            train_data=train_data,
+            text_column=text_column,
+            label_column=label_column,
+            bar=asked,
+            slice_columns=slice_column or (),
+            explain=explain,
+            robustness=robustness,
+            listener=listener,
+        )
+    finally:
+        listener.close()
     if html:
         from tunesmith.evaluation.html import as_html
 

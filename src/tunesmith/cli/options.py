@@ -22,6 +22,7 @@ __all__ = [
     "ModelPath",
     "Overwrite",
     "Resume",
+    "SliceColumn",
     "TaskFile",
     "TextColumn",
     "TimeColumn",
@@ -80,6 +81,14 @@ TaskFile = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")]
+SliceColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slice-column",
+        help="Also score the test rows of each value of this column; repeat.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,6 +66,10 @@ def command(
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Decides the answers of a temperature over 0.")] = 0,
     min_confidence: MinConfidence = 0.0,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also show what each word did for the answer."),
+    ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -76,16 +80,20 @@ def command(
     Example: [bold]tunesmith predict runs/news --file big.csv --out scored.csv[/]
     """
     if file or out:
-        if texts or not (file and out):
-            raise typer.BadParameter("a table needs both --file and --out, and no texts beside them")
+        if texts or explain or not (file and out):
+            what = "a table needs both --file and --out, and no texts and no --explain beside them"
+            raise typer.BadParameter(what)
         _predict_file(model, file, out, text_column, min_confidence, overwrite)
         return
+    from tunesmith.asked import refuse_for_writing
     from tunesmith.pipeline import find_bundle
 
     bundle, asked = find_bundle(model), texts if texts else _lines()
+    if explain:
+        refuse_for_writing(bundle.task, bundle.path, "explanations")
     if not bundle.task.writes:
         _refuse_for_labels(choices, max_new_tokens, temperature)
-        _predict_texts(bundle.predictor().abstaining(min_confidence), asked, top, as_json)
+        _predict_texts(bundle.predictor().abstaining(min_confidence), asked, top, as_json, explain)
     elif choices is None:
         how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
         _write_texts(bundle.writer(), asked, how, as_json)
@@ -114,19 +122,39 @@ def _lines() -> Iterator[str]:
             yield line.rstrip("\n")
 
 
-def _predict_texts(model: Predictor, texts: Iterable[str], top: int | None, as_json: bool) -> None:
+def _predict_texts(
+    model: Predictor, texts: Iterable[str], top: int | None, as_json: bool, explain: bool
+) -> None:
     """A person at a terminal is answered line by line; a pipe is read in chunks."""
+    if explain:
+        _explain_texts(model, texts, top, as_json)
+        return
     answers = model.stream(texts, chunk_texts=1 if sys.stdin.isatty() else None)
     for prediction in answers:
-        sys.stdout.write((_as_json(prediction, top) if as_json else _as_line(prediction, top)) + "\n")
-        sys.stdout.flush()
+        _say(_as_json(prediction, top) if as_json else _as_line(prediction, top))
+
+
+def _explain_texts(model: Predictor, texts: Iterable[str], top: int | None, as_json: bool) -> None:
+    from tunesmith.cli.explained import as_values, show_explanation
+
+    for text in texts:
+        prediction = model.predict([text])[0]
+        (explanation,) = model.explain([text], next(iter(prediction.top()))[0])
+        if as_json:
+            _say(_as_json(prediction, top, {"explanation": as_values(explanation)}))
+        else:
+            _say(_as_line(prediction, top))
+            show_explanation(explanation)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _write_texts(writer: Writer, prompts: Iterable[str], how: dict[str, Any], as_json: bool) -> None:
     for written in writer.stream(prompts, chunk_prompts=1 if sys.stdin.isatty() else None, **how):
-        said = json.dumps(asdict(written), ensure_ascii=False) if as_json else written.text
-        sys.stdout.write(said + "\n")
-        sys.stdout.flush()
+        _say(json.dumps(asdict(written), ensure_ascii=False) if as_json else written.text)
 
 
 def _choose_texts(
@@ -138,8 +166,7 @@ def _choose_texts(
         for row in writer.choose(chunk, names).tolist():
             scores = dict(zip(names, row, strict=True))
             prediction = Prediction(max(names, key=scores.__getitem__), scores)
-            sys.stdout.write((_as_json(prediction, top) if as_json else _as_line(prediction, top)) + "\n")
-            sys.stdout.flush()
+            _say(_as_json(prediction, top) if as_json else _as_line(prediction, top))
 
 
 def _as_line(prediction: Prediction, top: int | None) -> str:
@@ -148,14 +175,15 @@ def _as_line(prediction: Prediction, top: int | None) -> str:
     return (shown or _NO_LABEL) + cut
 
 
-def _as_json(prediction: Prediction, top: int | None) -> str:
+def _as_json(prediction: Prediction, top: int | None, more: Mapping[str, object] | None = None) -> str:
     scores = [{"label": label, "score": score} for label, score in _shown(prediction, top)]
     match prediction.target:
         case str(label):
             target: dict[str, object] = {"label": None if prediction.abstained else label}
         case labels:
             target = {"labels": list(labels)}
-    return json.dumps({**target, "scores": scores, "truncated": prediction.truncated}, ensure_ascii=False)
+    told = {**target, "scores": scores, "truncated": prediction.truncated, **(more or {})}
+    return json.dumps(told, ensure_ascii=False)
 
 
 def _shown(prediction: Prediction, top: int | None) -> list[tuple[str, float]]:

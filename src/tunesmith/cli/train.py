@@ -15,6 +15,7 @@ from tunesmith.cli.options import (
     LabelKind,
     Overwrite,
     Resume,
+    SliceColumn,
     TaskFile,
     TextColumn,
     TimeColumn,
@@ -119,6 +120,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    slice_column: SliceColumn = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     as_json: AsJson = False,
@@ -157,6 +159,7 @@ def command(
             overwrite=overwrite,
             resume=resume,
             track=track or (),
+            slice_columns=slice_column or (),
             listener=listener,
             should_stop=stop,
         )

@@ -9,6 +9,7 @@ from tunesmith.evaluation.curves import loss_curve, reliability, score_curve
 from tunesmith.evaluation.generation.html import writing_as_html
 from tunesmith.evaluation.page import label_rows, render_page, strongest
 from tunesmith.evaluation.types import Report
+from tunesmith.evaluation.understanding.page import understanding_values
 from tunesmith.evaluation.wording import MACRO_F1, beside_macro_f1, further
 
 __all__ = ["as_html"]
@@ -23,7 +24,8 @@ def as_html(report: Report, title: str) -> str:
     """The whole report as one page; every text in it is escaped."""
     if report.writing is not None:
         return writing_as_html(report, title)
-    return render_page("report.html.jinja", report, title, _charts(report) | _tables(report))
+    values = _charts(report) | _tables(report) | understanding_values(report)
+    return render_page("report.html.jinja", report, title, values)
 
 
 def _charts(report: Report) -> dict[str, Any]:

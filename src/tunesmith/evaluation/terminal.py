@@ -10,6 +10,7 @@ from rich.text import Text
 from tunesmith.evaluation.generation.terminal import writing_as_terminal
 from tunesmith.evaluation.terminal_parts import MODEL, heading, label_table, table, verdict
 from tunesmith.evaluation.types import Interval, Mistake, Report
+from tunesmith.evaluation.understanding.terminal import understanding_lines
 from tunesmith.evaluation.wording import (
     Score,
     beside_macro_f1,
@@ -44,7 +45,7 @@ def as_terminal(report: Report) -> RenderableType:
     ]
     if report.mistakes:
         parts += [Text(), heading("Worst mistakes"), *map(_mistake, report.mistakes[:_MOST_MISTAKES])]
-    return Group(*parts)
+    return Group(*parts, *understanding_lines(report))
 
 
 def _comparison(report: Report) -> Table:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tunesmith.errors import BundleError, Problem
 from tunesmith.evaluation.generation.types import Writing
+from tunesmith.evaluation.understanding.types import Understanding
 from tunesmith.task import Kind
 
 __all__ = [
@@ -162,7 +163,8 @@ class Report:
     `confusion` is (labels, labels) with truth in rows, and empty for a multi-label task, which has `mix_ups`
     instead; `mistakes` are the most confident first; `curves` hold step, epoch, train_loss, validation_loss,
     macro_f1 or token_accuracy where they were measured. Of a model that writes, `writing` holds what there is
-    besides, there is no calibration, and labels are those of targets that take few different values.
+    besides, there is no calibration, and labels are those of targets that take few different values. Of one
+    that gives labels, `understanding` says when to trust it and where it is weak.
     """
 
     labels: tuple[str, ...]
@@ -181,6 +183,7 @@ class Report:
     kind: Kind = "single_label"
     mix_ups: tuple[MixUp, ...] = ()
     writing: Writing | None = None
+    understanding: Understanding | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; `from_dict` gives back an equal report."""

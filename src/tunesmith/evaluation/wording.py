@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from tunesmith.evaluation.types import Difference, Interval, LabelScore, Report
+from tunesmith.evaluation.understanding.types import Span
 
 __all__ = [
     "ACCURACY",
@@ -114,7 +115,7 @@ def signed(value: float, digits: int = 3) -> str:
     return ("+" if value > 0 else "−") + rounded
 
 
-def span(found: Interval | Difference, *, sign: bool = False, digits: int = 3) -> str:
+def span(found: Interval | Difference | Span, *, sign: bool = False, digits: int = 3) -> str:
     """`low to high`."""
     show = signed if sign else score
     return f"{show(found.low, digits)} to {show(found.high, digits)}"

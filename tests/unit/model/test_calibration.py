@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tunesmith.model.calibration import cool, fit_temperature
-from tunesmith.model.forward import softmax
+from tunesmith.model.calibration import cool, fit_label_temperature, fit_temperature
+from tunesmith.model.forward import sigmoid, softmax
 
 
 def drawn(rows: int, labels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,3 +44,31 @@ def test_a_head_is_cooled_with_its_bias() -> None:
     before = head(features)
     cool(head, 2.5)
     assert torch.allclose(head(features), before / 2.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_a_known_temperature_of_several_labels_is_found_again(temperature: float) -> None:
+    chance = np.random.default_rng(1)
+    logits = chance.normal(-1, 2, (5_000, 4))
+    truth = chance.random(logits.shape) < sigmoid(logits)
+    assert fit_label_temperature(logits * temperature, truth) == pytest.approx(temperature, rel=0.05)
+
+
+def test_several_labels_that_are_all_right_do_not_become_certain() -> None:
+    truth = np.random.default_rng(0).random((60, 3)) < 0.3
+    logits = np.where(truth, 1.0, -1.0)
+    sure = sigmoid(logits / fit_label_temperature(logits, truth))
+    assert 0.9 < np.where(truth, sure, 1 - sure).min() < 1
+
+
+def test_it_never_makes_the_log_loss_worse_than_the_logits_were() -> None:
+    chance = np.random.default_rng(3)
+    for _ in range(20):
+        logits, truth = chance.normal(0, 1, (80, 3)), chance.random((80, 3)) < 0.2
+        divided = logits / fit_label_temperature(logits, truth)
+        assert _loss(divided, truth) <= _loss(logits, truth) + 5e-3
+
+
+def _loss(logits: np.ndarray, truth: np.ndarray) -> float:
+    of_truth = np.where(truth, sigmoid(logits), 1 - sigmoid(logits))
+    return float(-np.log(of_truth).mean())

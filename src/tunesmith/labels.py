@@ -152,9 +152,7 @@ def thresholds(predictor: Predictor) -> Thresholds:
     return predictor.thresholds
 
 
-def rivals(
-    recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer
-) -> tuple[Rival | NotRun, ...]:
+def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -> tuple[Rival | NotRun, ...]:
     """The cheap methods on the same split, in the time that the recipe gives them."""
     assert recipe.max_tokens is not None
 
@@ -168,7 +166,7 @@ def rivals(
     return run_rivals(train, test, recipe.seed, base=base, budget=Budget(recipe.rival_seconds))
 
 
-def _refuse_without_memory(recipe: Recipe) -> None:
+def _refuse_without_memory(recipe: Recipe, free_bytes: Callable[[], int] = free_bytes) -> None:
     """Raise LeftOut where memory does not hold the base beside the model that was trained from it."""
     if quantization_of(recipe) is not None:
         return

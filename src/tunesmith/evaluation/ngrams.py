@@ -1,4 +1,4 @@
-"""Linear n-grams: words and word pairs as a mean of learned vectors, under a linear layer, as fastText has it.
+"""Linear n-grams: the mean of learned vectors of words and word pairs under a linear layer, as in fastText.
 
 Source: Joulin, Grave, Bojanowski and Mikolov, Bag of Tricks for Efficient Text Classification, 2017. As
 there, the step falls linearly and both layers are learned together; unlike there, steps are of some rows and
@@ -50,12 +50,13 @@ class _Model:
     """(n-grams, dims)"""
     output: Numbers
     """(labels, dims)"""
-    squash: Callable[[Floats], Floats]
+    squash: Callable[[Any], Any]
 
     def answer(self, hashed: Any) -> Floats:
         """(rows, buckets) -> (rows, labels) probabilities."""
         logits = (hashed[:, self.known] @ self.vectors) @ self.output.T
-        return self.squash(np.asarray(logits, np.float64))
+        probabilities: Floats = self.squash(np.asarray(logits, np.float64))
+        return probabilities
 
     @property
     def size_bytes(self) -> int:
@@ -130,9 +131,7 @@ def _hashed(texts: Iterable[str]) -> Any:
     return vectorizer.transform(texts)
 
 
-def _thresholds(
-    hashed: Any, targets: Numbers, rows: Dataset, several: bool, seed: int
-) -> Thresholds | None:
+def _thresholds(hashed: Any, targets: Numbers, rows: Dataset, several: bool, seed: int) -> Thresholds | None:
     """Those of a model that was fitted without the rows by which they are chosen."""
     if not several:
         return None

@@ -100,7 +100,9 @@ def features_of_texts(trial: Trial, texts: Sequence[str]) -> Floats:
     encoded = encode(tokenizer, texts, min(trial.max_tokens, learner.window))
     groups = micro_batches(encoded.lengths, trial.micro_batch_tokens, packed=can_pack(model))
     with torch.inference_mode():
-        states = [batch_features(model, [encoded[row] for row in rows], tokenizer.pad_token_id) for rows in groups]
+        states = [
+            batch_features(model, [encoded[row] for row in rows], tokenizer.pad_token_id) for rows in groups
+        ]
         features = torch.cat(states).float().cpu().numpy()
     found = np.empty_like(features)
     found[np.concatenate(groups)] = features

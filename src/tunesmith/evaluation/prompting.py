@@ -143,7 +143,7 @@ def _beginning(learner: Learner, labels: Sequence[str]) -> Ids:
 
 
 def examples(trial: Trial) -> list[Ids]:
-    """As many of each label that there is, drawn and put in order by the seed; raise LeftOut where none fit."""
+    """As many of each label that there is, drawn and ordered by the seed; raise LeftOut where none fit."""
     _refuse_unless_asked(trial)
     learner, train = trial.learner, trial.train
     names = _names(learner, train.task.labels)

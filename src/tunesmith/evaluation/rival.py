@@ -65,7 +65,7 @@ class LeftOut(Exception):  # noqa: N818 (it is no error: a rival is told as not 
 
 
 def majority(train: Dataset, test: Dataset, clock: Clock = time.perf_counter) -> Rival:
-    """Answer every text with the most frequent label, or set of labels; probabilities are the label shares."""
+    """Answer every text with the most frequent label, or set of labels; probabilities are their shares."""
     start = clock()
     several = train.task.kind == "multi_label"
     shares = _shares_of_sets(train) if several else _shares(train)
@@ -111,4 +111,6 @@ def learnable(train: Dataset, seed: int) -> Dataset:
 
 def of_how_many(learned: Dataset, train: Dataset) -> str:
     """What is said of a rival that did not learn from all rows."""
-    return "" if len(learned) == len(train) else f", from {len(learned):,} of the {len(train):,} training rows"
+    return (
+        "" if len(learned) == len(train) else f", from {len(learned):,} of the {len(train):,} training rows"
+    )

@@ -1,4 +1,4 @@
-"""TF-IDF of words, word pairs and runs of letters under a logistic regression: the rival that is hard to beat."""
+"""TF-IDF of words, word pairs and runs of letters under a logistic regression: it is hard to beat."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def tfidf_logistic_regression(train: Dataset, test: Dataset, seed: int, clock: C
     each = " for each label" if train.task.kind == "multi_label" else ""
     how = f"weighs {what} by TF-IDF and learns a logistic regression{each} on them {found.how}"
     size = found.size_bytes + sum(map(_size, vectorizers))
-    return Rival(TFIDF, how + of_how_many(learned, train), probabilities, trained - start, per_text, given, size)
+    return Rival(
+        TFIDF, how + of_how_many(learned, train), probabilities, trained - start, per_text, given, size
+    )
 
 
 def _vectorizers(rows: Dataset) -> list[Any]:

@@ -35,25 +35,30 @@ class UntunedBase:
 def untuned_rivals(
     base: UntunedBase, train: Dataset, test: Dataset, seed: int, budget: Budget
 ) -> tuple[Rival | NotRun, ...]:
-    """A regression on what it makes of texts, and what it answers when it is asked, without and with examples.
+    """A regression on what it makes of texts, and what it answers when asked, without and with examples.
 
     What `budget`, memory or the base itself does not allow is not run.
     """
     try:
         budget.refuse_if_spent()
-        learner = base.load()
+        found = _tried(base, train, test, seed, budget)
     except (LeftOut, UserError) as error:
         return tuple(NotRun(name, _why(error)) for name in (PROBE, ZERO_SHOT, FEW_SHOT))
-    trial = Trial(learner, base.max_tokens, base.micro_batch_tokens, train, test, seed, budget)
+    # nothing holds the base any more
+    release_memory()
+    return found
+
+
+def _tried(
+    base: UntunedBase, train: Dataset, test: Dataset, seed: int, budget: Budget
+) -> tuple[Rival | NotRun, ...]:
+    trial = Trial(base.load(), base.max_tokens, base.micro_batch_tokens, train, test, seed, budget)
 
     def tried(name: str, run: Callable[[Trial], Rival]) -> Rival | NotRun:
         told = partial(base.on_answer, f"the {name}")
         return or_why_not(name, partial(run, replace(trial, on_rows=told)))
 
-    found = (tried(PROBE, probe), tried(ZERO_SHOT, zero_shot), tried(FEW_SHOT, few_shot))
-    del learner, trial
-    release_memory()
-    return found
+    return tried(PROBE, probe), tried(ZERO_SHOT, zero_shot), tried(FEW_SHOT, few_shot)
 
 
 def or_why_not(name: str, run: Callable[[], Rival]) -> Rival | NotRun:
@@ -68,4 +73,3 @@ def _why(error: LeftOut | UserError) -> str:
     if isinstance(error, UserError):
         return f"the base cannot be loaded: {error.problems[0].what}"
     return str(error)
-

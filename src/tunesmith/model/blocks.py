@@ -248,4 +248,4 @@ def _behind(past: torch.Tensor, states: torch.Tensor, lengths: Sequence[int]) ->
     """Each text's keys, or values, with those of the past before them."""
     import torch
 
-    return torch.cat([part for text in states.split(list(lengths)) for part in (past, text)])
+    return torch.cat([part for text in torch.split(states, list(lengths)) for part in (past, text)])

@@ -132,9 +132,7 @@ def _begin(
     return states, replace(_pack(body, states, lengths, queries, positions), before=before)
 
 
-def _end(
-    body: Any, states: torch.Tensor, pack: Pack, blocks: int, past: Past | None = None
-) -> torch.Tensor:
+def _end(body: Any, states: torch.Tensor, pack: Pack, blocks: int, past: Past | None = None) -> torch.Tensor:
     """Run all but the first `blocks` blocks: (queries, width)."""
     block, parts = block_of(body.config.model_type), parts_of(body)
     lower = recomputed(body, block)

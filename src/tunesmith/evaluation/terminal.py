@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -9,7 +11,7 @@ from rich.text import Text
 
 from tunesmith.evaluation.generation.terminal import writing_as_terminal
 from tunesmith.evaluation.terminal_parts import MODEL, heading, label_table, table, verdict
-from tunesmith.evaluation.types import Cost, Interval, Mistake, Report, RivalScore
+from tunesmith.evaluation.types import Interval, Mistake, Report
 from tunesmith.evaluation.wording import (
     Score,
     beside_macro_f1,
@@ -26,7 +28,7 @@ from tunesmith.evaluation.wording import (
 __all__ = ["as_terminal"]
 
 _MOST_MISTAKES = 3
-_NAME_COLUMNS = 12
+_NAME_COLUMNS = 14
 _TEXT_COLUMNS = 74
 
 
@@ -37,7 +39,7 @@ def as_terminal(report: Report) -> RenderableType:
     parts: list[RenderableType] = [
         heading(f"On {report.rows:,} test rows"),
         _comparison(report),
-        *(Text(f"not run: {rival.name}, {plain(rival.why)}", style="dim") for rival in report.not_run),
+        *_beside(report),
         *([_further(report)] if report.kind == "multi_label" else []),
         Text(),
         *label_table(report),
@@ -51,19 +53,26 @@ def as_terminal(report: Report) -> RenderableType:
 
 def _comparison(report: Report) -> Table:
     beside = beside_macro_f1(report)
-    right = (beside.name, "macro-F1", "95 % interval", "log-loss", "train", "ms/text", "disk")
+    right = (beside.name, "macro-F1", "95 % interval", "log-loss", "train", "ms/text")
     rows = table(("method",), right)
     for rival in report.rivals:
         cells = _cells(rival.metrics, rival.intervals["macro_f1"], beside)
-        cost = _cost(rival)
+        cost = (duration(rival.train_seconds), milliseconds(rival.milliseconds_per_text))
         rows.add_row(*map(Text, (clip(rival.name, _NAME_COLUMNS), *cells, *cost)))
     cells = _cells(report.metrics, report.intervals["macro_f1"], beside)
-    rows.add_row(*map(Text, (MODEL, *cells, *_cost(report.cost))), style="bold")
+    cost = (duration(report.cost.train_seconds), milliseconds(report.cost.milliseconds_per_text))
+    rows.add_row(*map(Text, (MODEL, *cells, *cost)), style="bold")
     return rows
 
 
-def _cost(of: RivalScore | Cost) -> tuple[str, ...]:
-    return duration(of.train_seconds), milliseconds(of.milliseconds_per_text), size(of.size_bytes)
+def _beside(report: Report) -> Iterator[Text]:
+    """What the table has no room for: sizes, and the rivals that were not run."""
+    sized = [*((rival.name, rival.size_bytes) for rival in report.rivals), (MODEL, report.cost.size_bytes)]
+    told = ", ".join(f"{name} {size(count)}" for name, count in sized if count is not None)
+    if told:
+        yield Text(f"on disk: {told}", style="dim")
+    for rival in report.not_run:
+        yield Text(f"not run: {rival.name}, {plain(rival.why)}", style="dim")
 
 
 def _cells(metrics: dict[str, float], interval: Interval, beside: Score) -> tuple[str, ...]:

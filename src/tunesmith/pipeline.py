@@ -10,6 +10,7 @@ from typing import Any
 from tunesmith.adaptation import adapted
 from tunesmith.bar import Bar
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
+from tunesmith.config import parse_values
 from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.formats.rows import Row
@@ -250,11 +251,13 @@ def evaluate(
     text_column: str | None = None,
     label_column: str | None = None,
     bar: Bar | None = None,
+    rival_seconds: float | None = None,
     listener: Listener | None = None,
 ) -> Report:
     """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it.
 
-    `bar` is what it must reach, in place of that of its task.
+    `bar` is what it must reach, in place of that of its task; `rival_seconds` is what rivals may take, in
+    place of that of its recipe.
     """
     listener = listener or Listener()
     bundle = find_bundle(model)
@@ -265,10 +268,18 @@ def evaluate(
     listener.stage("evaluate")
     room = room_of(bundle.task)
     test = room.judged(test, bundle.recipe)
-    rivals = room.rivals(bundle.recipe, train_set, test, listener.answered) if train_set else ()
+    recipe = _with_rival_seconds(bundle.recipe, rival_seconds)
+    rivals = room.rivals(recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
     judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered)
     return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
+
+
+def _with_rival_seconds(recipe: Recipe, seconds: float | None) -> Recipe:
+    """Raises ConfigError where the seconds are none."""
+    if seconds is None:
+        return recipe
+    return parse_values(recipe.model_dump() | {"rival_seconds": seconds}, Recipe, "--rival-seconds")
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: Columns, listener: Listener) -> Dataset:

@@ -40,6 +40,10 @@ def command(
             readable=False,
         ),
     ] = None,
+    rival_seconds: Annotated[
+        float | None,
+        typer.Option(help="What the rivals may take; the recipe's, unless said.", show_default=False, min=0),
+    ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     html: Annotated[
@@ -71,6 +75,7 @@ def command(
         text_column=text_column,
         label_column=label_column,
         bar=asked,
+        rival_seconds=rival_seconds,
         listener=RichListener(),
     )
     if html:

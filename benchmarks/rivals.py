@@ -32,7 +32,7 @@ _WINDOW = 512
 
 def judged(train: Dataset, test: Dataset, seconds: float) -> list[dict[str, Any]]:
     """The figures of each rival, or why it was not run."""
-    found = []
+    found: list[dict[str, Any]] = []
     recipe = Recipe(max_tokens=_WINDOW, rival_seconds=seconds)
     for rival in rivals(recipe, train, test, lambda _who, _done, _total: None):
         if isinstance(rival, NotRun):

@@ -115,7 +115,8 @@ def train(
     inputs = replace(inputs, recipe=agreed(lambda: inputs.recipe, processes))
     about = describe(inputs)
     refuse_differences(about, processes)
-    beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
+    beside = {"reasons": inputs.reasons, "processes": processes.count}
+    beside |= {name: getattr(inputs.recipe, name) for name in ("parallel", "rival_seconds")}
     processes.from_main(lambda: _begin(directory, inputs, about, beside, resume=resume))
     inputs = adapted(
         inputs, directory.path / "adapted", resume=resume, listener=told, should_stop=should_stop

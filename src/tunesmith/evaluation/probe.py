@@ -38,6 +38,8 @@ def probe(trial: Trial) -> Rival:
     reading, began = clock() - began, clock()
     learned = _affordable(trial, reading / len(trial.test))
     features = _read(trial, learned.texts)
+    if not np.isfinite(features).all():
+        raise LeftOut("what the base makes of the texts are no finite numbers")
     mean, spread = features.mean(0), features.std(0)
     spread = np.where(spread > 0, spread, 1.0)
     features = (features - mean) / spread
@@ -69,7 +71,7 @@ def _affordable(trial: Trial, seconds_each: float) -> Dataset:
     if seconds_each > 0:
         rows = int(min(rows, _SHARE_FOR_READING * budget.left / seconds_each))
     if rows < min(len(train), _FEWEST_ROWS_PER_LABEL * len(train.task.labels)):
-        budget.refuse(seconds_each * len(train))
+        budget.allow(seconds_each * len(train))
         raise LeftOut(f"only {rows:,} training rows could have been read in time (`rival_seconds`)")
     return train.drawn(rows, trial.seed)
 
@@ -87,7 +89,7 @@ def _refuse_if_too_long(features: Floats, rows: Dataset, trial: Trial) -> None:
     of_piece = trial.budget.clock() - began
     chosen = len(_STRENGTHS) * (FOLDS - 1)
     whole = (min(len(rows), _CHOICE_ROWS) * chosen + len(rows)) / (_PIECE * (chosen + 1))
-    trial.budget.refuse(of_piece * whole)
+    trial.budget.allow(of_piece * whole)
 
 
 def features_of_texts(trial: Trial, texts: Sequence[str]) -> Floats:

@@ -90,7 +90,7 @@ def few_shot(trial: Trial) -> Rival:
 
 def _answered(trial: Trial, name: str, how: str, prompt: Asking) -> Rival:
     budget, texts = trial.budget, trial.test.texts
-    budget.refuse_if_spent()
+    budget.allow_any()
     start = budget.clock()
     past = prompt.read()
     leaning = prompt.log_likelihoods(CONTENT_FREE, past)

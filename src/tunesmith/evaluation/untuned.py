@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from tunesmith.data.dataset import Dataset
 from tunesmith.errors import UserError
 from tunesmith.evaluation.budget import Budget
@@ -15,7 +17,7 @@ from tunesmith.evaluation.rival import FEW_SHOT, PROBE, ZERO_SHOT, LeftOut, Riva
 from tunesmith.evaluation.trial import Trial
 from tunesmith.evaluation.types import NotRun
 from tunesmith.model.learner import Learner
-from tunesmith.training.memory import release_memory
+from tunesmith.training.memory import is_out_of_memory
 
 __all__ = ["UntunedBase", "or_why_not", "untuned_rivals"]
 
@@ -40,13 +42,11 @@ def untuned_rivals(
     What `budget`, memory or the base itself does not allow is not run.
     """
     try:
-        budget.refuse_if_spent()
-        found = _tried(base, train, test, seed, budget)
+        budget.allow_any()
+        # nothing holds the base when this is done
+        return _tried(base, train, test, seed, budget)
     except (LeftOut, UserError) as error:
         return tuple(NotRun(name, _why(error)) for name in (PROBE, ZERO_SHOT, FEW_SHOT))
-    # nothing holds the base any more
-    release_memory()
-    return found
 
 
 def _tried(
@@ -62,11 +62,18 @@ def _tried(
 
 
 def or_why_not(name: str, run: Callable[[], Rival]) -> Rival | NotRun:
-    """The rival, or why it is left out."""
+    """The rival, or why it is left out: whatever a rival meets, the model that was trained is judged."""
     try:
-        return run()
+        found = run()
     except LeftOut as why:
         return NotRun(name, str(why))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return NotRun(name, "memory ran out")
+    if not np.isfinite(found.probabilities).all():
+        return NotRun(name, "its answers were no finite numbers")
+    return found
 
 
 def _why(error: LeftOut | UserError) -> str:

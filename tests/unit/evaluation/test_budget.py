@@ -8,10 +8,10 @@ import pytest
 from tests.unit.evaluation.test_rivals import topics
 from tunesmith.evaluation.budget import Budget
 from tunesmith.evaluation.ngrams import linear_ngrams
-from tunesmith.evaluation.rival import LeftOut
+from tunesmith.evaluation.rival import LeftOut, Rival
 from tunesmith.evaluation.rivals import run_rivals
 from tunesmith.evaluation.types import NotRun
-from tunesmith.evaluation.untuned import UntunedBase
+from tunesmith.evaluation.untuned import UntunedBase, or_why_not
 
 
 class Time:
@@ -81,3 +81,14 @@ def test_n_grams_are_left_out_by_what_a_piece_of_them_took() -> None:
     ticks = iter(range(1000))
     with pytest.raises(LeftOut, match="would have taken about"):
         linear_ngrams(train, train, 0, Budget(20.0, lambda: float(next(ticks))))
+
+
+def test_a_rival_that_fails_does_not_take_the_report_with_it() -> None:
+    def runs_out() -> Rival:
+        raise MemoryError
+
+    def no_numbers() -> Rival:
+        return Rival("probe", "", np.full((1, 2), np.nan), 0.0, 0.0)
+
+    assert or_why_not("probe", runs_out) == NotRun("probe", "memory ran out")
+    assert or_why_not("probe", no_numbers) == NotRun("probe", "its answers were no finite numbers")

@@ -42,7 +42,7 @@ def command(
     ] = None,
     rival_seconds: Annotated[
         float | None,
-        typer.Option(help="What the rivals may take; the recipe's, unless said.", show_default=False, min=0),
+        typer.Option(help="What the rivals may take; the recipe's, unless said.", show_default=False),
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,

@@ -205,8 +205,8 @@ def describe(inputs: Inputs) -> dict[str, Any]:
         "sha256": {name: part.sha256 for name, part in parts.items()},
         "split": splits.how,
         "task": splits.train.task.model_dump(mode="json"),
-        # a run may go on with another number of processes
-        "recipe": inputs.recipe.model_dump(mode="json", exclude={"parallel"}),
+        # a run may go on with another number of processes, and judge what it made for longer or shorter
+        "recipe": inputs.recipe.model_dump(mode="json", exclude={"parallel", "rival_seconds"}),
         "base": fingerprint(inputs.classifier),
     }
 

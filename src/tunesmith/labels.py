@@ -12,18 +12,24 @@ import numpy as np
 
 from tunesmith.data.check import DataReport, with_tokens
 from tunesmith.data.dataset import Dataset, Splits
+from tunesmith.errors import BaseError
+from tunesmith.evaluation.budget import Budget
 from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.multilabel import measure_labels
 from tunesmith.evaluation.multilabel_report import build_multilabel_report
-from tunesmith.evaluation.multilabel_rivals import run_multilabel_rivals
 from tunesmith.evaluation.report import build_report
-from tunesmith.evaluation.rivals import Rival, run_rivals
-from tunesmith.evaluation.types import Cost, Report
+from tunesmith.evaluation.rival import LeftOut, Rival
+from tunesmith.evaluation.rivals import run_rivals
+from tunesmith.evaluation.types import Cost, NotRun, Report
 from tunesmith.evaluation.understanding.understood import understood
+from tunesmith.evaluation.untuned import UntunedBase
+from tunesmith.evaluation.wording import memory
 from tunesmith.lesson import Judging, Lesson, OnAnswer
 from tunesmith.model.calibration import FEWEST_ROWS, cool, fit_label_temperature, fit_temperature
 from tunesmith.model.encode import Encoded
 from tunesmith.model.forward import Floats, sigmoid, softmax
+from tunesmith.model.generator import load_generator
+from tunesmith.model.learner import Learner, bytes_needed
 from tunesmith.model.load import Classifier, load_classifier
 from tunesmith.model.selection import fit_goals
 from tunesmith.model.thresholds import Thresholds, fit_thresholds
@@ -32,7 +38,8 @@ from tunesmith.predict import Predictor, in_chunks
 from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.augmentation import Augmentation
-from tunesmith.training.methods import quantization_of
+from tunesmith.training.memory import free_bytes
+from tunesmith.training.methods import place, quantization_of
 from tunesmith.training.objective import (
     Classification,
     LabelObjective,
@@ -57,6 +64,8 @@ __all__ = [
 
 # token ids of more test texts need not be held at once
 _JUDGED_AT_ONCE = 1 << 16
+# the weights of a base, and what reading with it takes beside them
+_MEMORY_OF_BASE = 1.5
 
 
 def load_base(recipe: Recipe, train: Dataset) -> Classifier:
@@ -162,14 +171,44 @@ def thresholds(predictor: Predictor) -> Thresholds:
     return predictor.thresholds
 
 
-def rivals(recipe: Recipe, train: Dataset, test: Dataset, _on_answer: OnAnswer) -> tuple[Rival, ...]:
-    """The cheap methods on the same split."""
-    run = run_multilabel_rivals if train.task.kind == "multi_label" else run_rivals
-    return run(train, test, recipe.seed)
+def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -> tuple[Rival | NotRun, ...]:
+    """The cheap methods on the same split, in the time that the recipe gives them."""
+    assert recipe.max_tokens is not None
+
+    def load() -> Learner:
+        _refuse_without_memory(recipe)
+        learner = _untuned(recipe, train)
+        place(learner.model)
+        return learner
+
+    base = UntunedBase(load, recipe.max_tokens, recipe.micro_batch_tokens, on_answer)
+    return run_rivals(train, test, recipe.seed, base=base, budget=Budget(recipe.rival_seconds))
 
 
-def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging: Judging) -> Report:
+def _refuse_without_memory(recipe: Recipe, free_bytes: Callable[[], int] = free_bytes) -> None:
+    """Raise LeftOut where memory does not hold the base beside the model that was trained from it."""
+    if quantization_of(recipe) is not None:
+        return
+    needed, free = _MEMORY_OF_BASE * bytes_needed(recipe.base, revision=recipe.revision), free_bytes()
+    if needed > free:
+        raise LeftOut(f"a second copy of the base needs {memory(round(needed))}, and {memory(free)} are free")
+
+
+def _untuned(recipe: Recipe, train: Dataset) -> Learner:
+    """The base with its own head, or where that does not write, with any."""
+    try:
+        return load_generator(
+            recipe.base, revision=recipe.revision, seed=recipe.seed, quantization=quantization_of(recipe)
+        )
+    except BaseError as error:
+        if error.problems[0].code != "no-language-head":
+            raise
+        return load_base(recipe, train)
+
+
+def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun], judging: Judging) -> Report:
     """The report on the test rows."""
+    not_run = tuple(rival for rival in rivals if isinstance(rival, NotRun))
     started = time.perf_counter()
     chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)
     answers = [(predictor.probabilities(each), each.truncated) for each in map(predictor.encode, chunks)]
@@ -178,9 +217,11 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging:
     same: dict[str, Any] = {
         "test": test,
         "probabilities": probabilities,
-        "rivals": rivals,
+        "rivals": [rival for rival in rivals if isinstance(rival, Rival)],
         "curves": judging.curves,
-        "cost": Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes),
+        "cost": Cost(
+            judging.train_seconds, milliseconds, judging.peak_memory_bytes, predictor.classifier.size_bytes
+        ),
         "provenance": dict(judging.provenance)
         | ({"temperature": predictor.calibration} if predictor.calibration else {}),
         "seed": judging.seed,
@@ -199,7 +240,7 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging:
         judging.seed,
         judging.on_answer,
     )
-    return replace(report, understanding=told)
+    return replace(report, not_run=not_run, understanding=told)
 
 
 def _weights(train: Dataset, *, weighted: bool) -> Floats:

@@ -11,6 +11,7 @@ from tunesmith.adaptation import adapted
 from tunesmith.asked import asked_of, refuse_for_writing, sliced_by
 from tunesmith.bar import Bar
 from tunesmith.bundle import Bundle, open_bundle, write_bundle
+from tunesmith.config import parse_values
 from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.formats.rows import Row
@@ -118,7 +119,8 @@ def train(
     inputs = replace(inputs, recipe=agreed(lambda: inputs.recipe, processes), asked=asked_for)
     about = describe(inputs)
     refuse_differences(about, processes)
-    beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
+    beside = {"reasons": inputs.reasons, "processes": processes.count}
+    beside |= {name: getattr(inputs.recipe, name) for name in ("parallel", "rival_seconds")}
     processes.from_main(lambda: _begin(directory, inputs, about, beside, resume=resume))
     inputs = adapted(
         inputs, directory.path / "adapted", resume=resume, listener=told, should_stop=should_stop
@@ -254,6 +256,7 @@ def evaluate(
     text_column: str | None = None,
     label_column: str | None = None,
     bar: Bar | None = None,
+    rival_seconds: float | None = None,
     slice_columns: Sequence[str] = (),
     explain: bool = False,
     robustness: bool = False,
@@ -261,9 +264,10 @@ def evaluate(
 ) -> Report:
     """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it.
 
-    `bar` is what it must reach, in place of that of its task. Of a model that gives labels, the report also
-    has a table for each of `slice_columns`; what words did in the worst mistakes, where it is to `explain`
-    them; and its `robustness` to typos and casing.
+    `bar` is what it must reach, in place of that of its task; `rival_seconds` is what rivals may take, in
+    place of that of its recipe. Of a model that gives labels, the report also has a table for each of
+    `slice_columns`; what words did in the worst mistakes, where it is to `explain` them; and its
+    `robustness` to typos and casing.
     """
     listener = listener or Listener()
     bundle = find_bundle(model)
@@ -276,11 +280,19 @@ def evaluate(
     listener.stage("evaluate")
     room = room_of(bundle.task)
     test = room.judged(test, bundle.recipe)
-    rivals = room.rivals(bundle.recipe, train_set, test, listener.answered) if train_set else ()
+    recipe = _with_rival_seconds(bundle.recipe, rival_seconds)
+    rivals = room.rivals(recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
     asked = asked_of(bundle, data, test, slice_columns, explain=explain, robustness=robustness)
     judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered, asked=asked)
     return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
+
+
+def _with_rival_seconds(recipe: Recipe, seconds: float | None) -> Recipe:
+    """Raises ConfigError where the seconds are none."""
+    if seconds is None:
+        return recipe
+    return parse_values(recipe.model_dump() | {"rival_seconds": seconds}, Recipe, "--rival-seconds")
 
 
 def _read_for(bundle: Bundle, path: str | Path, columns: Columns, listener: Listener) -> Dataset:

@@ -185,6 +185,9 @@ class Recipe(Config):
     judged_rows: int = Field(default=1000, ge=1)
     """A model that writes answers at most this many test rows, drawn by `seed`; labels take all rows."""
 
+    rival_seconds: float = Field(default=120.0, ge=0)
+    """What the rivals of labels may take together; the majority and TF-IDF always run, others if they fit."""
+
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """The number format of the forward pass; weights stay fp32. `auto`: the best that the hardware has."""
 

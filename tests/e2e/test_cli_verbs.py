@@ -44,7 +44,10 @@ def test_labels_with_commas_and_emoji_survive(workshop: Path, finished: Path) ->
     )
     assert set(report["labels"]) == set(LABELS)
     assert report["rows"] == 60
-    assert [rival["name"] for rival in report["rivals"]] == ["majority", "TF-IDF + LR"]
+    ran = [rival["name"] for rival in report["rivals"]]
+    assert ran[:3] == ["majority", "TF-IDF + LR", "n-grams"]
+    left_out = [rival["name"] for rival in report["not_run"]]
+    assert {*ran[3:], *left_out} == {"probe", "zero-shot", "few-shot"}
     right = sum(row["label"] == row["predicted_label"] for row in rows)
     assert report["metrics"]["accuracy"] == pytest.approx(right / 60)
     assert "⚖️ politics, law" in (workshop / "e.html").read_text("utf-8")
@@ -149,5 +152,8 @@ def test_a_pipeline_stops_where_the_bar_is_not_reached(workshop: Path, finished:
     assert missed.code == 3
     verdict = json.loads(missed.out)["verdict"]
     assert verdict["go"] is False
-    assert verdict["sentences"][0] == "Not reached: tfidf was not compared with."
+    assert (
+        verdict["sentences"][0]
+        == "Not reached: tfidf was not compared with: there was no training data for rivals."
+    )
     assert "no-bar" in cli("evaluate", "run", "news.csv", "--bar").err

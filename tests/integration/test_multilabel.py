@@ -60,7 +60,7 @@ def run(recipe: ts.Recipe, tmp_path_factory: pytest.TempPathFactory) -> ts.Run:
 def test_a_run_of_several_labels(run: ts.Run) -> None:
     assert (run.task.kind, run.task.labels) == ("multi_label", ("politics", "sports"))
     assert run.report.kind == "multi_label"
-    assert {rival.name for rival in run.report.rivals} == {"majority", "TF-IDF + LR"}
+    assert {rival.name for rival in run.report.rivals} == {"majority", "TF-IDF + LR", "n-grams", "probe"}
     assert any(problem.code == "no-labels" for problem in run.data_report.problems)
     assert {"macro_f1", "micro_f1", "validation_loss"} <= run.report.curves[-1].keys()
     values = read_json(run.model_path / "thresholds.json")
@@ -106,7 +106,7 @@ def test_the_saved_model_is_the_judged_one(run: ts.Run, recipe: ts.Recipe, tmp_p
     again = ts.evaluate(judged.directory, test, train_data=tmp_path / "a.jsonl")
     assert again.metrics == pytest.approx(judged.report.metrics)
     assert again.mix_ups == judged.report.mix_ups
-    assert [rival.name for rival in again.rivals] == ["majority", "TF-IDF + LR"]
+    assert [rival.name for rival in again.rivals] == ["majority", "TF-IDF + LR", "n-grams", "probe"]
 
 
 @pytest.mark.parametrize("separator", [";", "|", ", "])

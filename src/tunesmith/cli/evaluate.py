@@ -40,6 +40,10 @@ def command(
             readable=False,
         ),
     ] = None,
+    rival_seconds: Annotated[
+        float | None,
+        typer.Option(help="What the rivals may take; the recipe's, unless said.", show_default=False),
+    ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     slice_column: SliceColumn = None,
@@ -83,6 +87,7 @@ def command(
             text_column=text_column,
             label_column=label_column,
             bar=asked,
+            rival_seconds=rival_seconds,
             slice_columns=slice_column or (),
             explain=explain,
             robustness=robustness,

@@ -7,7 +7,8 @@ from tunesmith.evaluation.generation.rivals import Untuned, WritingRival, run_ge
 from tunesmith.evaluation.html import as_html
 from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.report import build_report
-from tunesmith.evaluation.rivals import Rival, run_rivals
+from tunesmith.evaluation.rival import Rival
+from tunesmith.evaluation.rivals import run_rivals
 from tunesmith.evaluation.terminal import as_terminal
 from tunesmith.evaluation.types import Cost, Report
 

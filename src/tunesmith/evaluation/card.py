@@ -23,6 +23,7 @@ from tunesmith.evaluation.wording import (
     milliseconds,
     score,
     signed,
+    size,
     span,
     weakest,
 )
@@ -34,6 +35,7 @@ __all__ = ["as_model_card"]
 _MOST_LABELS = 100
 _WEAK = 3
 _WEAK_F1 = 0.7
+_COSTS = ("Training", "ms per text", "On disk")
 _EXPLAINED = (
     "In brackets: 95 % percentile bootstrap intervals over the test rows. Macro-F1 is the mean over all"
     " labels of the task; the gain is in macro-F1, paired. All methods had the same rows."
@@ -83,19 +85,24 @@ def _label_row(found: LabelScore) -> tuple[str, ...]:
 
 def _how_it_did(report: Report) -> str:
     beside = beside_macro_f1(report)
-    head = ("Method", beside.title, "Macro-F1", "Log-loss", "This model's gain", "Training", "ms per text")
+    head = ("Method", beside.title, "Macro-F1", "Log-loss", "This model's gain", *_COSTS)
     rows = [_rival_row(rival, beside) for rival in report.rivals]
     cost = report.cost
-    own = (duration(cost.train_seconds), milliseconds(cost.milliseconds_per_text))
+    own = (duration(cost.train_seconds), milliseconds(cost.milliseconds_per_text), size(cost.size_bytes))
     rows.append(("**this model**", *_scores(report.metrics, report.intervals, beside), "–", *own))
     table = markdown_table(f"## How it did on {report.rows:,} test rows", head, rows)
-    return f"{table}\n\n{_EXPLAINED}"
+    left_out = [f"- {markdown(rival.name)} was not run: {markdown(rival.why)}." for rival in report.not_run]
+    return "\n\n".join([table, *(["\n".join(left_out)] if left_out else []), _EXPLAINED])
 
 
 def _rival_row(rival: RivalScore, beside: Score) -> tuple[str, ...]:
     gain = rival.differences["macro_f1"]
     gained = f"{signed(gain.value)} ({span(gain, sign=True)})"
-    cost = (duration(rival.train_seconds), milliseconds(rival.milliseconds_per_text))
+    cost = (
+        duration(rival.train_seconds),
+        milliseconds(rival.milliseconds_per_text),
+        size(rival.size_bytes),
+    )
     return (markdown(rival.name), *_scores(rival.metrics, rival.intervals, beside), gained, *cost)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tunesmith.bar import METRICS, Bar
 from tunesmith.evaluation.types import Report
-from tunesmith.evaluation.wording import milliseconds
+from tunesmith.evaluation.wording import listed, milliseconds
 
 __all__ = ["decided"]
 
@@ -42,11 +42,21 @@ def _metrics(report: Report, bar: Bar) -> Iterator[Reason]:
 def _rivals(report: Report, bar: Bar) -> Iterator[Reason]:
     for asked in bar.beats:
         names = [rival.name for rival in report.rivals if _plain(rival.name).startswith(_plain(asked))]
-        if not names:
-            yield False, f"{asked} was not compared with."
+        left_out = [rival for rival in report.not_run if _plain(rival.name).startswith(_plain(asked))]
+        for rival in left_out:
+            yield False, f"{rival.name} was not run: {rival.why}."
+        if not names and not left_out:
+            yield False, _unknown(asked, report)
         for name in names:
             beaten = name in report.verdict.beats
             yield beaten, f"{'better than' if beaten else 'not certainly better than'} {name}."
+
+
+def _unknown(asked: str, report: Report) -> str:
+    compared = [rival.name for rival in report.rivals]
+    if not compared:
+        return f"{asked} was not compared with: there was no training data for rivals."
+    return f"{asked} was not compared with: the rivals were {listed(compared)}."
 
 
 def _plain(name: str) -> str:

@@ -11,7 +11,7 @@ from tunesmith.evaluation.intervals import Resampled, intervals, label_intervals
 from tunesmith.evaluation.metrics import label_scores
 from tunesmith.evaluation.multilabel import calibrate_labels, count_labels, measure_labels, resample_labels
 from tunesmith.evaluation.report import finite, how_intervals, refuse_no_rows, score_rival
-from tunesmith.evaluation.rivals import Rival
+from tunesmith.evaluation.rival import Rival
 from tunesmith.evaluation.types import Bools, Cost, Floats, LabelScore, Mistake, MixUp, Report
 from tunesmith.evaluation.verdict import judge
 from tunesmith.evaluation.wording import MICRO_F1

@@ -16,6 +16,7 @@ from tunesmith.evaluation.wording import (
     plain,
     score,
     signed,
+    size,
     span,
     weakest,
 )
@@ -50,6 +51,7 @@ def _environment() -> Any:
         "plain": plain,
         "score": score,
         "signed": signed,
+        "size": size,
         "span": span,
     }
     return environment

@@ -19,7 +19,7 @@ from tunesmith.evaluation.intervals import (
     resample,
 )
 from tunesmith.evaluation.metrics import calibration, confusion, count, label_scores, measure
-from tunesmith.evaluation.rivals import Rival
+from tunesmith.evaluation.rival import Rival
 from tunesmith.evaluation.types import (
     Cost,
     Difference,
@@ -119,6 +119,8 @@ class _Method(Protocol):
     def train_seconds(self) -> float: ...
     @property
     def milliseconds_per_text(self) -> float: ...
+    @property
+    def size_bytes(self) -> int | None: ...
 
 
 def score_rival(
@@ -142,6 +144,7 @@ def score_rival(
         differences=differences,
         train_seconds=rival.train_seconds,
         milliseconds_per_text=rival.milliseconds_per_text,
+        size_bytes=rival.size_bytes,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -20,6 +22,7 @@ from tunesmith.evaluation.wording import (
     milliseconds,
     plain,
     score,
+    size,
     span,
 )
 
@@ -37,6 +40,7 @@ def as_terminal(report: Report) -> RenderableType:
     parts: list[RenderableType] = [
         heading(f"On {report.rows:,} test rows"),
         _comparison(report),
+        *_beside(report),
         *([_further(report)] if report.kind == "multi_label" else []),
         Text(),
         *label_table(report),
@@ -60,6 +64,16 @@ def _comparison(report: Report) -> Table:
     cost = (duration(report.cost.train_seconds), milliseconds(report.cost.milliseconds_per_text))
     rows.add_row(*map(Text, (MODEL, *cells, *cost)), style="bold")
     return rows
+
+
+def _beside(report: Report) -> Iterator[Text]:
+    """What the table has no room for: sizes, and the rivals that were not run."""
+    sized = [*((rival.name, rival.size_bytes) for rival in report.rivals), (MODEL, report.cost.size_bytes)]
+    told = ", ".join(f"{name} {size(count)}" for name, count in sized if count is not None)
+    if told:
+        yield Text(f"on disk: {told}", style="dim")
+    for rival in report.not_run:
+        yield Text(f"not run: {rival.name}, {plain(rival.why)}", style="dim")
 
 
 def _cells(metrics: dict[str, float], interval: Interval, beside: Score) -> tuple[str, ...]:

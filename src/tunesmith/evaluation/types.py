@@ -28,6 +28,7 @@ __all__ = [
     "LabelScore",
     "Mistake",
     "MixUp",
+    "NotRun",
     "Report",
     "RivalScore",
     "Verdict",
@@ -106,6 +107,16 @@ class RivalScore:
     differences: dict[str, Difference]
     train_seconds: float
     milliseconds_per_text: float
+    size_bytes: int | None = None
+    """What it would take on disk, where that is known"""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A cheap method that was not run, and why."""
+
+    name: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,8 @@ class Cost:
     milliseconds_per_text: float
     peak_memory_bytes: int | None = None
     """The most that training held at once, on the GPU where there is one"""
+    size_bytes: int | None = None
+    """What the model and its tokenizer take on disk, where that is known"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,8 @@ class Report:
     mix_ups: tuple[MixUp, ...] = ()
     writing: Writing | None = None
     understanding: Understanding | None = None
+    not_run: tuple[NotRun, ...] = ()
+    """Rivals that were left out"""
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; `from_dict` gives back an equal report."""

@@ -30,6 +30,7 @@ __all__ = [
     "plain",
     "score",
     "signed",
+    "size",
     "span",
     "weakest",
 ]
@@ -142,6 +143,16 @@ def memory(count: int) -> str:
     """Bytes as MiB, from 1 GiB on as GiB."""
     mebibytes = count / 2**20
     return f"{mebibytes:,.0f} MiB" if mebibytes < 1024 else f"{mebibytes / 1024:,.1f} GiB"
+
+
+def size(count: int | None) -> str:
+    """Bytes as kB or MB, as files are measured; a dash where they are not known."""
+    if count is None:
+        return "–"
+    kilobytes = count / 1e3
+    if kilobytes < 999.5:
+        return f"{kilobytes:,.0f} kB" if kilobytes >= 1 else "< 1 kB"
+    return f"{kilobytes / 1e3:,.0f} MB" if kilobytes >= 9_950 else f"{kilobytes / 1e3:.1f} MB"
 
 
 def milliseconds(value: float) -> str:

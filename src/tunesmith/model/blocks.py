@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BLOCKS",
     "Block",
+    "KeysValues",
     "Pack",
     "Parts",
     "add_block_method",
@@ -27,6 +28,10 @@ __all__ = [
     "parts_of",
     "rotary",
 ]
+
+
+KeysValues = tuple["torch.Tensor", "torch.Tensor"]
+"""What one block attends to of some tokens, both (tokens, key heads, head width)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,13 @@ class Pack:
     rotary: tuple[torch.Tensor, torch.Tensor] | None
     """cos and sin, each (tokens, rotary dims)"""
     before: Sequence[torch.Tensor] | None = None
-    """(tokens, tokens) of each text: how far back each token is seen, negative: it is not; None: causality"""
+    """(tokens, tokens) of each text: how far back each token is seen, negative: it is not; None: causality.
+
+    Where there is a `past`, (tokens, past tokens + tokens)."""
+    past: KeysValues | None = None
+    """Of a text that stands before each of these, in the block that is run"""
+    kept: list[KeysValues] | None = None
+    """Where each block leaves its keys and values, if they are asked for"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +232,20 @@ def _attend(
     from tunesmith.model.attention import attend, attend_seen
 
     queries = pack.lengths if query.shape[0] == key.shape[0] else pack.queries
-    if pack.before is not None:
-        return attend_seen(query, key, value, pack.lengths, queries, pack.before, scoring)
-    return attend(query, key, value, pack.lengths, scoring, queries)
+    if pack.kept is not None:
+        pack.kept.append((key, value))
+    if pack.before is None:
+        assert pack.past is None, "who stands behind a past has to say what is seen of it"
+        return attend(query, key, value, pack.lengths, scoring, queries)
+    lengths = pack.lengths
+    if pack.past is not None:
+        key, value = (_behind(*parts, lengths) for parts in zip(pack.past, (key, value), strict=True))
+        lengths = [len(pack.past[0]) + length for length in lengths]
+    return attend_seen(query, key, value, lengths, queries, pack.before, scoring)
+
+
+def _behind(past: torch.Tensor, states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Each text's keys, or values, with those of the past before them."""
+    import torch
+
+    return torch.cat([part for text in torch.split(states, list(lengths)) for part in (past, text)])

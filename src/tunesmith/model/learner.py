@@ -19,7 +19,7 @@ from tunesmith.model.base import (
 )
 from tunesmith.model.faster import use_fast_modules
 
-__all__ = ["Learner", "Loading", "load_learner", "refuse_missing"]
+__all__ = ["Learner", "Loading", "bytes_needed", "load_learner", "refuse_missing"]
 
 _DROPOUT_KEYS = (
     "attn_pdrop",
@@ -31,6 +31,7 @@ _DROPOUT_KEYS = (
     "resid_dropout",
     "resid_pdrop",
 )
+_FP32_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class Learner(Reader):
     def parameters(self) -> int:
         """How many numbers the model holds."""
         return int(self.model.num_parameters())
+
+    @property
+    def size_bytes(self) -> int:
+        """What model and tokenizer take on disk, in 32 bits."""
+        tokenizer: str = self.tokenizer.backend_tokenizer.to_str()
+        return _FP32_BYTES * self.parameters + len(tokenizer.encode())
 
 
 def load_learner(
@@ -96,6 +103,21 @@ def load_learner(
     mismatched = {name for name, *_shapes in loading["mismatched_keys"]}
     found = Loading(set(loading["missing_keys"]) | mismatched, set(loading["unexpected_keys"]))
     return Learner(tokenizer, window_of(model.config, tokenizer), model), found
+
+
+def bytes_needed(base: str, *, revision: str | None = None) -> int:
+    """What the weights of a base take in memory in 32 bits; nothing of them is read.
+
+    Raises BaseError as loading it does.
+    """
+    import torch
+    from transformers import AutoModel
+
+    location = base_location(base)
+    options = loading_options(location, revision)
+    with quiet_transformers(), base_errors(base), torch.device("meta"):
+        model = AutoModel.from_config(load_config(location, options))  # type: ignore[no-untyped-call]
+    return _FP32_BYTES * int(model.num_parameters())
 
 
 def refuse_missing(names: Iterable[str], base: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.model.blocks import BLOCKS, Pack, block_of, embedded, parts_of, rotary
+from tunesmith.model.blocks import BLOCKS, KeysValues, Pack, block_of, embedded, parts_of, rotary
 from tunesmith.model.encode import Ids
 from tunesmith.model.recomputing import recomputed
 
@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "Past",
     "can_pack",
     "lower_states",
     "packed_features",
     "packed_logits",
     "packed_token_states",
+    "read_past",
     "unwrapped",
     "upper_features",
 ]
+
+
+Past = Sequence[KeysValues]
+"""What each block keeps of a text that stands before many others: it is read once for all of them."""
 
 
 def unwrapped(model: Any) -> Any:
@@ -69,13 +75,23 @@ def packed_token_states(
     rows: Sequence[Ids],
     queries: Sequence[int],
     before: Sequence[torch.Tensor] | None = None,
+    past: Past | None = None,
 ) -> torch.Tensor:
     """What a head reads of the last `queries` tokens of each text, at least one: (queries of all, width).
 
-    Texts that branch say in `before` what sees what; every token sees the first: see `Pack`.
+    Texts that branch, or stand behind a `past`, say in `before` what sees what; every token sees the first:
+    see `Pack`.
     """
     body = unwrapped(model).base_model
-    return _end(body, *_begin(body, rows, queries, before), 0)
+    return _end(body, *_begin(body, rows, queries, before), 0, past)
+
+
+def read_past(model: Any, ids: Ids) -> Past:
+    """Read a text, so that others can stand behind it."""
+    body, kept = unwrapped(model).base_model, list[KeysValues]()
+    states, pack = _begin(body, [ids], [1])
+    _end(body, states, replace(pack, kept=kept), 0)
+    return kept
 
 
 def lower_states(model: Any, rows: Sequence[Ids], blocks: int) -> torch.Tensor:
@@ -116,15 +132,16 @@ def _begin(
     return states, replace(_pack(body, states, lengths, queries, positions), before=before)
 
 
-def _end(body: Any, states: torch.Tensor, pack: Pack, blocks: int) -> torch.Tensor:
+def _end(body: Any, states: torch.Tensor, pack: Pack, blocks: int, past: Past | None = None) -> torch.Tensor:
     """Run all but the first `blocks` blocks: (queries, width)."""
     block, parts = block_of(body.config.model_type), parts_of(body)
     lower = recomputed(body, block)
-    for layer in parts.blocks[blocks:-1]:
-        states = lower(layer, states, pack, False)
+    packs = [pack if past is None else replace(pack, past=kept) for kept in past or parts.blocks]
+    for layer, seen in zip(parts.blocks[blocks:-1], packs[blocks:-1], strict=True):
+        states = lower(layer, states, seen, False)
     # the last one's gradients are the first to be computed: there is nothing to save
     only_asked = len(pack.asked) < len(states)
-    features: torch.Tensor = parts.norm(block(parts.blocks[-1], states, pack, only_asked))
+    features: torch.Tensor = parts.norm(block(parts.blocks[-1], states, packs[-1], only_asked))
     return features
 
 

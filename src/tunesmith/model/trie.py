@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tunesmith.model.encode import Encoded, Ids, micro_batches
 from tunesmith.model.forward import Floats
 from tunesmith.model.language import head_weight, token_sums
-from tunesmith.model.packed import can_pack, packed_token_states
+from tunesmith.model.packed import Past, can_pack, packed_token_states
 from tunesmith.model.targets import EncodedTargets
 
 if TYPE_CHECKING:
@@ -68,14 +68,23 @@ def trie_of(names: Sequence[Ids]) -> Trie:
 
 
 def log_likelihoods(
-    model: Any, prompts: Sequence[Ids], names: Sequence[Ids], pad_token_id: int, micro_batch_tokens: int
+    model: Any,
+    prompts: Sequence[Ids],
+    names: Sequence[Ids],
+    pad_token_id: int,
+    micro_batch_tokens: int,
+    past: Past | None = None,
 ) -> Floats:
-    """(prompts, names) the logarithm of each name's probability after each prompt, in nats."""
+    """(prompts, names) the logarithm of each name's probability after each prompt, in nats.
+
+    `past` is of a text that stands before every prompt, where the model can be packed.
+    """
     import torch
 
     model.eval()
     found = np.zeros((len(prompts), len(names)))
     if not can_pack(model):
+        assert past is None, "who reads a past can be packed"
         for row, prompt in enumerate(prompts):
             texts = _one_by_one(prompt, names)
             found[row] = -token_sums(model, texts, pad_token_id, micro_batch_tokens).log_loss
@@ -84,12 +93,12 @@ def log_likelihoods(
     lengths = [len(prompt) + len(trie.tokens) for prompt in prompts]
     with torch.inference_mode():
         for group in micro_batches(lengths, micro_batch_tokens, packed=True):
-            of_edges = _of_edges(model, [prompts[row] for row in group], trie)
+            of_edges = _of_edges(model, [prompts[row] for row in group], trie, past)
             found[group] = of_edges @ trie.paths.T
     return found
 
 
-def _of_edges(model: Any, prompts: Sequence[Ids], trie: Trie) -> Floats:
+def _of_edges(model: Any, prompts: Sequence[Ids], trie: Trie, past: Past | None) -> Floats:
     """(prompts, edges) the logarithm of each token's probability after its parent."""
     import torch
 
@@ -97,8 +106,9 @@ def _of_edges(model: Any, prompts: Sequence[Ids], trie: Trie) -> Floats:
 
     weight = head_weight(model)
     rows = [np.concatenate([prompt, trie.tokens]) for prompt in prompts]
-    before = [_before(len(prompt), trie).to(weight.device) for prompt in prompts]
-    states = packed_token_states(model, rows, [1 + len(trie.tokens)] * len(rows), before)
+    behind = len(past[0][0]) if past else 0
+    before = [_before(behind, len(prompt), trie).to(weight.device) for prompt in prompts]
+    states = packed_token_states(model, rows, [1 + len(trie.tokens)] * len(rows), before, past)
     asked, places = np.unique(trie.targets, return_inverse=True)
     columns = torch.from_numpy(asked).to(weight.device)
     shares = torch.cat([part[:, columns] for _, part in log_shares(states, weight)])
@@ -107,14 +117,15 @@ def _of_edges(model: Any, prompts: Sequence[Ids], trie: Trie) -> Floats:
     return edges
 
 
-def _before(length: int, trie: Trie) -> torch.Tensor:
-    """(tokens, tokens) of a prompt with the tree behind it: how far back each token sees another."""
+def _before(past: int, length: int, trie: Trie) -> torch.Tensor:
+    """(tokens, past + tokens) of a prompt with the tree behind it: how far back each token sees another."""
     import torch
 
-    at = np.concatenate([np.arange(length), length - 1 + trie.depths])
-    before = at[:, None] - at
-    before[:, length:] = -1
-    before[length:, length:] = trie.before
+    end = past + length
+    at = np.concatenate([np.arange(end), end - 1 + trie.depths])
+    before = at[past:, None] - at
+    before[:, end:] = -1
+    before[length:, end:] = trie.before
     return torch.from_numpy(before)
 
 

@@ -27,7 +27,7 @@ from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_w
 from tunesmith.training.state import Fitted, LoopSettings, Progress
 from tunesmith.training.vocabulary import compact_vocabulary
 
-__all__ = ["Job", "fine_tune", "quantization_of", "refuse_unavailable", "refuse_unfit"]
+__all__ = ["Job", "fine_tune", "place", "quantization_of", "refuse_unavailable", "refuse_unfit"]
 
 _SPILL = "activations.bin"
 LearnerT = TypeVar("LearnerT", bound=Learner)
@@ -196,7 +196,7 @@ def fine_tune(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
     """
     # a part each: FSDP takes the model from the CPU block by block
     if job.processes.count == 1 or job.recipe.parallel != "fsdp":
-        _place(job.model)
+        place(job.model)
     assert job.recipe.gradient_checkpointing != "auto", "the recipe is not resolved"
     with recomputing(job.model, job.recipe.gradient_checkpointing):
         return _by_method(job)
@@ -218,8 +218,8 @@ def _by_method(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
             raise AssertionError("the recipe is not resolved")
 
 
-def _place(model: Any) -> None:
-    """Put the model where the loop will want it."""
+def place(model: Any) -> None:
+    """Put the model where the loop will want it: on the GPU where there is one."""
     from accelerate import PartialState
 
     if not getattr(model, "is_quantized", False):

@@ -11,7 +11,8 @@ from tunesmith.bar import METRICS, Bar
 from tunesmith.config import parse_values
 from tunesmith.errors import ConfigError
 from tunesmith.evaluation.decision import decided
-from tunesmith.evaluation.types import Cost, Interval, Report
+from tunesmith.evaluation.rival import FEW_SHOT, MAJORITY, NGRAMS, PROBE, TFIDF, ZERO_SHOT
+from tunesmith.evaluation.types import Cost, Interval, NotRun, Report
 from tunesmith.evaluation.verdict import judge
 from tunesmith.task import Task
 
@@ -61,7 +62,7 @@ def test_every_reason_is_told_with_its_figures() -> None:
     assert verdict.sentences[:4] == (
         "Not reached: macro_f1 0.86, 95 % interval 0.82 to 0.9; the bar is 0.9.",
         "Reached: better than majority.",
-        "Not reached: knn was not compared with.",
+        "Not reached: knn was not compared with: the rivals were majority, TF-IDF + LR and TF-IDF other.",
         "Reached: 12.0 ms a text; the bar is 20.0 ms.",
     )
 
@@ -73,6 +74,36 @@ def test_without_a_bar_nothing_changes_and_reports_of_before_can_be_read() -> No
     assert Report.from_dict(values).verdict.go is None
     gone = decided(REPORT, Bar(max_ms=1))
     assert Report.from_dict(gone.to_dict()) == gone
+
+
+def test_a_rival_that_was_not_run_is_not_beaten_and_said_why() -> None:
+    report = replace(REPORT, not_run=(NotRun("zero-shot", "would have taken about 9 min 00 s"),))
+    verdict = decided(report, Bar(beats=("zero-shot",))).verdict
+    assert verdict.go is False
+    assert verdict.sentences[0] == "Not reached: zero-shot was not run: would have taken about 9 min 00 s."
+    assert Report.from_dict(report.to_dict()) == report
+
+
+def test_without_rivals_it_is_said_that_there_were_none() -> None:
+    report = replace(REPORT, rivals=())
+    said = decided(report, Bar(beats=("probe",))).verdict.sentences[0]
+    assert said == "Not reached: probe was not compared with: there was no training data for rivals."
+
+
+@pytest.mark.parametrize(
+    ("short", "name"),
+    [
+        ("majority", MAJORITY),
+        ("tfidf", TFIDF),
+        ("ngrams", NGRAMS),
+        ("probe", PROBE),
+        ("zero-shot", ZERO_SHOT),
+        ("few-shot", FEW_SHOT),
+    ],
+)
+def test_every_rival_has_a_short_name(short: str, name: str) -> None:
+    report = replace(REPORT, rivals=(rival(name, UP),), verdict=judge((rival(name, UP),), (), 200))
+    assert decided(report, Bar(beats=(short,))).verdict.sentences[0] == f"Reached: better than {name}."
 
 
 def test_a_worse_rival_is_not_beaten() -> None:

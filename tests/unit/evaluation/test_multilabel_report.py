@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 
 from tests.unit.evaluation.conftest import CURVES
+from tests.unit.evaluation.test_rivals import ran
 from tunesmith.data.dataset import Dataset, dataset_of
 from tunesmith.errors import DataError
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.html import as_html
 from tunesmith.evaluation.multilabel_report import build_multilabel_report
-from tunesmith.evaluation.multilabel_rivals import run_multilabel_rivals
-from tunesmith.evaluation.rivals import MAJORITY, TFIDF
+from tunesmith.evaluation.rival import MAJORITY, NGRAMS, TFIDF
 from tunesmith.evaluation.terminal import as_terminal
 from tunesmith.evaluation.types import Cost, Report
 from tunesmith.model.thresholds import Thresholds
@@ -54,7 +54,7 @@ def report_on(test: Dataset, skill: float = 0.4, **given: Any) -> Report:
         "seed": 0,
     }
     if "rivals" not in given:
-        given["rivals"] = run_multilabel_rivals(topics(120, 1), test, seed=0)
+        given["rivals"] = ran(topics(120, 1), test, seed=0)
     return build_multilabel_report(**arguments | given)
 
 
@@ -69,7 +69,7 @@ def test_a_report_of_several_labels(report: Report) -> None:
     assert [found.threshold for found in report.per_label] == [0.5, 0.6, 0.7]
     assert {"micro_f1", "macro_f1", "example_f1", "subset_accuracy", "hamming_loss"} <= report.metrics.keys()
     assert report.metrics.keys() - report.intervals.keys() == {"brier", "ece"}
-    assert [rival.name for rival in report.rivals] == [MAJORITY, TFIDF]
+    assert [rival.name for rival in report.rivals] == [MAJORITY, TFIDF, NGRAMS]
     assert set(report.rivals[0].differences) == {"macro_f1", "micro_f1"}
     assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
 
@@ -112,13 +112,15 @@ def test_no_test_rows_are_refused() -> None:
 
 def test_words_beat_the_most_frequent_set() -> None:
     train, test = topics(200, 0), topics(100, 1)
-    usual, words = run_multilabel_rivals(train, test, seed=0)
+    usual, words, pairs = ran(train, test, seed=0)
     assert usual.given is not None
     assert words.given is not None
     assert len(np.unique(usual.given, axis=0)) == 1
-    assert (words.given == test.label_matrix).mean() > 0.97
+    assert pairs.given is not None
+    for found in (words, pairs):
+        assert np.mean(found.given == test.label_matrix) > 0.97
     assert "C = " in words.how
-    again = run_multilabel_rivals(train, test, seed=0)[1]
+    again = ran(train, test, seed=0)[1]
     assert again.probabilities.tolist() == words.probabilities.tolist()
 
 
@@ -127,7 +129,7 @@ def test_rivals_survive_poor_data(texts: list[str]) -> None:
     task = Task(kind="multi_label", labels=("a", "b", "never", "always"))
     targets: list[Any] = [("a", "always"), ("always",), ("a", "b", "always"), ("always",)] * 2
     data = dataset_of(task, texts, targets[:6])
-    for rival in run_multilabel_rivals(data, data, seed=0):
+    for rival in ran(data, data, seed=0):
         assert rival.probabilities.shape == (6, 4)
         assert ((rival.probabilities > 0) & (rival.probabilities < 1)).all()
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from tunesmith.data.chat import ASSISTANT, INSTRUCTING
 from tunesmith.evaluation.generation.questions import Conversation, Questions, last_question
-from tunesmith.evaluation.rivals import Clock, milliseconds_each, vectorizer_for
+from tunesmith.evaluation.rival import Clock, milliseconds_each
+from tunesmith.evaluation.tfidf import vectorizer_for
 from tunesmith.evaluation.types import Ints
 
 __all__ = [
@@ -54,6 +55,7 @@ class WritingRival:
     train_seconds: float
     milliseconds_per_text: float
     token_figures: Mapping[str, float] = field(default_factory=dict)
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

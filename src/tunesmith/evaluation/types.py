@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ __all__ = [
     "Interval",
     "Ints",
     "LabelScore",
+    "McNemar",
     "Mistake",
     "MixUp",
     "Report",
@@ -69,6 +70,8 @@ class LabelScore:
     f1: float
     f1_interval: Interval
     threshold: float | None = None
+    precision_interval: Interval | None = None
+    recall_interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,24 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class McNemar:
+    """Rows that one of two methods answers rightly and the other not, and how likely chance parts them so.
+
+    `p` is two-sided: that of McNemar's `test`, exact where there are few such rows.
+    """
+
+    only_this: int
+    only_other: int
+    p: float
+    test: Literal["exact", "chi-square"]
+
+
+@dataclass(frozen=True, slots=True)
 class RivalScore:
-    """A cheap method on the same test rows; `differences` (metric -> model minus rival) are paired."""
+    """A cheap method on the same test rows; `differences` (metric -> model minus rival) are paired.
+
+    `mcnemar` goes by the rows that each answers wholly rightly.
+    """
 
     name: str
     how: str
@@ -105,6 +124,7 @@ class RivalScore:
     differences: dict[str, Difference]
     train_seconds: float
     milliseconds_per_text: float
+    mcnemar: McNemar | None = None
 
 
 @dataclass(frozen=True, slots=True)

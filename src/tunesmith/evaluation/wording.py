@@ -18,6 +18,7 @@ __all__ = [
     "WORD_F1",
     "Score",
     "beside_macro_f1",
+    "chance",
     "clip",
     "columns",
     "duration",
@@ -118,6 +119,11 @@ def span(found: Interval | Difference, *, sign: bool = False, digits: int = 3) -
     """`low to high`."""
     show = signed if sign else score
     return f"{show(found.low, digits)} to {show(found.high, digits)}"
+
+
+def chance(p: float) -> str:
+    """A p-value with two significant figures."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def duration(seconds: float | None) -> str:

@@ -15,6 +15,7 @@ from tunesmith.data.chat import ASSISTANT, INSTRUCTING
 from tunesmith.evaluation.generation.questions import Conversation, Questions, last_question
 from tunesmith.evaluation.rivals import Clock, milliseconds_each, vectorizer_for
 from tunesmith.evaluation.types import Ints
+from tunesmith.model.language import TokenSums
 
 __all__ = [
     "COMMONEST",
@@ -54,6 +55,7 @@ class WritingRival:
     train_seconds: float
     milliseconds_per_text: float
     token_figures: Mapping[str, float] = field(default_factory=dict)
+    tokens: TokenSums | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Untuned:
     token_figures: Mapping[str, float] = field(default_factory=dict)
     shots: int = 4
     shot_characters: int = 2_000
+    tokens: TokenSums | None = None
+    """What those figures are made of"""
 
 
 def run_generation_rivals(
@@ -90,7 +94,7 @@ def _asked(
     assert test.conversations, "a model is asked with conversations"
     how = "is the base as it was before training, asked the same way"
     plain = _answered(UNTUNED, how, clock, lambda: untuned.ask(test.conversations))
-    yield replace(plain, token_figures=dict(untuned.token_figures))
+    yield replace(plain, token_figures=dict(untuned.token_figures), tokens=untuned.tokens)
     shown = _shots(train, seed, untuned.shots, untuned.shot_characters)
     if shown:
         number = f"{len(shown)} examples" if len(shown) > 1 else "an example"

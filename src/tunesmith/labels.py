@@ -15,6 +15,7 @@ from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.multilabel import measure_labels
 from tunesmith.evaluation.multilabel_report import build_multilabel_report
 from tunesmith.evaluation.multilabel_rivals import run_multilabel_rivals
+from tunesmith.evaluation.predictions import label_predictions
 from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rivals import Rival, run_rivals
 from tunesmith.evaluation.types import Cost, Report
@@ -165,7 +166,9 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging:
         "seed": judging.seed,
     }
     if test.task.kind == "single_label":
+        judging.keep(label_predictions(test, probabilities))
         return build_report(**same)
+    judging.keep(label_predictions(test, probabilities, predictor.thresholds.given(probabilities)))
     return build_multilabel_report(thresholds=predictor.thresholds, **same)
 
 

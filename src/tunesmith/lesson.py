@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.evaluation.predictions import Predictions
 from tunesmith.training.objective import TextObjective
 
 __all__ = ["Judging", "Lesson", "OnAnswer"]
@@ -34,3 +35,5 @@ class Judging:
     train_seconds: float | None = None
     peak_memory_bytes: int | None = None
     on_answer: OnAnswer = lambda _who, _done, _total: None
+    keep: Callable[[Predictions], None] = lambda _predictions: None
+    """Hears what was answered on each test row"""

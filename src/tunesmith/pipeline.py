@@ -17,6 +17,7 @@ from tunesmith.data.read import read, sampled, stream
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.decision import decided
 from tunesmith.evaluation.html import as_html
+from tunesmith.evaluation.predictions import Predictions
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import memory
 from tunesmith.inputs import (
@@ -176,13 +177,15 @@ def _finish(
     """Judge the trained model, write the run, and return its report."""
     room = room_of(inputs.splits.train.task)
     answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
-    report = _judge(inputs, fitted, answerer, listener, processes)
+    report, predictions = _judge(inputs, fitted, answerer, listener, processes)
     listener.judged(report)
     listener.stage("write")
-    return _write(directory, inputs, report, room.thresholds(answerer))
+    return _write(directory, inputs, report, room.thresholds(answerer), predictions)
 
 
-def _judge(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, processes: Processes) -> Report:
+def _judge(
+    inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, processes: Processes
+) -> tuple[Report, Predictions]:
     splits, recipe, room = inputs.splits, inputs.recipe, room_of(inputs.splits.train.task)
     test = room.judged(splits.test, recipe)
     if len(test) < len(splits.test):
@@ -190,12 +193,18 @@ def _judge(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, pr
     rivals = room.rivals(recipe, splits.train, test, listener.answered)
     origin = provenance(inputs, processes)
     trained = (fitted.history, fitted.seconds, fitted.peak_memory_bytes)
-    judging = Judging(origin, recipe.seed, *trained, listener.answered)
-    return decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
+    kept: list[Predictions] = []
+    judging = Judging(origin, recipe.seed, *trained, listener.answered, kept.append)
+    report = decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
+    return report, kept[0]
 
 
 def _write(
-    directory: RunDirectory, inputs: Inputs, report: Report, thresholds: Thresholds | None
+    directory: RunDirectory,
+    inputs: Inputs,
+    report: Report,
+    thresholds: Thresholds | None,
+    predictions: Predictions,
 ) -> dict[str, Any]:
     task, recipe = inputs.splits.train.task, inputs.recipe
     values = report.to_dict()
@@ -210,7 +219,7 @@ def _write(
         thresholds=thresholds,
         overwrite=True,
     )
-    directory.finish(values, as_html(report, title=directory.path.name))
+    directory.finish(values, as_html(report, title=directory.path.name), predictions.to_bytes())
     return values
 
 

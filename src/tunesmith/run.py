@@ -6,6 +6,7 @@ checkpoints/    while training
 logs/           what trackers keep, where any were asked for
 model/          the bundle
 report.json, report.html
+predictions.parquet   what was answered on each test row, for `tunesmith compare`; no text stands in it
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith import __version__
 from tunesmith.errors import Problem, ResumeError
-from tunesmith.files import read_json, refuse_existing, sweep, write_json, write_text
+from tunesmith.files import atomic_file, read_json, refuse_existing, sweep, write_json, write_text
 from tunesmith.training.checkpoint import FORMAT, Checkpoints
 from tunesmith.training.resume import begun, refuse_changes
 
@@ -69,6 +70,7 @@ class RunDirectory:
         self.path = path
         self.model = path / "model"
         self.logs = path / "logs"
+        self.predictions = path / "predictions.parquet"
         self.checkpoints = Checkpoints(path / "checkpoints")
         self._about = path / "run.json"
 
@@ -110,8 +112,10 @@ class RunDirectory:
         """Write metrics.jsonl."""
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(dict(row)) + "\n" for row in history))
 
-    def finish(self, report: Mapping[str, Any], page: str) -> None:
-        """Write the reports, mark the run as done and drop its checkpoints."""
+    def finish(self, report: Mapping[str, Any], page: str, predictions: bytes) -> None:
+        """Write the reports and what was answered, mark the run as done and drop its checkpoints."""
+        with atomic_file(self.predictions) as stream:
+            stream.write(predictions)
         write_json(self.path / "report.json", dict(report))
         write_text(self.path / "report.html", page)
         write_json(self._about, read_json(self._about) | {"done": True})

@@ -20,22 +20,22 @@ from tunesmith.evaluation.html import as_html
 from tunesmith.evaluation.predictions import Predictions
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import memory
+from tunesmith.fitting import fit_learner
 from tunesmith.inputs import (
     Columns,
     Inputs,
     agreed,
     describe,
     given,
-    loop_settings,
     prepare,
     provenance,
     refuse_differences,
     versions,
 )
+from tunesmith.learning import Curve, refuse_learning_curve
 from tunesmith.lesson import Judging
 from tunesmith.listener import Listener, StageListener
 from tunesmith.model.learner import Learner
-from tunesmith.model.packed import can_pack
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.processes import Processes
@@ -46,8 +46,6 @@ from tunesmith.task import Kind, Task
 from tunesmith.torchrun import join
 from tunesmith.tracking.observer import parameters_of, tracked
 from tunesmith.tracking.trackers import trackers_named
-from tunesmith.training.batches import Plan
-from tunesmith.training.methods import Job, fine_tune
 from tunesmith.training.state import Fitted
 from tunesmith.writer import Writer
 
@@ -77,6 +75,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     track: str | Sequence[str] = (),
+    learning_curve: bool = False,
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -86,6 +85,8 @@ def train(
     `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
     `out` defaults to `runs/` and the name of `data`. `track` names who is told the measurements,
     `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
+    With `learning_curve` the recipe is also tried on an eighth, a quarter and half of the training rows, and
+    the report says what twice as many would bring.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
 
@@ -113,6 +114,8 @@ def train(
         )
     )
     inputs = replace(inputs, recipe=agreed(lambda: inputs.recipe, processes))
+    if learning_curve:
+        processes.together(lambda: refuse_learning_curve(inputs, processes))
     about = describe(inputs)
     refuse_differences(about, processes)
     beside = {"reasons": inputs.reasons, "processes": processes.count, "parallel": inputs.recipe.parallel}
@@ -120,12 +123,14 @@ def train(
     inputs = adapted(
         inputs, directory.path / "adapted", resume=resume, listener=told, should_stop=should_stop
     )
+    # trackers hear of the run, not of the models of its learning curve
+    curve = Curve(inputs, asked, directory.curve, resume, told, should_stop) if learning_curve else None
     parameters = parameters_of(inputs.recipe.model_dump(mode="json"), provenance(inputs, processes))
     with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
         fitted, classifier = _fine_tune(inputs, directory, resume, told, should_stop, processes)
         inputs = replace(inputs, classifier=classifier)
         told.stage("evaluate")
-        values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes))
+        values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes, curve))
     task_learned, report = inputs.splits.train.task, Report.from_dict(values)
     return Run(directory.path, task_learned, inputs.recipe, inputs.data_report, report)
 
@@ -144,27 +149,16 @@ def _fine_tune(
     processes: Processes,
 ) -> tuple[Fitted, Learner]:
     listener.stage("train")
-    recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
-    assert recipe.epochs is not None
-    assert recipe.batch_tokens is not None
-    lesson = room_of(splits.train.task).lesson(classifier, recipe, splits, processes)
-    job = Job(
-        classifier,
-        recipe,
-        lesson.train,
-        lesson.held_out,
-        Plan(lesson.train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
-        loop_settings(recipe, packed=can_pack(classifier.model)),
-        evaluate=lesson.evaluate,
-        checkpoints=directory.checkpoints,
+    fitted, classifier = fit_learner(
+        inputs.classifier,
+        inputs.recipe,
+        inputs.splits,
+        directory.checkpoints,
         resume=resume,
-        on_progress=listener.training,
+        listener=listener,
         should_stop=should_stop,
-        where=splits.train.where,
-        on_note=listener.note,
         processes=processes,
     )
-    fitted, classifier = fine_tune(job)
     processes.from_main(lambda: directory.log(fitted.history))
     listener.trained(fitted)
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
@@ -172,12 +166,20 @@ def _fine_tune(
 
 
 def _finish(
-    inputs: Inputs, fitted: Fitted, directory: RunDirectory, listener: Listener, processes: Processes
+    inputs: Inputs,
+    fitted: Fitted,
+    directory: RunDirectory,
+    listener: Listener,
+    processes: Processes,
+    curve: Curve | None,
 ) -> dict[str, Any]:
     """Judge the trained model, write the run, and return its report."""
     room = room_of(inputs.splits.train.task)
     answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
     report, predictions = _judge(inputs, fitted, answerer, listener, processes)
+    if curve is not None:
+        listener.stage("learning-curve")
+        report = replace(report, learning_curve=curve.of(answerer, fitted.seconds))
     listener.judged(report)
     listener.stage("write")
     return _write(directory, inputs, report, room.thresholds(answerer), predictions)

@@ -3,6 +3,7 @@
 run.json        the data and its hashes, task and recipe as resolved, and whether it is done
 metrics.jsonl   one line a measurement
 checkpoints/    while training
+learning-curve/ while one is made: what is done of it
 logs/           what trackers keep, where any were asked for
 model/          the bundle
 report.json, report.html
@@ -72,6 +73,7 @@ class RunDirectory:
         self.logs = path / "logs"
         self.predictions = path / "predictions.parquet"
         self.checkpoints = Checkpoints(path / "checkpoints")
+        self.curve = path / "learning-curve"
         self._about = path / "run.json"
 
     def refuse(self, *, overwrite: bool, resume: bool) -> None:
@@ -105,6 +107,7 @@ class RunDirectory:
         # an earlier model stays until the new one stands; half a run of other data must not be resumed
         shutil.rmtree(self.checkpoints.directory, ignore_errors=True)
         shutil.rmtree(self.logs, ignore_errors=True)
+        shutil.rmtree(self.curve, ignore_errors=True)
         about = {"tunesmith": __version__, "done": False, **described, **(beside or {})}
         write_json(self._about, about)
 
@@ -113,10 +116,11 @@ class RunDirectory:
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(dict(row)) + "\n" for row in history))
 
     def finish(self, report: Mapping[str, Any], page: str, predictions: bytes) -> None:
-        """Write the reports and what was answered, mark the run as done and drop its checkpoints."""
+        """Write the reports and what was answered, mark the run as done and drop what was kept to go on."""
         with atomic_file(self.predictions) as stream:
             stream.write(predictions)
         write_json(self.path / "report.json", dict(report))
         write_text(self.path / "report.html", page)
         write_json(self._about, read_json(self._about) | {"done": True})
         self.checkpoints.clear()
+        shutil.rmtree(self.curve, ignore_errors=True)

@@ -102,6 +102,13 @@ def command(
             show_default=False,
         ),
     ] = None,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve",
+            help="Also learn from an eighth, a quarter and half of the rows: what would twice as many bring?",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     resume: Resume = False,
     as_json: AsJson = False,
@@ -136,6 +143,7 @@ def command(
             overwrite=overwrite,
             resume=resume,
             track=track or (),
+            learning_curve=learning_curve,
             listener=listener,
             should_stop=stop,
         )

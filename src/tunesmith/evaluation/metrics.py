@@ -155,7 +155,8 @@ def row_gaps(confidence: Floats, right: Bools) -> Floats:
     rows = len(confidence)
     place = _place(confidence).reshape(rows, -1) + _BINS * np.arange(rows)[:, None]
     excess = (confidence - right).reshape(rows, -1)
-    return np.asarray(np.bincount(place.ravel(), excess.ravel(), rows * _BINS)).reshape(rows, _BINS)
+    summed = np.bincount(place.ravel(), weights=excess.ravel(), minlength=rows * _BINS)
+    return np.asarray(summed, np.float64).reshape(rows, _BINS)
 
 
 def _bin(low: float, high: float, confidence: Floats, right: np.ndarray) -> Bin:

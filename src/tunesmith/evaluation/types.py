@@ -20,11 +20,13 @@ __all__ = [
     "Bools",
     "Calibration",
     "Cost",
+    "CurvePoint",
     "Difference",
     "Floats",
     "Interval",
     "Ints",
     "LabelScore",
+    "LearningCurve",
     "McNemar",
     "Mistake",
     "MixUp",
@@ -176,6 +178,34 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a model that learned from `rows` training rows scores, and TF-IDF + LR from the same rows."""
+
+    rows: int
+    macro_f1: float
+    interval: Interval
+    train_seconds: float
+    rival_macro_f1: float
+    rival_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """Macro-F1 by the number of training rows, on the same `judged_rows` rows of one part of the data.
+
+    `gain` is what twice the training rows would add, by a power law through the points; `rival_gain` that of
+    TF-IDF + LR; None where the points are too few for one. `says` tells it in a sentence.
+    """
+
+    measured_on: Literal["validation", "test"]
+    judged_rows: int
+    points: tuple[CurvePoint, ...]
+    gain: Difference | None
+    rival_gain: Difference | None
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The proof: how a model did on test rows it has never seen, and against what.
 
@@ -201,6 +231,7 @@ class Report:
     kind: Kind = "single_label"
     mix_ups: tuple[MixUp, ...] = ()
     writing: Writing | None = None
+    learning_curve: LearningCurve | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; `from_dict` gives back an equal report."""

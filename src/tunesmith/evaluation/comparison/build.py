@@ -17,11 +17,12 @@ from tunesmith.evaluation.mcnemar import holm, mcnemar
 from tunesmith.evaluation.predictions import Predictions
 from tunesmith.evaluation.report import how_intervals
 from tunesmith.evaluation.types import Ints
-from tunesmith.evaluation.wording import ACCURACY, MACRO_F1, MICRO_F1, ROUGE_L, WORD_F1, Score
+from tunesmith.evaluation.wording import ACCURACY, MACRO_F1, MICRO_F1, ROUGE_L, WORD_F1, Score, clip
 
 __all__ = ["Contender", "build_comparison", "deciding"]
 
 _MOST_EXAMPLES = 10
+_NAME_WIDTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _run(
     counts = [] if found.counts is None else found.counts.truth.tolist()
     labels = zip(rows.labels, counts, found.label_f1.tolist(), label_intervals(found.resampled), strict=True)
     return ComparedRun(
-        name=contender.name,
+        name=clip(contender.name, _NAME_WIDTH),
         path=contender.path,
         metrics=found.metrics,
         intervals=intervals(found.resampled, found.metrics),

@@ -68,7 +68,7 @@ def _gain(rows: Sequence[int], found: Sequence[Judged], seed: int) -> Difference
 
 
 def _without_one(shape: tuple[int, ...], seed: int) -> Floats:
-    """(draws, points) 1, and 0 for one point of each draw, as chance is in training, too; of few points none."""
+    """(draws, points) 1, and 0 for one point of each draw: chance is in training, too. Of few points none."""
     draws, points = shape
     weights = np.ones(shape)
     if points > FEWEST_POINTS:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from tunesmith.evaluation.comparison.types import ComparedLabel, ComparedRun, Comparison
 from tunesmith.evaluation.svg import Scale, circle, element, figure, line, text, ticks
-from tunesmith.evaluation.wording import Score, clip
+from tunesmith.evaluation.wording import Score, clip, score
 
 __all__ = ["MOST_LABELS", "forest", "label_dots", "most_moved"]
 
@@ -16,6 +16,7 @@ MOST_LABELS = 30
 _ROW, _NAMES, _WIDTH, _VALUES = 30, 112, 430, 62
 _NAME_WIDTH, _DOT = 16, 4.5
 _COLOURS = 6
+_TITLE_WIDTH = 60
 
 
 def forest(comparison: Comparison, by: Score) -> Markup:
@@ -92,4 +93,4 @@ def _label(comparison: Comparison, at: int, across: Scale, middle: float) -> Mar
 
 
 def _told(run: ComparedRun, label: ComparedLabel) -> str:
-    return f"{run.name}: {label.label} {label.f1:.3f}"
+    return f"{run.name}: {clip(label.label, _TITLE_WIDTH)} {score(label.f1)}"

@@ -18,9 +18,7 @@ __all__ = ["command"]
 def command(
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="RUN RUN...", help="Finished runs; each is compared with the first.", readable=False
-        ),
+        typer.Argument(metavar="RUN", help="Finished runs; each is compared with the first.", readable=False),
     ],
     out: Annotated[
         Path | None,

@@ -74,17 +74,17 @@ def label_dots(comparison: Comparison, shown: Sequence[int]) -> Markup:
     numbers = [
         text(across(at / 5), bottom + 15, f"{at / 5:g}", "tick", text_anchor="middle") for at in range(6)
     ]
-    drawn = [_label(comparison, at, across, (place + 0.5) * row) for place, at in enumerate(shown)]
+    drawn = [_row_of(comparison, at, across, (place + 0.5) * row) for place, at in enumerate(shown)]
     said = f"One line a label, one dot a run; {len(shown)} labels."
     return figure("label-dots", "F1 of each label", said, (_WIDTH, bottom + 22), *rules, *numbers, *drawn)
 
 
-def _label(comparison: Comparison, at: int, across: Scale, middle: float) -> Markup:
+def _row_of(comparison: Comparison, at: int, across: Scale, middle: float) -> Markup:
     found = [run.per_label[at] for run in comparison.runs]
     places = [across(label.f1) for label in found]
     dots = [
         element(
-            "g", element("title", _told(run, label)), circle(x, middle, _DOT, f"run run{_colour(number)}")
+            "g", element("title", _hint(run, label)), circle(x, middle, _DOT, f"run run{_colour(number)}")
         )
         for number, (run, label, x) in enumerate(zip(comparison.runs, found, places, strict=True))
     ]
@@ -92,5 +92,5 @@ def _label(comparison: Comparison, at: int, across: Scale, middle: float) -> Mar
     return element("g", name, line(min(places), middle, max(places), middle, "whisker"), *dots)
 
 
-def _told(run: ComparedRun, label: ComparedLabel) -> str:
+def _hint(run: ComparedRun, label: ComparedLabel) -> str:
     return f"{run.name}: {clip(label.label, _TITLE_WIDTH)} {score(label.f1)}"

@@ -9,32 +9,51 @@ from typing import Any
 from tunesmith.errors import ConfigError, Problem, StorageError
 from tunesmith.evaluation.comparison.build import Contender, build_comparison
 from tunesmith.evaluation.comparison.types import Comparison, RunCost
-from tunesmith.evaluation.predictions import read_predictions
+from tunesmith.evaluation.predictions import Predictions, read_predictions
 from tunesmith.evaluation.types import Report
 from tunesmith.files import read_json
+from tunesmith.listener import Listener
+from tunesmith.pipeline import evaluate, find_bundle
 from tunesmith.run import Run, RunDirectory
 
 __all__ = ["compare"]
 
 
-def compare(runs: Sequence[Run | str | Path], *, shared: bool = False, seed: int = 0) -> Comparison:
+def compare(
+    runs: Sequence[Run | str | Path],
+    *,
+    data: str | Path | None = None,
+    shared: bool = False,
+    seed: int = 0,
+    listener: Listener | None = None,
+) -> Comparison:
     """Compare finished runs, each with the first, on the test rows on which they were judged.
 
-    Differences are paired and have 95 % bootstrap intervals, drawn by `seed`; McNemar's test goes by the rows
-    that each answers wholly rightly, with p-values raised by Holm's method where several runs are compared.
-    With `shared`, runs that were judged on other rows are compared on those that all have. Raises ConfigError
-    where fewer than two runs are named, StorageError where one is not finished or has kept no answers, and
-    DataError where rows, labels or kind of task differ.
+    With `data`, a labelled file that none of them has seen, their models answer that instead; then bundles
+    will do, too. Differences are paired and have 95 % bootstrap intervals, drawn by `seed`; McNemar's test
+    goes by the rows that each answers wholly rightly, with p-values raised by Holm's method where several
+    runs are compared. With `shared`, runs that were judged on other rows are compared on those that all have.
+    Raises ConfigError where fewer than two runs are named, StorageError where one is not finished or has kept
+    no answers, and DataError where rows, labels or kind of task differ.
     """
     paths = [run.directory if isinstance(run, Run) else _directory(Path(run)) for run in runs]
     if len(paths) < 2:
         fix = "name the run to compare with first, and then one or more others"
         raise ConfigError(Problem("one-run", "a comparison needs two runs", "the runs", fix))
+    named = list(zip(paths, _names(paths), strict=True))
+    if data is not None:
+        told = listener or Listener()
+        contenders = [_answering(path, name, data, told) for path, name in named]
+    else:
+        _refuse(paths)
+        contenders = [_contender(path, name) for path, name in named]
+    return build_comparison(contenders, shared=shared, seed=seed)
+
+
+def _refuse(paths: Sequence[Path]) -> None:
     problems = [fault for path in paths if (fault := _fault(path))]
     if problems:
         raise StorageError(problems)
-    contenders = [_contender(path, name) for path, name in zip(paths, _names(paths), strict=True)]
-    return build_comparison(contenders, shared=shared, seed=seed)
 
 
 def _directory(path: Path) -> Path:
@@ -52,7 +71,7 @@ def _fault(path: Path) -> Problem | None:
         return Problem("run-unfinished", "the run is not finished", str(path), fix)
     if not RunDirectory(path).predictions.is_file():
         what = "the run has not kept what it answered on each test row: an earlier tunesmith made it"
-        return Problem("no-predictions", what, str(path), "train it again with the same data and recipe")
+        return Problem("no-predictions", what, str(path), "let the models answer anew: --data test.csv")
     return None
 
 
@@ -69,6 +88,16 @@ def _contender(path: Path, name: str) -> Contender:
     cost = RunCost(report.cost.train_seconds, report.cost.milliseconds_per_text, _bytes_in(directory.model))
     recipe: dict[str, Any] = about.get("recipe", {})
     return Contender(name, str(path), read_predictions(directory.predictions), cost, recipe)
+
+
+def _answering(path: Path, name: str, data: str | Path, listener: Listener) -> Contender:
+    """The run, or the bundle, with what its model answers on `data` now."""
+    bundle, kept = find_bundle(path), list[Predictions]()
+    listener.note(f"{name} answers")
+    report = evaluate(path, data, listener=listener, keep=kept.append)
+    before = Report.from_dict(bundle.read("report.json"), str(bundle.path / "report.json"))
+    cost = RunCost(before.cost.train_seconds, report.cost.milliseconds_per_text, _bytes_in(bundle.path))
+    return Contender(name, str(path), kept[0], cost, bundle.recipe.model_dump(mode="json"))
 
 
 def _bytes_in(model: Path) -> int | None:

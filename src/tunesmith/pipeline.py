@@ -250,10 +250,11 @@ def evaluate(
     label_column: str | None = None,
     bar: Bar | None = None,
     listener: Listener | None = None,
+    keep: Callable[[Predictions], None] = lambda _predictions: None,
 ) -> Report:
     """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it.
 
-    `bar` is what it must reach, in place of that of its task.
+    `bar` is what it must reach, in place of that of its task; `keep` hears what was answered on each row.
     """
     listener = listener or Listener()
     bundle = find_bundle(model)
@@ -266,7 +267,7 @@ def evaluate(
     test = room.judged(test, bundle.recipe)
     rivals = room.rivals(bundle.recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
-    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered)
+    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered, keep=keep)
     return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
 
 

@@ -87,6 +87,18 @@ def test_the_verb_prints_a_table_and_writes_a_page(runs: Path, tmp_path: Path) -
     assert values == ts.compare([runs / "short", runs / "long"]).to_dict()
 
 
+def test_models_can_answer_other_rows_instead(runs: Path, data: Path, tmp_path: Path) -> None:
+    rows, fresh = data.read_text("utf-8").splitlines(keepends=True), tmp_path / "fresh.jsonl"
+    fresh.write_text("".join(rows[:30]), encoding="utf-8")
+    model = shutil.copytree(runs / "long" / "model", tmp_path / "bundle")
+    found = ts.compare([runs / "short", model], data=fresh)
+    report = ts.evaluate(model, fresh)
+    assert found.runs[1].metrics == pytest.approx(report.metrics)
+    assert (found.rows, found.runs[1].name) == (30, "bundle")
+    assert found.runs[1].cost.train_seconds is not None
+    assert found.runs[0].metrics == pytest.approx(ts.evaluate(runs / "short", fresh).metrics)
+
+
 def test_what_cannot_be_compared_is_told_all_at_once(runs: Path, tmp_path: Path) -> None:
     stopped, old = tmp_path / "stopped", tmp_path / "old"
     stopped.mkdir()

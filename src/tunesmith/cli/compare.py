@@ -10,6 +10,7 @@ import typer
 from tunesmith.cli.boundary import error_console, verb
 from tunesmith.cli.options import AsJson, Overwrite
 from tunesmith.cli.output import console, print_json
+from tunesmith.cli.progress import RichListener
 
 __all__ = ["command"]
 
@@ -20,6 +21,14 @@ def command(
         list[Path],
         typer.Argument(metavar="RUN", help="Finished runs; each is compared with the first.", readable=False),
     ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled text that none has seen: let the models answer it, not their own test rows.",
+            show_default=False,
+            readable=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Write the comparison as a page.", show_default=False, readable=False),
@@ -42,7 +51,7 @@ def command(
 
     if out:
         refuse_existing(out, overwrite)
-    found = compare(runs, shared=shared)
+    found = compare(runs, data=data, shared=shared, listener=RichListener())
     if out:
         write_text(out, comparison_as_html(found, title=out.stem))
         error_console.print(f"  wrote {out}", markup=False)

@@ -21,19 +21,15 @@ from tunesmith.evaluation.wording import (
     weakest,
 )
 
-__all__ = ["label_rows", "render_page", "render_template", "strongest"]
+__all__ = ["label_rows", "render_page", "strongest"]
 
 _WEAKEST_FIRST = 20
 
 
 def render_page(template: str, report: object, title: str, values: Mapping[str, Any]) -> str:
     """The page that a template makes of a report; every text that is no Markup is escaped."""
-    return render_template(template, title, {"report": report, **values})
-
-
-def render_template(template: str, title: str, values: Mapping[str, Any]) -> str:
-    """The page that a template makes of values; every text that is no Markup is escaped."""
-    return str(_environment().get_template(template).render(title=plain(title), **values))
+    page = _environment().get_template(template)
+    return str(page.render(report=report, title=plain(title), **values))
 
 
 def _environment() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunesmith.evaluation.comparison.charts import MOST_LABELS, forest, label_dots, most_moved
 from tunesmith.evaluation.comparison.types import Comparison
 from tunesmith.evaluation.comparison.words import shown_scores, size
-from tunesmith.evaluation.page import render_template
+from tunesmith.evaluation.page import render_page
 
 __all__ = ["comparison_as_html"]
 
@@ -17,7 +17,6 @@ def comparison_as_html(comparison: Comparison, title: str) -> str:
     scores = shown_scores(comparison)
     shown = most_moved(comparison)
     values = {
-        "comparison": comparison,
         "first": comparison.runs[0],
         "others": comparison.runs[1:],
         "scores": scores,
@@ -28,4 +27,4 @@ def comparison_as_html(comparison: Comparison, title: str) -> str:
         "settings": tuple(comparison.runs[0].recipe),
         "size": size,
     }
-    return render_template("comparison.html.jinja", title, values)
+    return render_page("comparison.html.jinja", comparison, title, values)

@@ -80,7 +80,8 @@ class LabelScore:
 class Bin:
     """The rows whose highest probability lies in (low, high]; means are 0 where there are no rows.
 
-    Of a multi-label model, the pairs of row and label whose probability lies there.
+    Of a multi-label model, the pairs of row and label whose probability lies there. `interval` is that of the
+    accuracy.
     """
 
     low: float
@@ -88,6 +89,7 @@ class Bin:
     rows: int
     confidence: float
     accuracy: float
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from tunesmith.evaluation.comparison.judged import Judged, judged
-from tunesmith.evaluation.intervals import intervals
+from tunesmith.evaluation.intervals import difference, intervals
 from tunesmith.evaluation.power_law import FEWEST_POINTS, power_law_gain
 from tunesmith.evaluation.predictions import Predictions
 from tunesmith.evaluation.types import CurvePoint, Difference, Floats, LearningCurve
@@ -44,7 +44,9 @@ def build_learning_curve(
     rows = [each.rows for each in learned]
     gain, rival_gain = (_gain(rows, each, seed) for each in (models, rivals))
     judged_rows = len(learned[0].model)
-    return LearningCurve(measured_on, judged_rows, points, gain, rival_gain, _says(rows[-1], gain))
+    return LearningCurve(
+        measured_on, judged_rows, points, gain, rival_gain, _says(rows[-1], gain, _is_flat(models))
+    )
 
 
 def _point(learned: Learned, model: Judged, rival: Judged) -> CurvePoint:
@@ -76,7 +78,14 @@ def _without_one(shape: tuple[int, ...], seed: int) -> Floats:
     return weights
 
 
-def _says(rows: int, gain: Difference | None) -> str:
+def _is_flat(found: Sequence[Judged]) -> bool:
+    """Whether the last point may lie above the first by chance."""
+    key, first, last = MACRO_F1.key, found[0], found[-1]
+    rise = difference(key, last.metrics[key] - first.metrics[key], last.resampled, first.resampled)
+    return outcome(rise) == "not distinguishable"
+
+
+def _says(rows: int, gain: Difference | None, flat: bool) -> str:
     if gain is None:
         return "There are too few sizes to say what more training rows would bring."
     twice, told = f"wice the training rows ({2 * rows:,})", f"{MACRO_F1.signed(gain.value)}"
@@ -89,7 +98,8 @@ def _says(rows: int, gain: Difference | None) -> str:
         case "worse":
             return f"More rows of this kind would not help: t{twice} would bring about {told}."
         case _:
+            shape = "The curve is flat within noise" if flat else "The curve rises, but not evenly"
             return (
-                "The curve is flat within noise, so that it cannot tell whether more rows would help:"
+                f"{shape}, so that it cannot tell whether more rows would help:"
                 f" t{twice} would bring about {told}."
             )

@@ -58,6 +58,13 @@ def test_a_curve_of_noise_says_that_it_cannot_tell() -> None:
     assert "flat within noise" in curve.says
 
 
+def test_a_curve_that_rises_unevenly_cannot_tell_either() -> None:
+    curve = _curve([0.0, 1.6, 0.6, 1.2], rows=200)
+    assert curve.gain is not None
+    assert curve.gain.low < 0 < curve.gain.high
+    assert "rises, but not evenly" in curve.says
+
+
 def test_a_curve_that_has_flattened_is_said_to_have() -> None:
     assert "flattened" in _curve([2.0, 2.0, 2.0, 2.0]).says
 

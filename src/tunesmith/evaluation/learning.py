@@ -43,10 +43,8 @@ def build_learning_curve(
     points = tuple(_point(*each) for each in zip(learned, models, rivals, strict=True))
     rows = [each.rows for each in learned]
     gain, rival_gain = (_gain(rows, each, seed) for each in (models, rivals))
-    judged_rows = len(learned[0].model)
-    return LearningCurve(
-        measured_on, judged_rows, points, gain, rival_gain, _says(rows[-1], gain, _is_flat(models))
-    )
+    judged_rows, says = len(learned[0].model), _says(rows[-1], gain, _is_flat(models))
+    return LearningCurve(measured_on, judged_rows, points, gain, rival_gain, says)
 
 
 def _point(learned: Learned, model: Judged, rival: Judged) -> CurvePoint:

@@ -165,10 +165,12 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival], judging:
         | ({"temperature": predictor.calibration} if predictor.calibration else {}),
         "seed": judging.seed,
     }
-    if test.task.kind == "single_label":
-        judging.keep(label_predictions(test, probabilities))
+    several = test.task.kind == "multi_label"
+    if judging.keep is not None:
+        given = predictor.thresholds.given(probabilities) if several else None
+        judging.keep(label_predictions(test, probabilities, given))
+    if not several:
         return build_report(**same)
-    judging.keep(label_predictions(test, probabilities, predictor.thresholds.given(probabilities)))
     return build_multilabel_report(thresholds=predictor.thresholds, **same)
 
 

@@ -35,5 +35,5 @@ class Judging:
     train_seconds: float | None = None
     peak_memory_bytes: int | None = None
     on_answer: OnAnswer = lambda _who, _done, _total: None
-    keep: Callable[[Predictions], None] = lambda _predictions: None
-    """Hears what was answered on each test row"""
+    keep: Callable[[Predictions], None] | None = None
+    """Hears what was answered on each test row, where anybody wants to"""

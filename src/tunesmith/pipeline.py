@@ -250,7 +250,7 @@ def evaluate(
     label_column: str | None = None,
     bar: Bar | None = None,
     listener: Listener | None = None,
-    keep: Callable[[Predictions], None] = lambda _predictions: None,
+    keep: Callable[[Predictions], None] | None = None,
 ) -> Report:
     """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it.
 

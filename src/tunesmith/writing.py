@@ -164,7 +164,8 @@ def judge(writer: Writer, test: Dataset, rivals: Sequence[WritingRival], judging
     written = _answered(writer, questions.conversations, who="the model", on_answer=judging.on_answer)
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
     tokens, answers = _tokens(writer, test), [each.text for each in written]
-    judging.keep(written_predictions(test, score_rows(questions.references, answers)))
+    if judging.keep is not None:
+        judging.keep(written_predictions(test, score_rows(questions.references, answers)))
     return build_generation_report(
         test=questions,
         answers=answers,

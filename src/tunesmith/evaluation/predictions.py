@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -31,16 +31,18 @@ _ABOUT = b"tunesmith"
 class Predictions:
     """The answers of one model, in the order of the test rows.
 
-    `keys` (rows,) are hashes of the texts, `where` file:line. `truth` is a label id (rows,), or of several
-    labels (rows, labels), or of what is written a number for each reference. `probabilities` are (rows,
-    labels), `given` (rows, labels) the labels that a multi-label model gives. `scores` (name -> (rows,)) are
-    of written answers.
+    `keys` (rows,) are hashes of the texts; `source` (rows,) is the file of each, of `files`, and `lines`
+    (rows,) the line in it. `truth` is a label id (rows,), or of several labels (rows, labels), or of what is
+    written a number for each reference. `probabilities` are (rows, labels), `given` (rows, labels) the labels
+    that a multi-label model gives. `scores` (name -> (rows,)) are of written answers.
     """
 
     kind: Kind
     labels: tuple[str, ...]
     keys: Keys
-    where: tuple[str, ...]
+    files: tuple[str, ...]
+    source: Ints
+    lines: Ints
     truth: npt.NDArray[Any]
     probabilities: Floats | None = None
     given: Bools | None = None
@@ -66,12 +68,17 @@ class Predictions:
         same = np.asarray(self.answers == self.truth)
         return same if same.ndim == 1 else np.asarray(same.all(axis=1))
 
+    def where(self, row: int) -> str:
+        """file:line of a row."""
+        return f"{self.files[self.source[row]]}:{self.lines[row]}"
+
     def take(self, rows: Ints) -> Predictions:
         """The same of some rows, in their order."""
         return replace(
             self,
             keys=self.keys[rows],
-            where=tuple(self.where[row] for row in rows.tolist()),
+            source=self.source[rows],
+            lines=self.lines[rows],
             truth=self.truth[rows],
             probabilities=None if self.probabilities is None else self.probabilities[rows],
             given=None if self.given is None else self.given[rows],
@@ -96,7 +103,10 @@ class Predictions:
         """A Parquet file; probabilities are fp32 in it."""
         columns: dict[str, Any] = {
             "key": pa.array(self.keys),
-            "where": pa.array(self.where, pa.string()),
+            "file": pa.DictionaryArray.from_arrays(
+                pa.array(self.source, pa.int32()), pa.array(self.files, pa.string())
+            ),
+            "line": pa.array(self.lines, pa.int64()),
             "truth": _column(self.truth),
         }
         if self.probabilities is not None:
@@ -119,7 +129,7 @@ def label_predictions(test: Dataset, probabilities: Floats, given: Bools | None 
         kind=test.task.kind,
         labels=test.task.labels,
         keys=facts.keys,
-        where=_where(test),
+        **_places(test),
         truth=np.asarray(test.label_ids if given is None else test.label_matrix),
         probabilities=probabilities,
         given=given,
@@ -128,20 +138,27 @@ def label_predictions(test: Dataset, probabilities: Floats, given: Bools | None 
 
 def written_predictions(test: Dataset, scores: dict[str, Floats]) -> Predictions:
     """How good a model's written answers are, row by row: `scores` are name -> (rows,)."""
-    facts, references = facts_of(test), _hashed(test)
-    return Predictions(test.task.kind, (), facts.keys, _where(test), references, scores=scores)
+    references = same_text_keys(test.table.column("target"))
+    keys = facts_of(test).keys
+    return Predictions(test.task.kind, (), keys, **_places(test), truth=references, scores=scores)
 
 
-def _hashed(test: Dataset) -> Keys:
-    return same_text_keys(test.table.column("target"))
+class _Places(TypedDict):
+    files: tuple[str, ...]
+    source: Ints
+    lines: Ints
 
 
-def _where(test: Dataset) -> tuple[str, ...]:
-    found: list[str] = []
-    for batch in test.batches():
-        columns = (batch.column(name).to_pylist() for name in ("file", "line"))
-        found += [f"{file}:{line}" for file, line in zip(*columns, strict=True)]
-    return tuple(found)
+def _places(rows: Dataset | pa.Table) -> _Places:
+    """Where each row came from, in numbers."""
+    table = rows.table if isinstance(rows, Dataset) else rows
+    column = table.column("file").unify_dictionaries()
+    chunks = [chunk for chunk in column.chunks if len(chunk)]
+    return {
+        "files": tuple(chunks[0].dictionary.to_pylist()) if chunks else (),
+        "source": np.concatenate([np.zeros(0, np.int32), *(chunk.indices.to_numpy() for chunk in chunks)]),
+        "lines": np.asarray(table.column("line").to_numpy()),
+    }
 
 
 def _column(values: npt.NDArray[Any]) -> pa.Array:
@@ -182,7 +199,7 @@ def _from_table(table: pa.Table, kind: Kind, labels: tuple[str, ...]) -> Predict
         kind=kind,
         labels=labels,
         keys=column("key").astype(np.uint64),
-        where=tuple(table.column("where").to_pylist()),
+        **_places(table),
         truth=matrix("truth") if several else column("truth"),
         probabilities=_probabilities(table, len(labels)) if given_labels else None,
         given=matrix("given") if several else None,

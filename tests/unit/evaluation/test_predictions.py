@@ -35,8 +35,8 @@ def test_one_label_goes_round(tmp_path: Path) -> None:
     test = unseen(("a", "b", "c"), 50)
     found = label_predictions(test, answers(np.asarray(test.label_ids), 3, 1))
     again = _kept(found, tmp_path / "p.parquet")
-    assert (again.kind, again.labels, again.where) == (found.kind, found.labels, found.where)
-    assert again.where[3] == "test.csv:4"
+    assert (again.kind, again.labels, again.files) == (found.kind, found.labels, ("test.csv",))
+    assert again.where(3) == found.where(3) == "test.csv:4"
     assert again.keys.tolist() == found.keys.tolist()
     assert again.truth.tolist() == found.truth.tolist()
     assert again.probabilities is not None

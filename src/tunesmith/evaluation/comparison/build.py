@@ -117,7 +117,7 @@ def _apart(first: Predictions, other: Predictions) -> Any:
 def _examples(first: Predictions, other: Predictions) -> tuple[ApartRow, ...]:
     rows = np.flatnonzero(first.right != other.right)[:_MOST_EXAMPLES]
     return tuple(
-        ApartRow(first.where[row], _truth(first, row), _answer(first, row), _answer(other, row))
+        ApartRow(first.where(row), _truth(first, row), _answer(first, row), _answer(other, row))
         for row in rows.tolist()
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,14 @@ __all__ = [
     "Bools",
     "Calibration",
     "Cost",
+    "CurvePoint",
     "Difference",
     "Floats",
     "Interval",
     "Ints",
     "LabelScore",
+    "LearningCurve",
+    "McNemar",
     "Mistake",
     "MixUp",
     "NotRun",
@@ -71,13 +74,16 @@ class LabelScore:
     f1: float
     f1_interval: Interval
     threshold: float | None = None
+    precision_interval: Interval | None = None
+    recall_interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
     """The rows whose highest probability lies in (low, high]; means are 0 where there are no rows.
 
-    Of a multi-label model, the pairs of row and label whose probability lies there.
+    Of a multi-label model, the pairs of row and label whose probability lies there. `interval` is that of the
+    accuracy.
     """
 
     low: float
@@ -85,6 +91,7 @@ class Bin:
     rows: int
     confidence: float
     accuracy: float
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +104,24 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class McNemar:
+    """Rows that one of two methods answers rightly and the other not, and how likely chance parts them so.
+
+    `p` is two-sided: that of McNemar's `test`, exact where there are few such rows.
+    """
+
+    only_this: int
+    only_other: int
+    p: float
+    test: Literal["exact", "chi-square"]
+
+
+@dataclass(frozen=True, slots=True)
 class RivalScore:
-    """A cheap method on the same test rows; `differences` (metric -> model minus rival) are paired."""
+    """A cheap method on the same test rows; `differences` (metric -> model minus rival) are paired.
+
+    `mcnemar` goes by the rows that each answers wholly rightly.
+    """
 
     name: str
     how: str
@@ -109,6 +132,7 @@ class RivalScore:
     milliseconds_per_text: float
     size_bytes: int | None = None
     """What it would take on disk, where that is known"""
+    mcnemar: McNemar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +194,34 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a model that learned from `rows` training rows scores, and TF-IDF + LR from the same rows."""
+
+    rows: int
+    macro_f1: float
+    interval: Interval
+    train_seconds: float
+    rival_macro_f1: float
+    rival_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """Macro-F1 by the number of training rows, on the same `judged_rows` rows of one part of the data.
+
+    `gain` is what twice the training rows would add, by a power law through the points; `rival_gain` that of
+    TF-IDF + LR; None where the points are too few for one. `says` tells it in a sentence.
+    """
+
+    measured_on: Literal["validation", "test"]
+    judged_rows: int
+    points: tuple[CurvePoint, ...]
+    gain: Difference | None
+    rival_gain: Difference | None
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The proof: how a model did on test rows it has never seen, and against what.
 
@@ -199,6 +251,7 @@ class Report:
     understanding: Understanding | None = None
     not_run: tuple[NotRun, ...] = ()
     """Rivals that were left out"""
+    learning_curve: LearningCurve | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; `from_dict` gives back an equal report."""

@@ -85,8 +85,8 @@ PERTURBATIONS = (
     Perturbation("UPPER CASE", "every letter in upper case", lambda text, _: text.upper()),
     Perturbation(
         "typos",
-        f"in {100 * TYPO_RATE:.0f} % of the words, at least one a text, letters are swapped, left out or doubled, "
-        "or the key beside is hit",
+        f"in {100 * TYPO_RATE:.0f} % of the words, at least one a text, letters are swapped, left out or "
+        "doubled, or the key beside is hit",
         mistype,
     ),
     Perturbation("no punctuation", "without any punctuation", lambda text, _: _without_punctuation(text)),

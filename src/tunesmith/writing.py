@@ -25,7 +25,7 @@ from tunesmith.evaluation.types import Cost, Report
 from tunesmith.lesson import Judging, Lesson, OnAnswer
 from tunesmith.model.encode import count_tokens
 from tunesmith.model.generator import Generator, load_generator
-from tunesmith.model.language import token_sums
+from tunesmith.model.language import TokenSums, token_sums
 from tunesmith.model.targets import EncodedTargets, template_of
 from tunesmith.model.tokens import encode_targets
 from tunesmith.processes import Processes
@@ -128,17 +128,20 @@ def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -
         untuned = None
     else:
         asking = partial(_answered, writer, who="the untuned base", on_answer=on_answer)
-        untuned = Untuned(lambda asked: [each.text for each in asking(asked)], _figures(writer, test))
+        tokens = _tokens(writer, test)
+        untuned = Untuned(
+            lambda asked: [each.text for each in asking(asked)], tokens.figures(), tokens=tokens
+        )
     learned = questions_of(train.drawn(MOST_TRAIN_ROWS, recipe.seed))
     return run_generation_rivals(learned, questions_of(test), recipe.seed, untuned=untuned)
 
 
-def _figures(writer: Writer, test: Dataset) -> dict[str, float]:
-    """Token accuracy, loss and perplexity on the answers of the test rows."""
+def _tokens(writer: Writer, test: Dataset) -> TokenSums:
+    """What the model makes of the tokens of the references of the test rows."""
     generator = writer.generator
     targets = _targets(generator, test, writer.max_tokens)
     pad_token_id = generator.tokenizer.pad_token_id
-    return token_sums(generator.model, targets, pad_token_id, writer.micro_batch_tokens).figures()
+    return token_sums(generator.model, targets, pad_token_id, writer.micro_batch_tokens)
 
 
 def _answered(
@@ -158,11 +161,13 @@ def judge(writer: Writer, test: Dataset, rivals: Sequence[WritingRival], judging
     started = time.perf_counter()
     written = _answered(writer, questions.conversations, who="the model", on_answer=judging.on_answer)
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
+    tokens = _tokens(writer, test)
     return build_generation_report(
         test=questions,
         answers=[each.text for each in written],
         cut=[each.finish_reason == "length" for each in written],
-        token_figures=_figures(writer, test),
+        token_figures=tokens.figures(),
+        tokens=tokens,
         rivals=rivals,
         curves=judging.curves,
         cost=Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes),

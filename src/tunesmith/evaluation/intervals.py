@@ -6,27 +6,41 @@ paired: their difference is taken within each resample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from tunesmith.evaluation.metrics import Counts, averages, count, resampled_label_scores, row_losses
-from tunesmith.evaluation.types import Difference, Floats, Interval, Ints
+from tunesmith.evaluation.metrics import (
+    Counts,
+    averages,
+    count,
+    resampled_label_scores,
+    row_briers,
+    row_gaps,
+    row_losses,
+)
+from tunesmith.evaluation.types import Bools, Difference, Floats, Interval, Ints
 
 __all__ = [
     "RESAMPLES",
+    "LabelScoreName",
     "Resampled",
+    "collected",
     "count_ids",
     "difference",
     "draw",
+    "ece_of",
     "intervals",
+    "label_differences",
     "label_intervals",
     "resample",
 ]
 
 RESAMPLES = 2_000
+LabelScoreName = Literal["precision", "recall", "f1"]
+_LABEL_SCORES: tuple[LabelScoreName, ...] = ("precision", "recall", "f1")
 _QUANTILES = (0.025, 0.975)
 # bounds memory: resamples are drawn in chunks of at most this many numbers
 _CHUNK_NUMBERS = 1 << 20
@@ -34,30 +48,57 @@ _CHUNK_NUMBERS = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Resampled:
-    """Scores of one method in every resample: metric -> (resamples,); label_f1 is (resamples, labels).
+    """Scores of one method in every resample: metric -> (resamples,).
 
-    `unknown` (labels,) marks labels that no test row has and none was given.
+    `labels` has precision, recall and F1 of each label, (resamples, labels); `unknown` (labels,) marks the
+    labels about whose score no test row says anything.
     """
 
     scores: dict[str, Floats]
-    label_f1: Floats
-    unknown: npt.NDArray[np.bool_]
+    labels: dict[LabelScoreName, Floats]
+    unknown: dict[LabelScoreName, Bools]
+
+
+def collected(
+    scores: Sequence[Mapping[str, Floats]],
+    labels: Sequence[tuple[Floats, Floats, Floats]],
+    whole: Counts | None,
+) -> Resampled:
+    """What was found chunk by chunk, as one; `whole` counts the test rows of each label, if there are any."""
+    joined = {name: np.concatenate([part[name] for part in scores]) for name in scores[0]}
+    if whole is None:
+        return Resampled(joined, {}, {})
+    needed = (whole.predicted, whole.truth, whole.truth + whole.predicted)
+    return Resampled(
+        joined,
+        {name: np.concatenate([part[at] for part in labels]) for at, name in enumerate(_LABEL_SCORES)},
+        {name: counts == 0 for name, counts in zip(_LABEL_SCORES, needed, strict=True)},
+    )
 
 
 def resample(truth: Ints, probabilities: Floats, *, seed: int, resamples: int = RESAMPLES) -> Resampled:
     """Score every resample of the test rows; truth (rows,), probabilities (rows, labels)."""
-    labels = probabilities.shape[1]
+    rows, labels = probabilities.shape
     predicted = probabilities.argmax(axis=1)
     whole = count(truth, predicted, labels)
-    losses = row_losses(truth, probabilities)
-    found, label_f1 = [], []
-    for draws in draw(len(truth), max(len(truth), labels), seed, resamples):
+    means = np.column_stack([row_losses(truth, probabilities), row_briers(truth, probabilities)])
+    gaps = row_gaps(probabilities.max(axis=1).astype(np.float64), predicted == truth)
+    scores, per_label = [], []
+    for draws in draw(rows, max(rows, labels), seed, resamples):
         counts = _count_draws(truth, predicted, draws, labels)
-        per_label = resampled_label_scores(counts, whole)
-        found.append(averages(per_label, counts) | {"log_loss": losses[draws].mean(axis=1)})
-        label_f1.append(per_label[-1])
-    joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    return Resampled(joined, np.concatenate(label_f1), whole.truth + whole.predicted == 0)
+        found = resampled_label_scores(counts, whole)
+        times = count_ids(np.arange(rows), draws, rows).astype(np.float64)
+        log_loss, brier = (times @ means / rows).T
+        believed = {"log_loss": log_loss, "brier": brier, "ece": ece_of(times, gaps, rows)}
+        scores.append(averages(found, counts) | believed)
+        per_label.append(found)
+    return collected(scores, per_label, whole)
+
+
+def ece_of(times: Floats, gaps: Floats, answers: int) -> Floats:
+    """The calibration error of each resample: `times` (resamples, rows) drawn, `gaps` (rows, bins) summed."""
+    error: Floats = np.abs(times @ gaps).sum(axis=1) / answers
+    return error
 
 
 def draw(rows: int, width: int, seed: int, resamples: int = RESAMPLES) -> Iterator[Ints]:
@@ -85,17 +126,26 @@ def count_ids(ids: Ints, draws: Ints, bins: int) -> Ints:
     return np.bincount(drawn.ravel(), minlength=len(draws) * bins).reshape(len(draws), bins)
 
 
-def intervals(resampled: Resampled) -> dict[str, Interval]:
-    """metric -> its interval."""
-    return {name: _interval(values) for name, values in resampled.scores.items()}
+def intervals(resampled: Resampled, measured: Mapping[str, float] | None = None) -> dict[str, Interval]:
+    """metric -> its interval; it reaches as far as what was `measured`, where that lies outside.
+
+    That may be so of a calibration error near 0: chance in a resample can only add to it.
+    """
+    found = {name: _interval(values) for name, values in resampled.scores.items()}
+    for name in found.keys() & (measured or {}).keys():
+        value = (measured or {})[name]
+        found[name] = Interval(min(found[name].low, value), max(found[name].high, value))
+    return found
 
 
-def label_intervals(resampled: Resampled) -> tuple[Interval, ...]:
-    """The interval of each label's F1; from 0 to 1 where nothing is known of the label."""
-    bounds = np.quantile(resampled.label_f1, _QUANTILES, axis=0).T.tolist()
+def label_intervals(resampled: Resampled, score: LabelScoreName = "f1") -> tuple[Interval, ...]:
+    """The interval of each label's score; from 0 to 1 where nothing is known of the label."""
+    if score not in resampled.labels:
+        return ()
+    bounds = np.quantile(resampled.labels[score], _QUANTILES, axis=0).T.tolist()
     return tuple(
         Interval(0.0, 1.0) if unknown else Interval(low, high)
-        for (low, high), unknown in zip(bounds, resampled.unknown, strict=True)
+        for (low, high), unknown in zip(bounds, resampled.unknown[score], strict=True)
     )
 
 
@@ -103,6 +153,15 @@ def difference(metric: str, value: float, model: Resampled, rival: Resampled) ->
     """The paired interval around `value`, the model's score minus the rival's on the whole test."""
     within = _interval(model.scores[metric] - rival.scores[metric])
     return Difference(value, within.low, within.high)
+
+
+def label_differences(values: Floats, model: Resampled, other: Resampled) -> tuple[Difference, ...]:
+    """The paired interval around each label's difference in F1; `values` (labels,) are on the whole test."""
+    apart = model.labels["f1"] - other.labels["f1"]
+    bounds = np.quantile(apart, _QUANTILES, axis=0).T.tolist()
+    return tuple(
+        Difference(value, low, high) for value, (low, high) in zip(values.tolist(), bounds, strict=True)
+    )
 
 
 def _interval(values: Floats) -> Interval:

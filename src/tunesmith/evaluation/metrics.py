@@ -23,6 +23,8 @@ __all__ = [
     "ratio",
     "reliability",
     "resampled_label_scores",
+    "row_briers",
+    "row_gaps",
     "row_losses",
 ]
 
@@ -128,13 +130,12 @@ def calibration(truth: Ints, probabilities: Floats) -> Calibration:
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == truth
     bins, ece = reliability(confidence, right)
-    return Calibration(bins, ece, _brier(truth, probabilities))
+    return Calibration(bins, ece, float(row_briers(truth, probabilities).mean()))
 
 
 def reliability(confidence: Floats, right: Bools) -> tuple[tuple[Bin, ...], float]:
     """Ten equal bins of `confidence` with the share that was `right`, both (answers,); their mean gap."""
-    edges = np.linspace(0, 1, _BINS + 1)
-    place = np.clip(np.digitize(confidence, edges[1:-1], right=True), 0, _BINS - 1)
+    edges, place = np.linspace(0, 1, _BINS + 1), _place(confidence)
     bins = tuple(
         _bin(edges[index], edges[index + 1], confidence[place == index], right[place == index])
         for index in range(_BINS)
@@ -143,13 +144,30 @@ def reliability(confidence: Floats, right: Bools) -> tuple[tuple[Bin, ...], floa
     return bins, gap / len(confidence)
 
 
+def _place(confidence: Floats) -> Ints:
+    edges = np.linspace(0, 1, _BINS + 1)
+    place: Ints = np.clip(np.digitize(confidence, edges[1:-1], right=True), 0, _BINS - 1)
+    return place
+
+
+def row_gaps(confidence: Floats, right: Bools) -> Floats:
+    """(rows, bins) how far each row's answers are too sure, summed; both are (rows,) or (rows, answers)."""
+    rows = len(confidence)
+    place = _place(confidence).reshape(rows, -1) + _BINS * np.arange(rows)[:, None]
+    excess = (confidence - right).reshape(rows, -1)
+    gaps: Floats = np.bincount(place.ravel(), excess.ravel(), rows * _BINS).reshape(rows, _BINS)
+    return gaps
+
+
 def _bin(low: float, high: float, confidence: Floats, right: np.ndarray) -> Bin:
     if not len(confidence):
         return Bin(round(low, 6), round(high, 6), 0, 0.0, 0.0)
     return Bin(round(low, 6), round(high, 6), len(right), float(confidence.mean()), float(right.mean()))
 
 
-def _brier(truth: Ints, probabilities: Floats) -> float:
+def row_briers(truth: Ints, probabilities: Floats) -> Floats:
+    """The squared error of each row's probabilities, (rows,)."""
     errors = probabilities.astype(np.float64)
     errors[np.arange(len(truth)), truth] -= 1
-    return float(np.square(errors).sum(axis=1).mean())
+    squared: Floats = np.square(errors).sum(axis=1)
+    return squared

@@ -9,8 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.evaluation.intervals import RESAMPLES, Resampled, count_ids, draw
-from tunesmith.evaluation.metrics import Counts, label_scores, ratio, reliability, resampled_label_scores
+from tunesmith.evaluation.intervals import RESAMPLES, Resampled, collected, count_ids, draw, ece_of
+from tunesmith.evaluation.metrics import (
+    Counts,
+    label_scores,
+    ratio,
+    reliability,
+    resampled_label_scores,
+    row_gaps,
+)
 from tunesmith.evaluation.types import Bools, Calibration, Floats
 
 __all__ = ["calibrate_labels", "count_labels", "measure_labels", "resample_labels"]
@@ -87,17 +94,19 @@ def resample_labels(
     rows, labels = truth.shape
     whole = count_labels(truth, given)
     of_rows = _row_scores(truth, probabilities, given)
+    of_rows["brier"] = np.square(probabilities - truth).mean(axis=1)
+    gaps = row_gaps(probabilities.astype(np.float64), truth)
     sparse = [_sparse(each) for each in (truth & given, truth, given)]
-    found, label_f1 = [], []
+    scores, per_label = [], []
     for draws in draw(rows, max(rows, labels), seed, resamples):
         drawn = count_ids(np.arange(rows), draws, rows)  # (resamples, rows): how often each row was drawn
         counts = Counts(*((each @ drawn.T).T for each in sparse))
-        per_label = resampled_label_scores(counts, whole)
+        found = resampled_label_scores(counts, whole)
         row_means = {name: drawn @ values / rows for name, values in of_rows.items()}
-        found.append(_averages(per_label, counts) | row_means)
-        label_f1.append(per_label[-1])
-    joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    return Resampled(joined, np.concatenate(label_f1), whole.truth + whole.predicted == 0)
+        ece = {"ece": ece_of(drawn.astype(np.float64), gaps, rows * labels)}
+        scores.append(_averages(found, counts) | row_means | ece)
+        per_label.append(found)
+    return collected(scores, per_label, whole)
 
 
 def _sparse(marks: Bools) -> Any:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tunesmith.data.dataset import Dataset
-from tunesmith.evaluation.intervals import Resampled, intervals, label_intervals
-from tunesmith.evaluation.metrics import label_scores
+from tunesmith.evaluation.intervals import Resampled, intervals
+from tunesmith.evaluation.mcnemar import mcnemar
 from tunesmith.evaluation.multilabel import calibrate_labels, count_labels, measure_labels, resample_labels
-from tunesmith.evaluation.report import finite, how_intervals, refuse_no_rows, score_rival
+from tunesmith.evaluation.report import finite, how_intervals, label_rows_of, refuse_no_rows, score_rival
 from tunesmith.evaluation.rival import Rival
-from tunesmith.evaluation.types import Bools, Cost, Floats, LabelScore, Mistake, MixUp, Report
+from tunesmith.evaluation.types import Bools, Cost, Floats, Mistake, MixUp, Report
 from tunesmith.evaluation.verdict import judge
 from tunesmith.evaluation.wording import MICRO_F1
 from tunesmith.model.thresholds import Thresholds
@@ -39,16 +39,23 @@ def build_multilabel_report(
     labels, truth, given = test.task.labels, test.label_matrix, thresholds.given(probabilities)
     metrics = measure_labels(truth, probabilities, given)
     resampled = resample_labels(truth, probabilities, given, seed=seed)
-    per_label = _per_label(labels, truth, given, resampled, thresholds)
-    compared = ("macro_f1", MICRO_F1.key)
+    per_label = label_rows_of(labels, count_labels(truth, given), resampled, thresholds.labels)
+    right = (truth == given).all(axis=1)
     scored = tuple(
-        score_rival(rival, *_judged(rival, truth, seed), metrics, resampled, compared) for rival in rivals
+        score_rival(
+            rival,
+            *_judged(rival, truth, seed),
+            metrics,
+            resampled,
+            mcnemar(right, (truth == rival.given).all(axis=1)),
+        )
+        for rival in rivals
     )
     return Report(
         labels=labels,
         rows=len(test),
         metrics=metrics,
-        intervals=intervals(resampled),
+        intervals=intervals(resampled, metrics),
         per_label=per_label,
         confusion=(),
         calibration=calibrate_labels(truth, probabilities),
@@ -67,15 +74,6 @@ def _judged(rival: Rival, truth: Bools, seed: int) -> tuple[dict[str, float], Re
     assert rival.given is not None, "a multi-label rival says which labels it gives"
     answers = (truth, rival.probabilities, rival.given)
     return measure_labels(*answers), resample_labels(*answers, seed=seed)
-
-
-def _per_label(
-    labels: tuple[str, ...], truth: Bools, given: Bools, resampled: Resampled, thresholds: Thresholds
-) -> tuple[LabelScore, ...]:
-    counts = count_labels(truth, given)
-    columns = (column.tolist() for column in (counts.truth, counts.predicted, *label_scores(counts)))
-    rows = zip(labels, *columns, label_intervals(resampled), thresholds.labels, strict=True)
-    return tuple(LabelScore(*row) for row in rows)
 
 
 def _mix_ups(labels: tuple[str, ...], truth: Bools, given: Bools) -> tuple[MixUp, ...]:

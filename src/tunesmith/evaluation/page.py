@@ -9,6 +9,7 @@ from tunesmith.evaluation.bars import label_bar
 from tunesmith.evaluation.types import Report, RivalScore
 from tunesmith.evaluation.wording import (
     Score,
+    chance,
     clip,
     duration,
     memory,
@@ -43,6 +44,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "chance": chance,
         "clip": clip,
         "duration": duration,
         "memory": memory,

@@ -18,7 +18,8 @@ from tunesmith.evaluation.intervals import (
     label_intervals,
     resample,
 )
-from tunesmith.evaluation.metrics import calibration, confusion, count, label_scores, measure
+from tunesmith.evaluation.mcnemar import mcnemar
+from tunesmith.evaluation.metrics import Counts, calibration, confusion, count, label_scores, measure
 from tunesmith.evaluation.rival import Rival
 from tunesmith.evaluation.types import (
     Cost,
@@ -26,6 +27,7 @@ from tunesmith.evaluation.types import (
     Floats,
     Ints,
     LabelScore,
+    McNemar,
     Mistake,
     Report,
     RivalScore,
@@ -33,7 +35,7 @@ from tunesmith.evaluation.types import (
 from tunesmith.evaluation.verdict import judge
 from tunesmith.evaluation.wording import ACCURACY
 
-__all__ = ["build_report", "finite", "how_intervals", "refuse_no_rows", "score_rival"]
+__all__ = ["build_report", "finite", "how_intervals", "label_rows_of", "refuse_no_rows", "score_rival"]
 
 
 def build_report(
@@ -53,17 +55,25 @@ def build_report(
     """
     truth = _truth(test)
     metrics, resampled = measure(truth, probabilities), resample(truth, probabilities, seed=seed)
-    per_label = _per_label(test.task.labels, truth, probabilities, resampled)
-    compared = ("macro_f1", ACCURACY.key)
+    counts = count(truth, probabilities.argmax(axis=1), len(test.task.labels))
+    per_label = label_rows_of(test.task.labels, counts, resampled)
+    right = probabilities.argmax(axis=1) == truth
     scored = tuple(
-        score_rival(rival, *_judged(rival, truth, seed), metrics, resampled, compared) for rival in rivals
+        score_rival(
+            rival,
+            *_judged(rival, truth, seed),
+            metrics,
+            resampled,
+            mcnemar(right, rival.probabilities.argmax(axis=1) == truth),
+        )
+        for rival in rivals
     )
     table = confusion(truth, probabilities.argmax(axis=1), len(test.task.labels))
     return Report(
         labels=test.task.labels,
         rows=len(test),
         metrics=metrics,
-        intervals=intervals(resampled),
+        intervals=intervals(resampled, metrics),
         per_label=per_label,
         confusion=tuple(tuple(row) for row in table.tolist()),
         calibration=calibration(truth, probabilities),
@@ -95,12 +105,13 @@ def how_intervals(seed: int) -> str:
     return f"95 %, percentile bootstrap over the test rows, {RESAMPLES:,} resamples, seed {seed}"
 
 
-def _per_label(
-    labels: tuple[str, ...], truth: Ints, probabilities: Floats, resampled: Resampled
+def label_rows_of(
+    labels: Sequence[str], counts: Counts, resampled: Resampled, thresholds: Sequence[float] = ()
 ) -> tuple[LabelScore, ...]:
-    counts = count(truth, probabilities.argmax(axis=1), len(labels))
-    columns = (counts.truth, counts.predicted, *label_scores(counts))
-    rows = zip(labels, *(column.tolist() for column in columns), label_intervals(resampled), strict=True)
+    """How each label did, with the intervals of its scores."""
+    columns = (column.tolist() for column in (counts.truth, counts.predicted, *label_scores(counts)))
+    precision, recall, f1 = (label_intervals(resampled, name) for name in ("precision", "recall", "f1"))
+    rows = zip(labels, *columns, f1, thresholds or (None,) * len(labels), precision, recall, strict=True)
     return tuple(LabelScore(*row) for row in rows)
 
 
@@ -129,22 +140,24 @@ def score_rival(
     resampled: Resampled,
     model_metrics: dict[str, float],
     model: Resampled,
-    compared: Sequence[str],
+    paired: McNemar | None = None,
 ) -> RivalScore:
-    """What a rival scored, and by how much the model is better in the metrics `compared`."""
+    """What a rival scored, and by how much the model's scores are higher; `paired` counts the rows."""
     differences: dict[str, Difference] = {
         metric: difference(metric, model_metrics[metric] - metrics[metric], model, resampled)
-        for metric in compared
+        for metric in model.scores
+        if metric in resampled.scores
     }
     return RivalScore(
         name=rival.name,
         how=rival.how,
         metrics=metrics,
-        intervals=intervals(resampled),
+        intervals=intervals(resampled, metrics),
         differences=differences,
         train_seconds=rival.train_seconds,
         milliseconds_per_text=rival.milliseconds_per_text,
         size_bytes=rival.size_bytes,
+        mcnemar=paired,
     )
 
 

@@ -10,7 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.evaluation.generation.terminal import writing_as_terminal
-from tunesmith.evaluation.terminal_parts import MODEL, heading, label_table, table, verdict
+from tunesmith.evaluation.terminal_parts import (
+    MODEL,
+    heading,
+    label_table,
+    paired_tests,
+    table,
+    verdict,
+    with_span,
+)
 from tunesmith.evaluation.types import Interval, Mistake, Report
 from tunesmith.evaluation.understanding.terminal import understanding_lines
 from tunesmith.evaluation.wording import (
@@ -42,6 +50,7 @@ def as_terminal(report: Report) -> RenderableType:
         _comparison(report),
         *_beside(report),
         *([_further(report)] if report.kind == "multi_label" else []),
+        *paired_tests(report),
         Text(),
         *label_table(report),
         Text(),
@@ -82,7 +91,7 @@ def _cells(metrics: dict[str, float], interval: Interval, beside: Score) -> tupl
 
 
 def _further(report: Report) -> Text:
-    told = ", ".join(f"{each.name} {score(report.metrics[each.key])}" for each in further(report))
+    told = ", ".join(with_span(report, each) for each in further(report))
     return Text(f"also: {told}", style="dim")
 
 

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.evaluation.types import LabelScore, Report
-from tunesmith.evaluation.wording import clip, score, span, weakest
+from tunesmith.evaluation.wording import Score, chance, clip, score, span, weakest
 
-__all__ = ["MODEL", "heading", "label_table", "table", "verdict"]
+__all__ = ["MODEL", "heading", "label_table", "paired_tests", "table", "verdict", "with_span"]
 
 MODEL = "this model"
 _MOST_LABELS = 12
@@ -60,3 +60,15 @@ def verdict(report: Report) -> RenderableType:
     """The headline and its sentences."""
     sentences = (Padding(Text(sentence), (0, 0, 0, 2)) for sentence in report.verdict.sentences)
     return Group(heading(report.verdict.headline), *sentences)
+
+
+def paired_tests(report: Report) -> list[RenderableType]:
+    """McNemar's test against every rival, where it was made."""
+    told = [f"{rival.name} {chance(rival.mcnemar.p)}" for rival in report.rivals if rival.mcnemar]
+    return [Text(f"McNemar: {', '.join(told)}", style="dim")] if told else []
+
+
+def with_span(report: Report, by: Score) -> str:
+    """A score with its interval in brackets, where it has one."""
+    said = f"{by.name} {by.show(report.metrics[by.key])}"
+    return f"{said} ({by.span(report.intervals[by.key])})" if by.key in report.intervals else said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ __all__ = [
     "Interval",
     "Ints",
     "LabelScore",
+    "McNemar",
     "Mistake",
     "MixUp",
     "NotRun",
@@ -71,6 +72,8 @@ class LabelScore:
     f1: float
     f1_interval: Interval
     threshold: float | None = None
+    precision_interval: Interval | None = None
+    recall_interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,24 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class McNemar:
+    """Rows that one of two methods answers rightly and the other not, and how likely chance parts them so.
+
+    `p` is two-sided: that of McNemar's `test`, exact where there are few such rows.
+    """
+
+    only_this: int
+    only_other: int
+    p: float
+    test: Literal["exact", "chi-square"]
+
+
+@dataclass(frozen=True, slots=True)
 class RivalScore:
-    """A cheap method on the same test rows; `differences` (metric -> model minus rival) are paired."""
+    """A cheap method on the same test rows; `differences` (metric -> model minus rival) are paired.
+
+    `mcnemar` goes by the rows that each answers wholly rightly.
+    """
 
     name: str
     how: str
@@ -109,6 +128,7 @@ class RivalScore:
     milliseconds_per_text: float
     size_bytes: int | None = None
     """What it would take on disk, where that is known"""
+    mcnemar: McNemar | None = None
 
 
 @dataclass(frozen=True, slots=True)

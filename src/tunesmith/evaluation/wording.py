@@ -19,6 +19,7 @@ __all__ = [
     "WORD_F1",
     "Score",
     "beside_macro_f1",
+    "chance",
     "clip",
     "columns",
     "duration",
@@ -120,6 +121,11 @@ def span(found: Interval | Difference | Span, *, sign: bool = False, digits: int
     """`low to high`."""
     show = signed if sign else score
     return f"{show(found.low, digits)} to {show(found.high, digits)}"
+
+
+def chance(p: float) -> str:
+    """A p-value with two significant figures."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def duration(seconds: float | None) -> str:

@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from tests.unit.evaluation.conftest import answers
-from tunesmith.evaluation.intervals import difference, intervals, label_intervals, resample
+from tunesmith.evaluation.intervals import (
+    difference,
+    intervals,
+    label_differences,
+    label_intervals,
+    resample,
+)
 from tunesmith.evaluation.metrics import measure
+from tunesmith.evaluation.types import Difference, Interval
 
-INTERVALS = {"accuracy", "log_loss"} | {
+INTERVALS = {"accuracy", "log_loss", "brier", "ece"} | {
     f"{mean}_{score}" for mean in ("macro", "weighted", "micro") for score in ("precision", "recall", "f1")
 }
 
@@ -96,3 +103,37 @@ def test_memory_stays_bounded() -> None:
     tracemalloc.stop()
     assert resampled.scores["accuracy"].shape == (2_000,)
     assert peak_bytes < 60_000_000
+
+
+def test_precision_and_recall_of_each_label_have_intervals_too() -> None:
+    truth = np.arange(90) % 3
+    probabilities = answers(truth, 3, seed=5)
+    resampled = resample(truth, probabilities, seed=11, resamples=50)
+    draws = np.random.default_rng(11).integers(90, size=(50, 90))
+    guessed = probabilities.argmax(axis=1)
+    for label in range(3):
+        recalls = [(guessed[rows] == label)[truth[rows] == label].mean() for rows in draws]
+        precisions = [(truth[rows] == label)[guessed[rows] == label].mean() for rows in draws]
+        for name, plain in (("recall", recalls), ("precision", precisions)):
+            low, high = np.quantile(plain, (0.025, 0.975))
+            found = label_intervals(resampled, name)[label]  # type: ignore[arg-type]
+            assert (found.low, found.high) == pytest.approx((low, high)), name
+
+
+def test_what_nobody_was_given_has_a_recall_and_no_known_precision() -> None:
+    resampled = resample(np.array([0, 0, 1]), np.eye(2)[[0, 0, 0]], seed=0)
+    assert label_intervals(resampled, "precision")[1] == Interval(0, 1)
+    assert label_intervals(resampled, "recall")[1] == Interval(0, 0)
+
+
+def test_an_interval_reaches_as_far_as_what_was_measured() -> None:
+    resampled = resample(np.array([0, 1] * 20), np.full((40, 2), 0.5), seed=0)
+    # as sure as it is right: whatever a resample adds is chance
+    assert intervals(resampled)["ece"].low >= 0
+    assert intervals(resampled, {"ece": 0.0})["ece"].low == 0
+
+
+def test_differences_of_labels_are_paired() -> None:
+    truth = np.arange(200) % 2
+    one = resample(truth, answers(truth, 2, seed=1), seed=0)
+    assert label_differences(np.zeros(2), one, one) == (Difference(0, 0, 0), Difference(0, 0, 0))

@@ -12,6 +12,7 @@ import pytest
 from tests.unit.evaluation.conftest import MakeReport, answers, unseen
 from tunesmith.data.dataset import dataset_of
 from tunesmith.errors import BundleError, DataError
+from tunesmith.evaluation.html import as_html
 from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rivals import Rival
 from tunesmith.evaluation.types import Cost, Report
@@ -136,3 +137,40 @@ def _report(test: Any, probabilities: np.ndarray, **given: Any) -> Report:
         seed=0,
         **given,
     )
+
+
+def test_every_figure_has_an_interval(make_report: MakeReport) -> None:
+    report = make_report()
+    assert report.metrics.keys() == report.intervals.keys()
+    for found in report.per_label:
+        for value, interval in (
+            (found.precision, found.precision_interval),
+            (found.recall, found.recall_interval),
+        ):
+            assert interval is not None
+            assert interval.low <= value <= interval.high
+    for rival in report.rivals:
+        assert rival.metrics.keys() == rival.intervals.keys() == rival.differences.keys()
+
+
+def test_rivals_are_tested_row_by_row(make_report: MakeReport) -> None:
+    report = make_report()
+    found = report.rivals[1].mcnemar
+    assert found is not None
+    gain = (found.only_this - found.only_other) / report.rows
+    assert gain == pytest.approx(report.rivals[1].differences["accuracy"].value)
+    assert found.p < 0.05
+
+
+def test_a_report_of_before_still_opens(make_report: MakeReport) -> None:
+    values = make_report().to_dict()
+    for found in values["per_label"]:
+        del found["precision_interval"], found["recall_interval"]
+    for rival in values["rivals"]:
+        del rival["mcnemar"]
+    for name in ("brier", "ece"):
+        del values["intervals"][name]
+    old = Report.from_dict(values)
+    assert old.per_label[0].recall_interval is None
+    assert old.rivals[0].mcnemar is None
+    assert "McNemar" not in as_html(old, "old")

@@ -105,7 +105,8 @@ def _row(report: Report, by: Score) -> _Row:
     return _Row(
         by.title,
         by.show(value),
-        score_bar(by, value, interval) if interval else None,
+        # a score without an upper end fits no bar
+        score_bar(by, value, interval) if interval and by.top else None,
         by.span(interval) if interval else None,
         best.name if best else None,
         by.show(best.metrics[by.key]) if best else None,

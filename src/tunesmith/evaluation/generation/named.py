@@ -37,8 +37,9 @@ def shown_scores(report: Report) -> tuple[Score, ...]:
 
 
 def compared_scores(report: Report) -> tuple[Score, ...]:
-    """Those that the model has an interval for, so that it can be compared with rivals."""
-    return tuple(each for each in shown_scores(report) if each.key in report.intervals)
+    """Those that the model and all rivals have an interval for."""
+    measured = (report.intervals, *(rival.intervals for rival in report.rivals))
+    return tuple(each for each in shown_scores(report) if all(each.key in found for found in measured))
 
 
 def lead_of(report: Report) -> Score:

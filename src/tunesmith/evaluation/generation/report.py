@@ -10,12 +10,13 @@ from tunesmith.evaluation.generation.rivals import WritingRival
 from tunesmith.evaluation.generation.scores import Measured, ScoreCorpus, few_values, measure_answers
 from tunesmith.evaluation.generation.shown import choose_examples, measure_lengths
 from tunesmith.evaluation.generation.types import Lengths, Writing
-from tunesmith.evaluation.intervals import Resampled, intervals, label_intervals
-from tunesmith.evaluation.metrics import label_scores
-from tunesmith.evaluation.report import finite, how_intervals, refuse_no_rows, score_rival
+from tunesmith.evaluation.intervals import Resampled, intervals
+from tunesmith.evaluation.mcnemar import mcnemar
+from tunesmith.evaluation.report import finite, how_intervals, label_rows_of, refuse_no_rows, score_rival
 from tunesmith.evaluation.types import Cost, LabelScore, Report, RivalScore
 from tunesmith.evaluation.verdict import judge
 from tunesmith.evaluation.wording import ACCURACY, CHRF, MACRO_F1, ROUGE_L, WORD_F1, Score
+from tunesmith.model.language import TokenSums
 
 __all__ = ["build_generation_report"]
 
@@ -31,18 +32,20 @@ def build_generation_report(
     provenance: Mapping[str, str],
     seed: int,
     cut: Sequence[bool] | None = None,
+    tokens: TokenSums | None = None,
     examples: int = 4,
     score_corpus: ScoreCorpus = corpus_scores,
 ) -> Report:
     """Measure answers (rows,) against the references of `test`, beside what the rivals answered.
 
-    `token_figures` are token_accuracy, perplexity and log_loss over the learned tokens; `cut` says which
-    answers were ended by their limit; `examples` are shown of the best, the worst and random ones.
+    `token_figures` are token_accuracy, perplexity and log_loss over the learned tokens, which have intervals
+    where their `tokens` are given; `cut` says which answers were ended by their limit; `examples` are shown
+    of the best, the worst and random ones.
     Raises DataError where `test` has no row.
     """
     refuse_no_rows(test)
     values = few_values(test.references)
-    measured = measure_answers(test.references, answers, values, score_corpus=score_corpus)
+    measured = measure_answers(test.references, answers, values, tokens=tokens, score_corpus=score_corpus)
     metrics, resampled = measured.metrics, measured.resample(seed=seed)
     lead, beside = _deciding(metrics)
     scored = tuple(_judged(rival, test, values, seed, measured, resampled, score_corpus) for rival in rivals)
@@ -55,7 +58,7 @@ def build_generation_report(
         labels=values,
         rows=len(test),
         metrics=metrics | dict(token_figures),
-        intervals=intervals(resampled),
+        intervals=intervals(resampled, metrics),
         per_label=per_label,
         confusion=(),
         calibration=None,
@@ -94,18 +97,20 @@ def _judged(
     model_resampled: Resampled,
     score_corpus: ScoreCorpus,
 ) -> RivalScore:
-    measured = measure_answers(test.references, rival.answers, values, score_corpus=score_corpus)
+    measured = measure_answers(
+        test.references, rival.answers, values, tokens=rival.tokens, score_corpus=score_corpus
+    )
     metrics = measured.metrics | dict(rival.token_figures)
-    resampled, compared = measured.resample(seed=seed), tuple(model.metrics)
-    return score_rival(rival, metrics, resampled, model.metrics, model_resampled, compared)
+    resampled = measured.resample(seed=seed)
+    exact = (each.by_row["exact_match"] > 0 for each in (model, measured))
+    return score_rival(rival, metrics, resampled, model.metrics, model_resampled, mcnemar(*exact))
 
 
 def _per_value(values: Sequence[str], measured: Measured, resampled: Resampled) -> tuple[LabelScore, ...]:
     counts = measured.counts
     if counts is None:
         return ()
-    columns = (column.tolist() for column in (counts.truth, counts.predicted, *label_scores(counts)))
-    return tuple(LabelScore(*row) for row in zip(values, *columns, label_intervals(resampled), strict=True))
+    return label_rows_of(values, counts, resampled)
 
 
 def _cautions(lengths: Lengths, outside: int) -> list[str]:

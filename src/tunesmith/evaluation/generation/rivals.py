@@ -16,6 +16,7 @@ from tunesmith.evaluation.generation.questions import Conversation, Questions, l
 from tunesmith.evaluation.rival import Clock, milliseconds_each
 from tunesmith.evaluation.tfidf import vectorizer_for
 from tunesmith.evaluation.types import Ints
+from tunesmith.model.language import TokenSums
 
 __all__ = [
     "COMMONEST",
@@ -56,6 +57,7 @@ class WritingRival:
     milliseconds_per_text: float
     token_figures: Mapping[str, float] = field(default_factory=dict)
     size_bytes: int | None = None
+    tokens: TokenSums | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Untuned:
     token_figures: Mapping[str, float] = field(default_factory=dict)
     shots: int = 4
     shot_characters: int = 2_000
+    tokens: TokenSums | None = None
+    """What those figures are made of"""
 
 
 def run_generation_rivals(
@@ -92,7 +96,7 @@ def _asked(
     assert test.conversations, "a model is asked with conversations"
     how = "is the base as it was before training, asked the same way"
     plain = _answered(UNTUNED, how, clock, lambda: untuned.ask(test.conversations))
-    yield replace(plain, token_figures=dict(untuned.token_figures))
+    yield replace(plain, token_figures=dict(untuned.token_figures), tokens=untuned.tokens)
     shown = _shots(train, seed, untuned.shots, untuned.shot_characters)
     if shown:
         number = f"{len(shown)} examples" if len(shown) > 1 else "an example"

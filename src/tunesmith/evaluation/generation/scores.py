@@ -9,9 +9,10 @@ import numpy as np
 
 from tunesmith.evaluation.generation.corpus import CorpusScore, corpus_scores
 from tunesmith.evaluation.generation.words import rouge_l, word_f1
-from tunesmith.evaluation.intervals import RESAMPLES, Resampled, count_ids, draw
+from tunesmith.evaluation.intervals import RESAMPLES, Resampled, collected, count_ids, draw
 from tunesmith.evaluation.metrics import Counts, averages, label_scores, resampled_label_scores
 from tunesmith.evaluation.types import Floats, Ints
+from tunesmith.model.language import TokenSums
 
 __all__ = ["Measured", "ScoreCorpus", "few_values", "measure_answers"]
 
@@ -53,6 +54,8 @@ class Measured:
     by_row: dict[str, Floats]
     corpora: tuple[CorpusScore, ...]
     values: _Values | None
+    tokens: TokenSums | None = None
+    """What a model made of the learned tokens of each row, where that was measured"""
 
     @property
     def rows(self) -> int:
@@ -77,6 +80,7 @@ class Measured:
         """Every score of the whole test."""
         found = {name: float(values.mean()) for name, values in self.by_row.items()}
         found |= {each.key: each.of(each.statistics.sum(axis=0)) for each in self.corpora}
+        found |= self.tokens.figures() if self.tokens is not None else {}
         if (counts := self.counts) is not None:
             means = averages(label_scores(counts), counts)
             found |= {name: float(means[name]) for name in ("accuracy", "macro_f1")}
@@ -84,27 +88,38 @@ class Measured:
 
     def resample(self, *, seed: int, resamples: int = RESAMPLES) -> Resampled:
         """Every score of every resample; draws depend on rows and seed alone, so methods are paired."""
-        parts, label_f1 = [], []
+        parts, per_value, whole = [], [], self.counts
         for draws in draw(self.rows, self.rows, seed, resamples):
             times: Floats = count_ids(np.arange(self.rows), draws, self.rows).astype(np.float64)
             found: dict[str, Floats] = {
                 name: times @ values / self.rows for name, values in self.by_row.items()
             }
             found |= {each.key: _totals(each, times) for each in self.corpora}
-            by_value, f1 = self._by_value(draws)
-            parts.append(found | by_value)
-            label_f1.append(f1)
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return Resampled(joined, np.concatenate(label_f1), np.zeros(label_f1[0].shape[1], np.bool_))
+            found |= _resampled_tokens(self.tokens, times)
+            if self.values is not None and whole is not None:
+                counts = self.values.count(draws)
+                per_value.append(resampled_label_scores(counts, whole))
+                means = averages(per_value[-1], counts)
+                found |= {name: means[name] for name in ("accuracy", "macro_f1")}
+            parts.append(found)
+        return collected(parts, per_value, whole)
 
-    def _by_value(self, draws: Ints) -> tuple[dict[str, Floats], Floats]:
-        whole = self.counts
-        if self.values is None or whole is None:
-            return {}, np.zeros((len(draws), 0))
-        counts = self.values.count(draws)
-        per_value = resampled_label_scores(counts, whole)
-        means = averages(per_value, counts)
-        return {name: means[name] for name in ("accuracy", "macro_f1")}, per_value[-1]
+
+def _resampled_tokens(tokens: TokenSums | None, times: Floats) -> dict[str, Floats]:
+    """Token figures of each resample; one that drew no learned token has those of the whole test."""
+    if tokens is None:
+        return {}
+    counts, losses, correct = (times @ each for each in (tokens.tokens, tokens.log_loss, tokens.correct))
+    whole = tokens.figures()
+    some = counts > 0
+    counts = np.maximum(counts, 1)
+    log_loss = np.where(some, losses / counts, whole["log_loss"])
+    return {
+        "token_accuracy": np.where(some, correct / counts, whole["token_accuracy"]),
+        "log_loss": log_loss,
+        # what is finite stays finite
+        "perplexity": np.exp(np.minimum(log_loss, 700.0)),
+    }
 
 
 def _totals(score: CorpusScore, times: Floats) -> Floats:
@@ -117,12 +132,14 @@ def measure_answers(
     answers: Sequence[str],
     values: Sequence[str] = (),
     *,
+    tokens: TokenSums | None = None,
     score_corpus: ScoreCorpus = corpus_scores,
 ) -> Measured:
     """Score answers (rows,) against references (rows,).
 
     rouge_l and word_f1; exact_match, white space around aside; exact_match_folded, also upper and lower case
-    aside; chrf and bleu where they can be had; accuracy and macro_f1 where `values` lists all references.
+    aside; chrf and bleu where they can be had; accuracy and macro_f1 where `values` lists all references;
+    what follows from `tokens`, where they are given.
     """
     assert len(references) == len(answers), "one answer a row"
     assert len(references), "at least one test row is needed"
@@ -134,7 +151,7 @@ def measure_answers(
         "exact_match_folded": np.asarray([float(one.casefold() == other.casefold()) for one, other in pairs]),
     }
     stripped = [list(side) for side in zip(*pairs, strict=True)]
-    return Measured(by_row, score_corpus(*stripped), _as_values(pairs, values))
+    return Measured(by_row, score_corpus(*stripped), _as_values(pairs, values), tokens)
 
 
 def _as_values(pairs: Sequence[tuple[str, str]], values: Sequence[str]) -> _Values | None:

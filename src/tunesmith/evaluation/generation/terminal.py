@@ -12,7 +12,15 @@ from rich.text import Text
 from tunesmith.evaluation.generation.differences import Piece, differences
 from tunesmith.evaluation.generation.named import beside_of, lead_of, shown_scores, writing_of
 from tunesmith.evaluation.generation.types import WrittenExample
-from tunesmith.evaluation.terminal_parts import MODEL, heading, label_table, table, verdict
+from tunesmith.evaluation.terminal_parts import (
+    MODEL,
+    heading,
+    label_table,
+    paired_tests,
+    table,
+    verdict,
+    with_span,
+)
 from tunesmith.evaluation.types import Interval, Report
 from tunesmith.evaluation.wording import clip, duration, milliseconds, plain, score
 
@@ -32,6 +40,7 @@ def writing_as_terminal(report: Report) -> RenderableType:
         _comparison(report),
         _others(report),
         *notes,
+        *paired_tests(report),
         *([Text(), *label_table(report)] if report.per_label else []),
         Text(),
         verdict(report),
@@ -59,7 +68,7 @@ def _comparison(report: Report) -> Table:
 
 
 def _others(report: Report) -> Text:
-    told = [f"{each.name} {each.show(report.metrics[each.key])}" for each in shown_scores(report)[2:]]
+    told = [with_span(report, each) for each in shown_scores(report)[2:]]
     lengths = writing_of(report).lengths
     told.append(f"{lengths.answer_mean:.0f} words an answer, {lengths.reference_mean:.0f} a reference")
     return Text(f"also: {', '.join(told)}", style="dim")

@@ -16,6 +16,7 @@ from tunesmith.evaluation.generation.corpus import corpus_scores
 from tunesmith.evaluation.generation.scores import Measured, few_values, measure_answers
 from tunesmith.evaluation.intervals import intervals
 from tunesmith.evaluation.types import Ints
+from tunesmith.model.language import TokenSums
 
 REFERENCES = [
     "The cat sat on the mat and slept.",
@@ -142,7 +143,7 @@ def test_resampling_equals_a_plain_bootstrap() -> None:
         assert resampled.scores[name] == pytest.approx([one[name] for one in plain]), name
     assert resampled.scores["accuracy"] == pytest.approx(resampled.scores["exact_match"])
     assert resampled.scores.keys() == whole.metrics.keys()
-    assert resampled.label_f1.shape == (20, len(values))
+    assert resampled.labels["f1"].shape == (20, len(values))
 
 
 def test_methods_are_resampled_alike() -> None:
@@ -163,3 +164,16 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
                 covered[name] += found.low <= truth[name] <= found.high
     # 95 % of 150 is 142.5, give or take five; the percentile bootstrap is a little narrow
     assert all(132 <= times <= 150 for times in covered.values()), covered
+
+
+def test_token_figures_are_resampled_with_the_rows() -> None:
+    tokens = TokenSums(np.array([2, 0, 4]), np.array([1.0, 0.0, 8.0]), np.array([2, 0, 1]))
+    measured = measure_answers(["a", "b", "c"], ["a", "x", "c"], tokens=tokens)
+    assert measured.metrics["token_accuracy"] == 0.5
+    assert measured.metrics["log_loss"] == 1.5
+    found = measured.resample(seed=4, resamples=30)
+    for at, rows in enumerate(np.random.default_rng(4).integers(3, size=(30, 3))):
+        count = tokens.tokens[rows].sum()
+        loss = tokens.log_loss[rows].sum() / count if count else 1.5
+        assert found.scores["log_loss"][at] == pytest.approx(loss)
+        assert found.scores["perplexity"][at] == pytest.approx(np.exp(loss))

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunesmith.bundle import Bundle, open_bundle
+    from tunesmith.comparing import compare
     from tunesmith.data.check import DataReport, check
     from tunesmith.data.dataset import Dataset, Example, Splits
     from tunesmith.data.read import read
     from tunesmith.data.split import split
     from tunesmith.errors import Problem, UserError
+    from tunesmith.evaluation.comparison.types import Comparison
     from tunesmith.evaluation.types import Report
     from tunesmith.listener import Listener
     from tunesmith.model.explanation import Explanation
@@ -37,6 +39,7 @@ __version__ = "0.1.0"
 # imported when first used: `import tunesmith` costs next to nothing
 _HOMES = {
     "Bundle": "bundle",
+    "Comparison": "evaluation.comparison.types",
     "DataReport": "data.check",
     "Dataset": "data.dataset",
     "Example": "data.dataset",
@@ -56,6 +59,7 @@ _HOMES = {
     "Writer": "writer",
     "Written": "writer",
     "check": "data.check",
+    "compare": "comparing",
     "evaluate": "pipeline",
     "load": "pipeline",
     "load_writer": "pipeline",
@@ -68,6 +72,7 @@ _HOMES = {
 
 __all__ = [
     "Bundle",
+    "Comparison",
     "DataReport",
     "Dataset",
     "Example",
@@ -88,6 +93,7 @@ __all__ = [
     "Written",
     "__version__",
     "check",
+    "compare",
     "evaluate",
     "load",
     "load_writer",

@@ -26,7 +26,7 @@ from tunesmith.model.learner import Learner
 from tunesmith.model.load import base_location
 from tunesmith.model.packed import can_pack
 from tunesmith.model.recomputing import activation_bytes_per_token
-from tunesmith.processes import Processes
+from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import DataFacts, Recipe, are_few, for_examples, reasons_for, resolve
 from tunesmith.room import room_of
 from tunesmith.task import Kind, Task
@@ -39,6 +39,7 @@ __all__ = [
     "Columns",
     "Inputs",
     "agreed",
+    "base_and_recipe",
     "describe",
     "given",
     "loop_settings",
@@ -189,6 +190,14 @@ def _load_base(
         few_examples=few_examples,
     )
     return base, facts, report
+
+
+def base_and_recipe(recipe: Recipe, splits: Splits, report: DataReport) -> tuple[Learner, Recipe]:
+    """The base for these training rows, and the recipe as it is resolved for them; in one process."""
+    labels = len(splits.train.task.labels)
+    few = splits.train.task.kind == "single_label" and are_few(len(splits.train), labels)
+    learner, facts, _ = _load_base(recipe, splits, report, few, ALONE)
+    return learner, resolve(recipe, facts)
 
 
 def _parts(recipe: Recipe, processes: Processes) -> int:

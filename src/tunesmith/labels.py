@@ -17,6 +17,7 @@ from tunesmith.evaluation.budget import Budget
 from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.multilabel import measure_labels
 from tunesmith.evaluation.multilabel_report import build_multilabel_report
+from tunesmith.evaluation.predictions import label_predictions
 from tunesmith.evaluation.report import build_report
 from tunesmith.evaluation.rival import LeftOut, Rival
 from tunesmith.evaluation.rivals import run_rivals
@@ -226,6 +227,10 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun],
         | ({"temperature": predictor.calibration} if predictor.calibration else {}),
         "seed": judging.seed,
     }
+    several = test.task.kind == "multi_label"
+    if judging.keep is not None:
+        given = predictor.thresholds.given(probabilities) if several else None
+        judging.keep(label_predictions(test, probabilities, given))
     if test.task.kind == "single_label":
         report = build_report(**same)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunesmith.evaluation.predictions import Predictions
 from tunesmith.evaluation.understanding.understood import Asked
 from tunesmith.training.objective import TextObjective
 
@@ -36,3 +37,5 @@ class Judging:
     peak_memory_bytes: int | None = None
     on_answer: OnAnswer = lambda _who, _done, _total: None
     asked: Asked = field(default_factory=Asked)
+    keep: Callable[[Predictions], None] | None = None
+    """Hears what was answered on each test row, where anybody wants to"""

@@ -19,24 +19,25 @@ from tunesmith.data.read import read, sampled, stream
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.decision import decided
 from tunesmith.evaluation.html import as_html
+from tunesmith.evaluation.predictions import Predictions
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import memory
+from tunesmith.fitting import fit_learner
 from tunesmith.inputs import (
     Columns,
     Inputs,
     agreed,
     describe,
     given,
-    loop_settings,
     prepare,
     provenance,
     refuse_differences,
     versions,
 )
+from tunesmith.learning import Curve, refuse_learning_curve
 from tunesmith.lesson import Judging
 from tunesmith.listener import Listener, StageListener
 from tunesmith.model.learner import Learner
-from tunesmith.model.packed import can_pack
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.predict import Predictor
 from tunesmith.processes import Processes
@@ -47,8 +48,6 @@ from tunesmith.task import Kind, Task
 from tunesmith.torchrun import join
 from tunesmith.tracking.observer import parameters_of, tracked
 from tunesmith.tracking.trackers import trackers_named
-from tunesmith.training.batches import Plan
-from tunesmith.training.methods import Job, fine_tune
 from tunesmith.training.state import Fitted
 from tunesmith.writer import Writer
 
@@ -79,6 +78,7 @@ def train(
     resume: bool = False,
     track: str | Sequence[str] = (),
     slice_columns: Sequence[str] = (),
+    learning_curve: bool = False,
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -89,6 +89,8 @@ def train(
     `out` defaults to `runs/` and the name of `data`. `track` names who is told the measurements,
     `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
     `slice_columns` are further columns by whose values the report slices the test rows.
+    With `learning_curve` the recipe is also tried on an eighth, a quarter and half of the training rows, and
+    the report says what twice as many would bring.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
 
@@ -117,6 +119,8 @@ def train(
     )
     asked_for = processes.together(lambda: sliced_by(slice_columns, test or data, inputs.splits.test))
     inputs = replace(inputs, recipe=agreed(lambda: inputs.recipe, processes), asked=asked_for)
+    if learning_curve:
+        processes.together(lambda: refuse_learning_curve(inputs, processes))
     about = describe(inputs)
     refuse_differences(about, processes)
     beside = {"reasons": inputs.reasons, "processes": processes.count}
@@ -125,12 +129,14 @@ def train(
     inputs = adapted(
         inputs, directory.path / "adapted", resume=resume, listener=told, should_stop=should_stop
     )
+    # trackers hear of the run, not of the models of its learning curve
+    curve = Curve(inputs, asked, directory.curve, resume, told, should_stop) if learning_curve else None
     parameters = parameters_of(inputs.recipe.model_dump(mode="json"), provenance(inputs, processes))
     with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
         fitted, classifier = _fine_tune(inputs, directory, resume, told, should_stop, processes)
         inputs = replace(inputs, classifier=classifier)
         told.stage("evaluate")
-        values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes))
+        values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes, curve))
     task_learned, report = inputs.splits.train.task, Report.from_dict(values)
     return Run(directory.path, task_learned, inputs.recipe, inputs.data_report, report)
 
@@ -161,27 +167,16 @@ def _fine_tune(
     processes: Processes,
 ) -> tuple[Fitted, Learner]:
     listener.stage("train")
-    recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
-    assert recipe.epochs is not None
-    assert recipe.batch_tokens is not None
-    lesson = room_of(splits.train.task).lesson(classifier, recipe, splits, processes)
-    job = Job(
-        classifier,
-        recipe,
-        lesson.train,
-        lesson.held_out,
-        Plan(lesson.train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
-        loop_settings(recipe, packed=can_pack(classifier.model)),
-        evaluate=lesson.evaluate,
-        checkpoints=directory.checkpoints,
+    fitted, classifier = fit_learner(
+        inputs.classifier,
+        inputs.recipe,
+        inputs.splits,
+        directory.checkpoints,
         resume=resume,
-        on_progress=listener.training,
+        listener=listener,
         should_stop=should_stop,
-        where=splits.train.where,
-        on_note=listener.note,
         processes=processes,
     )
-    fitted, classifier = fine_tune(job)
     processes.from_main(lambda: directory.log(fitted.history))
     listener.trained(fitted)
     listener.note(f"peak memory: {memory(fitted.peak_memory_bytes)}")
@@ -189,18 +184,28 @@ def _fine_tune(
 
 
 def _finish(
-    inputs: Inputs, fitted: Fitted, directory: RunDirectory, listener: Listener, processes: Processes
+    inputs: Inputs,
+    fitted: Fitted,
+    directory: RunDirectory,
+    listener: Listener,
+    processes: Processes,
+    curve: Curve | None,
 ) -> dict[str, Any]:
     """Judge the trained model, write the run, and return its report."""
     room = room_of(inputs.splits.train.task)
     answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
-    report = _judge(inputs, fitted, answerer, listener, processes)
+    report, predictions = _judge(inputs, fitted, answerer, listener, processes)
+    if curve is not None:
+        listener.stage("learning-curve")
+        report = replace(report, learning_curve=curve.of(answerer, fitted.seconds))
     listener.judged(report)
     listener.stage("write")
-    return _write(directory, inputs, report, room.thresholds(answerer))
+    return _write(directory, inputs, report, room.thresholds(answerer), predictions)
 
 
-def _judge(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, processes: Processes) -> Report:
+def _judge(
+    inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, processes: Processes
+) -> tuple[Report, Predictions]:
     splits, recipe, room = inputs.splits, inputs.recipe, room_of(inputs.splits.train.task)
     test = room.judged(splits.test, recipe)
     if len(test) < len(splits.test):
@@ -208,12 +213,18 @@ def _judge(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, pr
     rivals = room.rivals(recipe, splits.train, test, listener.answered)
     origin = provenance(inputs, processes)
     trained = (fitted.history, fitted.seconds, fitted.peak_memory_bytes)
-    judging = Judging(origin, recipe.seed, *trained, listener.answered, inputs.asked)
-    return decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
+    kept: list[Predictions] = []
+    judging = Judging(origin, recipe.seed, *trained, listener.answered, inputs.asked, kept.append)
+    report = decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
+    return report, kept[0]
 
 
 def _write(
-    directory: RunDirectory, inputs: Inputs, report: Report, thresholds: Thresholds | None
+    directory: RunDirectory,
+    inputs: Inputs,
+    report: Report,
+    thresholds: Thresholds | None,
+    predictions: Predictions,
 ) -> dict[str, Any]:
     task, recipe = inputs.splits.train.task, inputs.recipe
     values = report.to_dict()
@@ -228,7 +239,7 @@ def _write(
         thresholds=thresholds,
         overwrite=True,
     )
-    directory.finish(values, as_html(report, title=directory.path.name))
+    directory.finish(values, as_html(report, title=directory.path.name), predictions.to_bytes())
     return values
 
 
@@ -261,13 +272,14 @@ def evaluate(
     explain: bool = False,
     robustness: bool = False,
     listener: Listener | None = None,
+    keep: Callable[[Predictions], None] | None = None,
 ) -> Report:
     """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it.
 
     `bar` is what it must reach, in place of that of its task; `rival_seconds` is what rivals may take, in
     place of that of its recipe. Of a model that gives labels, the report also has a table for each of
     `slice_columns`; what words did in the worst mistakes, where it is to `explain` them; and its
-    `robustness` to typos and casing.
+    `robustness` to typos and casing. `keep` hears what was answered on each row.
     """
     listener = listener or Listener()
     bundle = find_bundle(model)
@@ -284,7 +296,7 @@ def evaluate(
     rivals = room.rivals(recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
     asked = asked_of(bundle, data, test, slice_columns, explain=explain, robustness=robustness)
-    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered, asked=asked)
+    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered, asked=asked, keep=keep)
     return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
 
 

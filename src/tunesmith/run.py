@@ -4,9 +4,11 @@ run.json        the data and its hashes, task and recipe as resolved, and whethe
 split.json      which rows of the training file are for what
 metrics.jsonl   one line a measurement
 checkpoints/    while training
+learning-curve/ while one is made: what is done of it
 logs/           what trackers keep, where any were asked for
 model/          the bundle
 report.json, report.html
+predictions.parquet   what was answered on each test row, for `tunesmith compare`; no text stands in it
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith import __version__
 from tunesmith.data.saved_split import save_split
 from tunesmith.errors import Problem, ResumeError
-from tunesmith.files import read_json, refuse_existing, sweep, write_json, write_text
+from tunesmith.files import atomic_file, read_json, refuse_existing, sweep, write_json, write_text
 from tunesmith.training.checkpoint import FORMAT, Checkpoints
 from tunesmith.training.resume import begun, refuse_changes
 
@@ -72,7 +74,9 @@ class RunDirectory:
         self.path = path
         self.model = path / "model"
         self.logs = path / "logs"
+        self.predictions = path / "predictions.parquet"
         self.checkpoints = Checkpoints(path / "checkpoints")
+        self.curve = path / "learning-curve"
         self._about = path / "run.json"
 
     def refuse(self, *, overwrite: bool, resume: bool) -> None:
@@ -106,6 +110,7 @@ class RunDirectory:
         # an earlier model stays until the new one stands; half a run of other data must not be resumed
         shutil.rmtree(self.checkpoints.directory, ignore_errors=True)
         shutil.rmtree(self.logs, ignore_errors=True)
+        shutil.rmtree(self.curve, ignore_errors=True)
         about = {"tunesmith": __version__, "done": False, **described, **(beside or {})}
         write_json(self._about, about)
 
@@ -118,9 +123,12 @@ class RunDirectory:
         """Write metrics.jsonl."""
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(dict(row)) + "\n" for row in history))
 
-    def finish(self, report: Mapping[str, Any], page: str) -> None:
-        """Write the reports, mark the run as done and drop its checkpoints."""
+    def finish(self, report: Mapping[str, Any], page: str, predictions: bytes) -> None:
+        """Write the reports and what was answered, mark the run as done and drop what was kept to go on."""
+        with atomic_file(self.predictions) as stream:
+            stream.write(predictions)
         write_json(self.path / "report.json", dict(report))
         write_text(self.path / "report.html", page)
         write_json(self._about, read_json(self._about) | {"done": True})
         self.checkpoints.clear()
+        shutil.rmtree(self.curve, ignore_errors=True)

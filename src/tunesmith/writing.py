@@ -21,6 +21,8 @@ from tunesmith.evaluation.generation.rivals import (
     WritingRival,
     run_generation_rivals,
 )
+from tunesmith.evaluation.generation.scores import score_rows
+from tunesmith.evaluation.predictions import written_predictions
 from tunesmith.evaluation.types import Cost, Report
 from tunesmith.lesson import Judging, Lesson, OnAnswer
 from tunesmith.model.encode import count_tokens
@@ -161,10 +163,12 @@ def judge(writer: Writer, test: Dataset, rivals: Sequence[WritingRival], judging
     started = time.perf_counter()
     written = _answered(writer, questions.conversations, who="the model", on_answer=judging.on_answer)
     milliseconds = 1000 * (time.perf_counter() - started) / len(test)
-    tokens = _tokens(writer, test)
+    tokens, answers = _tokens(writer, test), [each.text for each in written]
+    if judging.keep is not None:
+        judging.keep(written_predictions(test, score_rows(questions.references, answers)))
     return build_generation_report(
         test=questions,
-        answers=[each.text for each in written],
+        answers=answers,
         cut=[each.finish_reason == "length" for each in written],
         token_figures=tokens.figures(),
         tokens=tokens,

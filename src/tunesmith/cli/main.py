@@ -11,6 +11,7 @@ from tunesmith import __version__
 from tunesmith.cli import (
     adapt,
     check,
+    compare,
     doctor,
     evaluate,
     init,
@@ -42,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(quickstart, init, check, split, train, evaluate, report, predict, serve),
+    *(quickstart, init, check, split, train, evaluate, compare, report, predict, serve),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RichListener", "StopSignal", "resumable", "stop_signal"]
 
 # in these stages a run has begun: it can be stopped and go on
-_STEPS = ("train", "pretrain", "adapt")
+_STEPS = ("train", "pretrain", "adapt", "learning-curve")
 _AFTER_STEPS = ("evaluate", "write")
 
 _STOPPING = b"\nstopping after this step\n"
@@ -38,6 +38,7 @@ _STAGES = {
     "tokenise": "Loading the base and tokenising",
     "train": "Fine-tuning",
     "evaluate": "Evaluating on the untouched test split, beside cheap rivals",
+    "learning-curve": "Learning from shares of the training rows",
     "write": "Writing the model and the report",
     "pretrain": "Pre-training",
     "adapt": "Reading on, in the language of your text",

@@ -121,6 +121,13 @@ def command(
         ),
     ] = None,
     slice_column: SliceColumn = None,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve",
+            help="Also learn from an eighth, a quarter and half of the rows: what would twice as many bring?",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     resume: Resume = False,
     as_json: AsJson = False,
@@ -160,6 +167,7 @@ def command(
             resume=resume,
             track=track or (),
             slice_columns=slice_column or (),
+            learning_curve=learning_curve,
             listener=listener,
             should_stop=stop,
         )

@@ -79,8 +79,18 @@ def _label_row(found: LabelScore) -> tuple[str, ...]:
     name, rows = markdown(found.label), f"{found.rows:,}"
     if not found.rows:
         return name, rows, "–", "–", "–", "–"
-    scores = (score(found.precision), score(found.recall), score(found.f1))
-    return name, rows, *scores, span(found.f1_interval)
+    return (
+        name,
+        rows,
+        _with_span(found.precision, found.precision_interval),
+        _with_span(found.recall, found.recall_interval),
+        score(found.f1),
+        span(found.f1_interval),
+    )
+
+
+def _with_span(value: float, interval: Interval | None) -> str:
+    return f"{score(value)} ({span(interval)})" if interval else score(value)
 
 
 def _how_it_did(report: Report) -> str:

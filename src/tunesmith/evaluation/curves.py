@@ -141,8 +141,16 @@ def _bar(found: Bin, across: Scale, up: Scale) -> Markup:
         "g",
         element("title", said),
         rect(left, up(found.accuracy), right - left, up.start - up(found.accuracy), "bar"),
+        *_whisker(found, across(found.confidence), up),
         circle(across(found.confidence), up(found.accuracy), 3, "best"),
     )
+
+
+def _whisker(found: Bin, x: float, up: Scale) -> list[Markup]:
+    if found.interval is None:
+        return []
+    low, high = up(found.interval.low), up(found.interval.high)
+    return [line(x, low, x, high, "halo"), line(x, low, x, high, "whisker")]
 
 
 def _strip(filled: Sequence[Bin], across: Scale) -> list[Markup]:

@@ -7,6 +7,7 @@ from typing import Any
 from tunesmith.evaluation.bars import confusions, heat_map, most_confused, rival_bars
 from tunesmith.evaluation.curves import loss_curve, reliability, score_curve
 from tunesmith.evaluation.generation.html import writing_as_html
+from tunesmith.evaluation.learning_chart import learning_chart
 from tunesmith.evaluation.page import label_rows, render_page, strongest
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.understanding.page import understanding_values
@@ -37,6 +38,7 @@ def _charts(report: Report) -> dict[str, Any]:
         "heat_map": heat_map(report, most_confused(report, _MOST_HEAT)) if report.confusion else None,
         "heat_labels": min(_MOST_HEAT, len(report.labels)),
         "reliability": reliability(report.calibration),
+        "learning_chart": learning_chart(report.learning_curve) if report.learning_curve else None,
     }
 
 

@@ -28,7 +28,7 @@ def mcnemar(this: Bools, other: Bools) -> McNemar:
 def _binomial(one: int, other: int) -> float:
     rows = one + other
     tail = sum(math.comb(rows, count) for count in range(min(one, other) + 1))
-    return min(1.0, 2 * tail / 2**rows)
+    return min(1.0, float(2 * tail / 2**rows))
 
 
 def _chi_square(one: int, other: int) -> float:

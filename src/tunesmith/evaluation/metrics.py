@@ -6,11 +6,12 @@ a test set and thousands of resamples of it go through the same lines.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from tunesmith.evaluation.types import Bin, Bools, Calibration, Floats, Ints
+from tunesmith.evaluation.types import Bin, Bools, Calibration, Floats, Interval, Ints
 
 __all__ = [
     "Counts",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 _BINS = 10
+# of the normal distribution, 95 % lie within as many standard deviations
+_Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +158,27 @@ def row_gaps(confidence: Floats, right: Bools) -> Floats:
     rows = len(confidence)
     place = _place(confidence).reshape(rows, -1) + _BINS * np.arange(rows)[:, None]
     excess = (confidence - right).reshape(rows, -1)
-    gaps: Floats = np.bincount(place.ravel(), excess.ravel(), rows * _BINS).reshape(rows, _BINS)
-    return gaps
+    summed = np.bincount(place.ravel(), weights=excess.ravel(), minlength=rows * _BINS)
+    return np.asarray(summed, np.float64).reshape(rows, _BINS)
 
 
 def _bin(low: float, high: float, confidence: Floats, right: np.ndarray) -> Bin:
     if not len(confidence):
         return Bin(round(low, 6), round(high, 6), 0, 0.0, 0.0)
-    return Bin(round(low, 6), round(high, 6), len(right), float(confidence.mean()), float(right.mean()))
+    accuracy = float(right.mean())
+    interval = _wilson(accuracy, len(right))
+    return Bin(round(low, 6), round(high, 6), len(right), float(confidence.mean()), accuracy, interval)
+
+
+def _wilson(share: float, rows: int) -> Interval:
+    """The 95 % interval of a share of rows; it holds where they are few, which a bootstrap of them does not.
+
+    Source: Wilson, Probable inference, the law of succession, and statistical inference, 1927.
+    """
+    spread = _Z**2 / rows
+    middle = (share + spread / 2) / (1 + spread)
+    half = _Z * math.sqrt(share * (1 - share) / rows + spread / (4 * rows)) / (1 + spread)
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
 def row_briers(truth: Ints, probabilities: Floats) -> Floats:

@@ -14,6 +14,7 @@ from tunesmith.evaluation.terminal_parts import (
     MODEL,
     heading,
     label_table,
+    learning,
     paired_tests,
     table,
     verdict,
@@ -55,6 +56,7 @@ def as_terminal(report: Report) -> RenderableType:
         *label_table(report),
         Text(),
         verdict(report),
+        *learning(report),
     ]
     if report.mistakes:
         parts += [Text(), heading("Worst mistakes"), *map(_mistake, report.mistakes[:_MOST_MISTAKES])]

@@ -11,7 +11,7 @@ from rich.text import Text
 from tunesmith.evaluation.types import LabelScore, Report
 from tunesmith.evaluation.wording import Score, chance, clip, score, span, weakest
 
-__all__ = ["MODEL", "heading", "label_table", "paired_tests", "table", "verdict", "with_span"]
+__all__ = ["MODEL", "heading", "label_table", "learning", "paired_tests", "table", "verdict", "with_span"]
 
 MODEL = "this model"
 _MOST_LABELS = 12
@@ -72,3 +72,12 @@ def with_span(report: Report, by: Score) -> str:
     """A score with its interval in brackets, where it has one."""
     said = f"{by.name} {by.show(report.metrics[by.key])}"
     return f"{said} ({by.span(report.intervals[by.key])})" if by.key in report.intervals else said
+
+
+def learning(report: Report) -> list[RenderableType]:
+    """What more training rows would bring, where that was asked."""
+    if (curve := report.learning_curve) is None:
+        return []
+    points = ", ".join(f"{point.rows:,} rows {score(point.macro_f1)}" for point in curve.points)
+    told = f"macro-F1 on the {curve.measured_on} rows: {points}"
+    return [Text(), heading("What more data would bring"), Text(curve.says), Text(told, style="dim")]

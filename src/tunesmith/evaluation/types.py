@@ -21,11 +21,13 @@ __all__ = [
     "Bools",
     "Calibration",
     "Cost",
+    "CurvePoint",
     "Difference",
     "Floats",
     "Interval",
     "Ints",
     "LabelScore",
+    "LearningCurve",
     "McNemar",
     "Mistake",
     "MixUp",
@@ -80,7 +82,8 @@ class LabelScore:
 class Bin:
     """The rows whose highest probability lies in (low, high]; means are 0 where there are no rows.
 
-    Of a multi-label model, the pairs of row and label whose probability lies there.
+    Of a multi-label model, the pairs of row and label whose probability lies there. `interval` is that of the
+    accuracy.
     """
 
     low: float
@@ -88,6 +91,7 @@ class Bin:
     rows: int
     confidence: float
     accuracy: float
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,34 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a model that learned from `rows` training rows scores, and TF-IDF + LR from the same rows."""
+
+    rows: int
+    macro_f1: float
+    interval: Interval
+    train_seconds: float
+    rival_macro_f1: float
+    rival_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """Macro-F1 by the number of training rows, on the same `judged_rows` rows of one part of the data.
+
+    `gain` is what twice the training rows would add, by a power law through the points; `rival_gain` that of
+    TF-IDF + LR; None where the points are too few for one. `says` tells it in a sentence.
+    """
+
+    measured_on: Literal["validation", "test"]
+    judged_rows: int
+    points: tuple[CurvePoint, ...]
+    gain: Difference | None
+    rival_gain: Difference | None
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The proof: how a model did on test rows it has never seen, and against what.
 
@@ -219,6 +251,7 @@ class Report:
     understanding: Understanding | None = None
     not_run: tuple[NotRun, ...] = ()
     """Rivals that were left out"""
+    learning_curve: LearningCurve | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values; `from_dict` gives back an equal report."""

@@ -98,3 +98,13 @@ def test_a_calibrated_model_has_no_calibration_error() -> None:
 def test_what_no_caller_may_pass_is_our_bug(truth: list[int], probabilities: np.ndarray) -> None:
     with pytest.raises(AssertionError):
         measure(np.array(truth, dtype=np.int64), probabilities)
+
+
+def test_shares_of_right_answers_by_probability_have_wilson_intervals() -> None:
+    # eight of ten right, all sure by 0.85: by hand (0.8 + 0.19207) / 1.38415 ± 0.22640
+    truth = np.array([0] * 8 + [1] * 2)
+    found = calibration(truth, np.tile([0.85, 0.15], (10, 1))).bins[8]
+    assert found.rows == 10
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.49016, 0.94331), abs=1e-4)
+    assert calibration(truth, np.tile([0.85, 0.15], (10, 1))).bins[0].interval is None

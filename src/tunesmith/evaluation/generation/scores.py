@@ -14,7 +14,7 @@ from tunesmith.evaluation.metrics import Counts, averages, label_scores, resampl
 from tunesmith.evaluation.types import Floats, Ints
 from tunesmith.model.language import TokenSums
 
-__all__ = ["Measured", "ScoreCorpus", "few_values", "measure_answers"]
+__all__ = ["Measured", "ScoreCorpus", "few_values", "measure_answers", "score_rows"]
 
 ScoreCorpus = Callable[[Sequence[str], Sequence[str]], tuple[CorpusScore, ...]]
 
@@ -143,15 +143,25 @@ def measure_answers(
     """
     assert len(references) == len(answers), "one answer a row"
     assert len(references), "at least one test row is needed"
-    pairs = [(one.strip(), other.strip()) for one, other in zip(references, answers, strict=True)]
-    by_row = {
+    pairs = _stripped(references, answers)
+    by_row = score_rows(references, answers)
+    stripped = [list(side) for side in zip(*pairs, strict=True)]
+    return Measured(by_row, score_corpus(*stripped), _as_values(pairs, values), tokens)
+
+
+def _stripped(references: Sequence[str], answers: Sequence[str]) -> list[tuple[str, str]]:
+    return [(one.strip(), other.strip()) for one, other in zip(references, answers, strict=True)]
+
+
+def score_rows(references: Sequence[str], answers: Sequence[str]) -> dict[str, Floats]:
+    """The scores that every answer has of its own: name -> (rows,)."""
+    pairs = _stripped(references, answers)
+    return {
         "rouge_l": np.asarray([rouge_l(*pair) for pair in pairs]),
         "word_f1": np.asarray([word_f1(*pair) for pair in pairs]),
         "exact_match": np.asarray([float(one == other) for one, other in pairs]),
         "exact_match_folded": np.asarray([float(one.casefold() == other.casefold()) for one, other in pairs]),
     }
-    stripped = [list(side) for side in zip(*pairs, strict=True)]
-    return Measured(by_row, score_corpus(*stripped), _as_values(pairs, values), tokens)
 
 
 def _as_values(pairs: Sequence[tuple[str, str]], values: Sequence[str]) -> _Values | None:

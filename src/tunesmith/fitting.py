@@ -1,0 +1,56 @@
+"""A base and rows to learn from -> a trained model: once for a run, several times for a learning curve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tunesmith.data.dataset import Splits
+from tunesmith.inputs import loop_settings
+from tunesmith.listener import Listener
+from tunesmith.model.learner import Learner
+from tunesmith.model.packed import can_pack
+from tunesmith.processes import ALONE, Processes
+from tunesmith.recipe import Recipe
+from tunesmith.room import room_of
+from tunesmith.training.batches import Plan
+from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.methods import Job, fine_tune
+from tunesmith.training.state import Fitted
+
+__all__ = ["fit_learner"]
+
+
+def fit_learner(
+    learner: Any,
+    recipe: Recipe,
+    splits: Splits,
+    checkpoints: Checkpoints,
+    *,
+    resume: bool,
+    listener: Listener,
+    should_stop: Callable[[], bool],
+    processes: Processes = ALONE,
+) -> tuple[Fitted, Learner]:
+    """Fine-tune by a resolved recipe; raise Interrupted once `should_stop` answers True."""
+    assert recipe.epochs is not None
+    assert recipe.batch_tokens is not None
+    lesson = room_of(splits.train.task).lesson(learner, recipe, splits, processes)
+    return fine_tune(
+        Job(
+            learner,
+            recipe,
+            lesson.train,
+            lesson.held_out,
+            Plan(lesson.train.lengths, recipe.epochs, recipe.batch_tokens, recipe.seed),
+            loop_settings(recipe, packed=can_pack(learner.model)),
+            evaluate=lesson.evaluate,
+            checkpoints=checkpoints,
+            resume=resume,
+            on_progress=listener.training,
+            should_stop=should_stop,
+            where=splits.train.where,
+            on_note=listener.note,
+            processes=processes,
+        )
+    )

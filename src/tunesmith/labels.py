@@ -231,7 +231,9 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun],
     if judging.keep is not None:
         given = predictor.thresholds.given(probabilities) if several else None
         judging.keep(label_predictions(test, probabilities, given))
-    if several:
+    if test.task.kind == "single_label":
+        report = build_report(**same)
+    else:
         report = build_multilabel_report(thresholds=predictor.thresholds, **same)
     else:
         report = build_report(**same)

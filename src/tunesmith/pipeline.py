@@ -88,9 +88,9 @@ def train(
     `task` and `recipe` are objects or YAML files; what they leave open is inferred and said to `listener`.
     `out` defaults to `runs/` and the name of `data`. `track` names who is told the measurements,
     `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
-    `slice_columns` are further columns by whose values the report slices the test rows. With
-    `learning_curve` the recipe is also tried on an eighth, a quarter and half of the training rows, and the
-    report says what twice as many would bring.
+    `slice_columns` are further columns by whose values the report slices the test rows.
+    With `learning_curve` the recipe is also tried on an eighth, a quarter and half of the training rows, and
+    the report says what twice as many would bring.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
 
@@ -277,9 +277,9 @@ def evaluate(
     """Judge a bundle on a labelled file; with `train_data`, beside rivals trained on it.
 
     `bar` is what it must reach, in place of that of its task; `rival_seconds` is what rivals may take, in
-    place of that of its recipe; `keep` hears what was answered on each row. Of a model that gives labels,
-    the report also has a table for each of `slice_columns`; what words did in the worst mistakes, where it
-    is to `explain` them; and its `robustness` to typos and casing.
+    place of that of its recipe. Of a model that gives labels, the report also has a table for each of
+    `slice_columns`; what words did in the worst mistakes, where it is to `explain` them; and its
+    `robustness` to typos and casing. `keep` hears what was answered on each row.
     """
     listener = listener or Listener()
     bundle = find_bundle(model)

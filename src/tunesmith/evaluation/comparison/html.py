@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunesmith.evaluation.comparison.charts import MOST_LABELS, forest, label_dots, most_moved
 from tunesmith.evaluation.comparison.types import Comparison
-from tunesmith.evaluation.comparison.words import shown_scores, size
+from tunesmith.evaluation.comparison.words import shown_scores
 from tunesmith.evaluation.page import render_page
 
 __all__ = ["comparison_as_html"]
@@ -25,6 +25,5 @@ def comparison_as_html(comparison: Comparison, title: str) -> str:
         "shown_labels": shown,
         "many_labels": len(comparison.labels) > MOST_LABELS,
         "settings": tuple(comparison.runs[0].recipe),
-        "size": size,
     }
     return render_page("comparison.html.jinja", comparison, title, values)

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.evaluation.comparison.types import ComparedRun, Comparison
-from tunesmith.evaluation.comparison.words import shown_scores, size
+from tunesmith.evaluation.comparison.words import shown_scores
 from tunesmith.evaluation.terminal_parts import heading, table
-from tunesmith.evaluation.wording import clip, duration, milliseconds, plain, score, signed, span
+from tunesmith.evaluation.wording import clip, duration, milliseconds, plain, score, signed, size, span
 
 __all__ = ["comparison_as_terminal"]
 

@@ -14,7 +14,7 @@ from tunesmith.evaluation.wording import (
     chance,
 )
 
-__all__ = ["sentence", "shown_scores", "size"]
+__all__ = ["sentence", "shown_scores"]
 
 _SHOWN = (
     MACRO_F1,
@@ -64,8 +64,3 @@ def sentence(run: ComparedRun, first: ComparedRun, lead: Score, *, several: bool
     raised = " after Holm" if several else ""
     rows = f"Rows only it has right: {run.mcnemar.only_this:,}, only {first.name}: {run.mcnemar.only_other:,}"
     return f"{said} ({span}). {rows} (McNemar, {run.mcnemar.test}: {chance(run.p)}{raised})."
-
-
-def size(count: int | None) -> str:
-    """Bytes on disk as MB."""
-    return "–" if count is None else f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e6:.1f} MB"

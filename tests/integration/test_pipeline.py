@@ -171,7 +171,9 @@ def test_another_run_is_not_taken_for_the_one_that_was_stopped(recipe: ts.Recipe
     assert {"sha256.train", "sha256.validation", "sha256.test"} & told
     assert "recipe.seed" not in told
     _save(data, _rows(60))
-    ts.train(data, recipe=recipe, out=out, resume=True)
+    hasty = recipe.model_copy(update={"rival_seconds": 0.0})
+    left_out = ts.train(data, recipe=hasty, out=out, resume=True).report.not_run
+    assert {rival.name for rival in left_out} == {"n-grams", "probe", "zero-shot", "few-shot"}
 
 
 def _differing(call: Callable[[], object]) -> set[str]:

@@ -33,7 +33,7 @@ from tunesmith.inputs import (
     refuse_differences,
     versions,
 )
-from tunesmith.lesson import Judging
+from tunesmith.lesson import Judging, Lesson
 from tunesmith.listener import Listener, StageListener
 from tunesmith.model.learner import Learner
 from tunesmith.model.packed import can_pack
@@ -55,6 +55,7 @@ from tunesmith.writer import Writer
 __all__ = [
     "evaluate",
     "find_bundle",
+    "fine_tuned",
     "known_column",
     "load",
     "load_writer",
@@ -127,7 +128,7 @@ def train(
     )
     parameters = parameters_of(inputs.recipe.model_dump(mode="json"), provenance(inputs, processes))
     with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
-        fitted, classifier = _fine_tune(inputs, directory, resume, told, should_stop, processes)
+        fitted, classifier = fine_tuned(inputs, directory, resume, told, should_stop, processes)
         inputs = replace(inputs, classifier=classifier)
         told.stage("evaluate")
         values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes))
@@ -152,19 +153,25 @@ def _name_of(data: str | Path) -> str:
     return Path(data).resolve().name.lstrip(".").split(".")[0] or "run"
 
 
-def _fine_tune(
+def fine_tuned(
     inputs: Inputs,
     directory: RunDirectory,
     resume: bool,
     listener: Listener,
     should_stop: Callable[[], bool],
     processes: Processes,
+    teach: Callable[..., Lesson] | None = None,
 ) -> tuple[Fitted, Learner]:
+    """Fine-tune the base of the inputs, with checkpoints in `directory`; the learner has the best weights.
+
+    `teach` is what gives the lesson in place of the room of the task. Raises as `train` does.
+    """
     listener.stage("train")
     recipe, splits, classifier = inputs.recipe, inputs.splits, inputs.classifier
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
-    lesson = room_of(splits.train.task).lesson(classifier, recipe, splits, processes)
+    teach = teach or room_of(splits.train.task).lesson
+    lesson = teach(classifier, recipe, splits, processes)
     job = Job(
         classifier,
         recipe,

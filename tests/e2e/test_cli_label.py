@@ -5,14 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from typer.testing import CliRunner
 
-from tests.e2e.conftest import TUNESMITH, Cli, write_table
+from tests.e2e.conftest import TUNESMITH, Cli, Finished, environment, write_table
 from tests.models import POLITICS, SPORTS
+from tunesmith.cli.main import app
+from tunesmith.labelling.order import doubts
+from tunesmith.pipeline import load
 
+Here = Callable[..., Finished]
 ASKED = ("label", "texts.csv", "--labels", "politics,sports", "--out", "labelled.jsonl")
 
 
@@ -23,6 +31,19 @@ def texts(tmp_path: Path) -> list[str]:
     with (tmp_path / "texts.csv").open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([["id", "text"], *enumerate(found)])
     return found
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """The command in this process: to start another takes seconds."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str | Path, stdin: str = "") -> Finished:
+        said = CliRunner().invoke(app, [*map(str, words)], input=stdin)
+        assert said.exception is None or isinstance(said.exception, SystemExit), said.exception
+        return Finished(said.exit_code, said.stdout, said.stderr)
+
+    return run
 
 
 def _answers(path: Path) -> list[dict[str, Any]]:
@@ -51,46 +72,31 @@ def test_answers_are_kept_and_gone_on_with(cli: Cli, tmp_path: Path, texts: list
     assert "18 labelled, none left" in cli(*ASKED, stdin="\n").good().err
 
 
-def test_what_is_labelled_is_checked_as_it_is(cli: Cli, tmp_path: Path, texts: list[str]) -> None:
-    cli(*ASKED, stdin="1\n2\n" * 9).good()
-    report = json.loads(cli("check", "labelled.jsonl", "--json").out)
-    assert report["label_counts"] == {"politics": 9, "sports": 9}
-
-
-def test_several_labels(cli: Cli, tmp_path: Path, texts: list[str]) -> None:
-    cli(*ASKED, "--multi", stdin="1 2\n0\nsports\nq\n").good()
+def test_several_labels(here: Here, tmp_path: Path, texts: list[str]) -> None:
+    here(*ASKED, "--multi", stdin="1 2\n0\nsports\nq\n").good()
     labels = [answer["labels"] for answer in _answers(tmp_path / "labelled.jsonl")]
     assert labels == [["politics", "sports"], [], ["sports"]]
-    cli(*ASKED, stdin="1\n").refused("no-answer-line")
+    here(*ASKED, stdin="1\n").refused("no-answer-line")
 
 
-def test_a_model_says_what_it_doubts(cli: Cli, tmp_path: Path, texts: list[str], finished: Path) -> None:
-    words = ("label", "texts.csv", "--model", finished, "--out", "labelled.jsonl")
-    said = cli(*words, stdin="1\nq\n").good()
-    assert "sports" in said.err
+def test_a_model_says_what_it_doubts(here: Here, tmp_path: Path, texts: list[str], finished: Path) -> None:
+    here("label", "texts.csv", "--model", finished, "--out", "labelled.jsonl", stdin="1\nq\n").good()
     (answer,) = _answers(tmp_path / "labelled.jsonl")
-    from tunesmith.labelling.order import doubts
-    from tunesmith.pipeline import load
-
     predictor = load(finished)
     assert answer["label"] == predictor.labels[0]
     found = doubts(predictor.probabilities(predictor.encode(texts)), several=False)
     assert answer["text"] == texts[int(found.argmax())]
 
 
-def test_a_text_cannot_steer_the_terminal(cli: Cli, tmp_path: Path) -> None:
+def test_a_text_cannot_steer_the_terminal(here: Here, tmp_path: Path) -> None:
     rows = [{"text": "red \u001b[31m and [bold]bold[/]"}, {"text": "another"}]
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    said = cli("label", "texts.jsonl", "--labels", "a,b", "--out", "out.jsonl", stdin="1\n1\n").good()
+    said = here("label", "texts.jsonl", "--labels", "a,b", "--out", "out.jsonl", stdin="1\n1\n").good()
     assert "\u001b[31m" not in said.err
     assert "[bold]bold[/]" in said.err
 
 
 def test_ctrl_c_keeps_what_was_answered(cli: Cli, tmp_path: Path, texts: list[str]) -> None:
-    import subprocess
-
-    from tests.e2e.conftest import environment
-
     process = subprocess.Popen(
         [*TUNESMITH, *ASKED],
         stdin=subprocess.PIPE,
@@ -113,6 +119,20 @@ def test_ctrl_c_keeps_what_was_answered(cli: Cli, tmp_path: Path, texts: list[st
     process.stderr.close()
 
 
+def test_the_page_is_served_to_who_was_told(cli: Cli, tmp_path: Path, texts: list[str]) -> None:
+    running = cli.start(*ASKED, "--page", "--port", "0")
+    running.wait_for("open http://127.0.0.1:")
+    url, key = running.lines[-1].split()[1].split("#")
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
+        row = client.get("state").json()["row"]
+        assert client.post("answer", json={"row": row, "labels": ["sports"]}).json()["labelled"] == 1
+    assert httpx.get(f"{url}state").status_code == 401
+    running.send(signal.SIGINT)
+    said = running.finish().good()
+    assert "1 labelled in labelled.jsonl; 17 are left" in said.err
+    assert [answer["label"] for answer in _answers(tmp_path / "labelled.jsonl")] == ["sports"]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -124,15 +144,15 @@ def test_ctrl_c_keeps_what_was_answered(cli: Cli, tmp_path: Path, texts: list[st
     ],
     ids=" ".join,
 )
-def test_a_wrong_command_line_is_told(cli: Cli, tmp_path: Path, texts: list[str], words: list[str]) -> None:
-    said = cli(*words)
+def test_a_wrong_command_line_is_told(here: Here, tmp_path: Path, texts: list[str], words: list[str]) -> None:
+    said = here(*words)
     assert said.code == 2
     assert "Traceback" not in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["texts.csv"]
 
 
-def test_what_cannot_be_read_is_told(cli: Cli, tmp_path: Path) -> None:
-    cli(*ASKED).refused("no-file")
+def test_what_cannot_be_read_is_told(here: Here, tmp_path: Path) -> None:
+    here(*ASKED).refused("no-file")
     write_table(tmp_path / "texts.csv", 4)
-    cli(*ASKED, "--text-column", "body").refused("no-column")
+    here(*ASKED, "--text-column", "body").refused("no-column")
     assert not (tmp_path / "labelled.jsonl").exists()

@@ -161,7 +161,7 @@ def _opened(browser: Any, desk: Desk, key: str = KEY) -> Iterator[Any]:
 
 
 def _at(page: Any, counts: str) -> None:
-    page.wait_for_function(f"document.querySelector('#counts').innerText.startsWith({counts!r})")
+    page.locator("#counts", has_text=counts).wait_for()
 
 
 def test_mouse_keyboard_and_undo(browser: Any, desk: Desk) -> None:

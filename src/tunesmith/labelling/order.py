@@ -43,7 +43,8 @@ def nearer(vectors: Any, nearest: Floats, row: int) -> Floats:
     """(texts,) the cosine similarity of each to the nearest labelled text, once `row` is one as well."""
     similar = (vectors @ vectors[[row]].T).toarray().ravel()
     similar[row] = 1.0  # of a text without words as well
-    return np.maximum(nearest, similar)
+    found: Floats = np.maximum(nearest, similar)
+    return found
 
 
 def doubts(probabilities: npt.NDArray[Any], *, several: bool) -> Floats:

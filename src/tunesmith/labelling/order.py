@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["choose", "doubts", "doubts_by_labelled", "nearer", "ranks", "vectors_of"]
+__all__ = ["Floats", "choose", "doubts", "doubts_by_labelled", "nearer", "ranks", "vectors_of"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

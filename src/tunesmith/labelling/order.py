@@ -1,8 +1,10 @@
 """Which text is worth asking about next: one that is in doubt, and unlike those that were asked about.
 
-Uncertainty x diversity. Diversity is the distance to the nearest labelled text; without any uncertainty that
-is the farthest-first traversal of Gonzalez, 1985. Uncertainty is by the margin between the two likeliest
-labels: Scheffer, Decomain and Wrobel, Active Hidden Markov Models for Information Extraction, 2001.
+Uncertainty x diversity. Diversity is the distance to the nearest labelled text. Before there is any
+uncertainty, texts are drawn with chances by the square of that distance: Arthur and Vassilvitskii, k-means++:
+The Advantages of Careful Seeding, 2007. The farthest alone would be outliers. Uncertainty is by the margin
+between the two likeliest labels: Scheffer, Decomain and Wrobel, Active Hidden Markov Models for Information
+Extraction, 2001.
 """
 
 from __future__ import annotations
@@ -14,11 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Floats", "choose", "doubts", "doubts_by_labelled", "nearer", "ranks", "vectors_of"]
+__all__ = ["Floats", "choose", "doubts", "doubts_by_labelled", "lots_of", "nearer", "vectors_of"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 _MOST_TERMS = 100_000
 _ITERATIONS = 200
@@ -97,18 +98,21 @@ def _learned(vectors: Any, rows: Sequence[int], targets: npt.NDArray[Any]) -> Fl
     return probabilities
 
 
-def ranks(count: int, seed: int) -> Ints:
-    """(texts,) which goes first between equals."""
-    return np.random.default_rng(seed).permutation(count)
+def lots_of(count: int, seed: int) -> Floats:
+    """(texts,) the lot of each, the smaller the sooner its turn; of the exponential distribution."""
+    return np.random.default_rng(seed).exponential(size=count)
 
 
-def choose(is_open: Bools, nearest: Floats, uncertain: Floats | None, rank: Ints) -> int | None:
-    """The open text with most uncertainty x diversity, None where none is open; all are (texts,)."""
+def choose(is_open: Bools, nearest: Floats, uncertain: Floats | None, lots: Floats) -> int | None:
+    """The open text with most uncertainty x diversity, None where none is open; all are (texts,).
+
+    Where nothing is known of uncertainty, one is drawn by the square of its diversity: the least of lots that
+    are divided by weights is each one's with a chance in proportion to its weight.
+    """
     places = np.flatnonzero(is_open)
     if not places.size:
         return None
-    worth = 1 - nearest[places]
-    if uncertain is not None:
-        worth = worth * uncertain[places]
-    best = np.lexsort((rank[places], -np.round(worth, _DIGITS)))[0]
+    diversity, drawn = 1 - nearest[places], lots[places]
+    worth = diversity**2 / drawn if uncertain is None else diversity * uncertain[places]
+    best = np.lexsort((drawn, -np.round(worth, _DIGITS)))[0]
     return int(places[best])

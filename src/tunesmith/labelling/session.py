@@ -9,7 +9,7 @@ import numpy as np
 
 from tunesmith.data.texts import same_text_key
 from tunesmith.labelling.journal import Answer, Journal
-from tunesmith.labelling.order import Floats, choose, doubts_by_labelled, nearer, ranks, vectors_of
+from tunesmith.labelling.order import Floats, choose, doubts_by_labelled, lots_of, nearer, vectors_of
 from tunesmith.labelling.texts import Texts
 
 __all__ = ["Asked", "Session"]
@@ -45,7 +45,7 @@ class Session:
         self._texts, self._journal = texts, journal
         self._lock = threading.RLock()
         self._vectors = vectors_of(texts.texts)
-        self._ranks = ranks(len(texts), seed)
+        self._lots = lots_of(len(texts), seed)
         self._given_doubts = doubts
         self._row_of_key = {same_text_key(text): row for row, text in enumerate(texts.texts)}
         self._skipped: list[int] = []
@@ -134,7 +134,7 @@ class Session:
         is_open = np.ones(len(self._texts), np.bool_)
         is_open[[row for row, _ in self._answers]] = False
         is_open[self._skipped] = False
-        return choose(is_open, self._nearest, self._doubts(), self._ranks)
+        return choose(is_open, self._nearest, self._doubts(), self._lots)
 
     def _doubts(self) -> Floats | None:
         """Those of the model, or of what was learned from the answers up to the last tenth one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunesmith.labelling.order import choose, doubts, doubts_by_labelled, nearer, ranks, vectors_of
+from tunesmith.labelling.order import choose, doubts, doubts_by_labelled, lots_of, nearer, vectors_of
 
 # three subjects, of which the first is told in many ways
 TEXTS = [
@@ -27,43 +27,58 @@ def test_equal_texts_are_near_and_others_far() -> None:
     assert nearest[5] < 0.2
 
 
-def test_without_doubts_the_unlike_come_first() -> None:
+def _first(count: int, seed: int) -> list[int]:
+    """What is asked first where nothing is known."""
     vectors, nearest, is_open, asked = vectors_of(TEXTS), NOTHING, OPEN.copy(), []
-    for _ in range(3):
-        row = choose(is_open, nearest, None, ranks(len(TEXTS), 0))
+    for _ in range(count):
+        row = choose(is_open, nearest, None, lots_of(len(TEXTS), seed))
         assert row is not None
         asked.append(row)
         is_open[row] = False
         nearest = nearer(vectors, nearest, row)
-    assert {4, 5} < set(asked)
+    return asked
+
+
+def test_without_doubts_the_unlike_come_first() -> None:
+    found = [{4, 5} < set(_first(3, seed)) for seed in range(200)]
+    # were they drawn without looking, it would be one in five
+    assert sum(found) > 100
+
+
+def test_without_doubts_the_chances_are_squares_of_diversity() -> None:
+    nearest = np.array([0.0, 0.5, 1.0])
+    drawn = [choose(np.ones(3, np.bool_), nearest, None, lots_of(3, seed)) for seed in range(2000)]
+    assert drawn.count(0) / 2000 == pytest.approx(0.8, abs=0.04)
+    assert drawn.count(2) == 0
 
 
 def test_doubt_and_diversity_are_multiplied() -> None:
-    rank = np.arange(len(TEXTS))
+    lots = lots_of(len(TEXTS), 0)
     doubt = np.array([0.9, 0.8, 0.9, 0.2, 0.4, 0.1])
-    assert choose(OPEN, NOTHING, doubt, rank) == 0
+    doubt[0] = 0.95
+    assert choose(OPEN, NOTHING, doubt, lots) == 0
     nearest = nearer(vectors_of(TEXTS), NOTHING, 0)
     is_open = OPEN.copy()
     is_open[0] = False
     # the second and third are in more doubt, but what they could teach is known
-    assert choose(is_open, nearest, doubt, rank) == 4
+    assert choose(is_open, nearest, doubt, lots) == 4
 
 
 def test_between_equals_the_seed_decides() -> None:
-    firsts = {choose(OPEN, NOTHING, None, ranks(len(TEXTS), seed)) for seed in range(20)}
+    firsts = {choose(OPEN, NOTHING, None, lots_of(len(TEXTS), seed)) for seed in range(20)}
     assert len(firsts) > 2
-    assert choose(OPEN, NOTHING, None, ranks(len(TEXTS), 7)) == choose(
-        OPEN, NOTHING, None, ranks(len(TEXTS), 7)
+    assert choose(OPEN, NOTHING, None, lots_of(len(TEXTS), 7)) == choose(
+        OPEN, NOTHING, None, lots_of(len(TEXTS), 7)
     )
 
 
 def test_rounding_decides_nothing() -> None:
-    nearest = np.array([1e-14, 0.0, 0.0])
-    assert choose(np.ones(3, np.bool_), nearest, None, np.array([0, 1, 2])) == 0
+    nearest, doubt = np.array([1e-14, 0.0, 0.0]), np.ones(3)
+    assert choose(np.ones(3, np.bool_), nearest, doubt, np.array([0.1, 0.2, 0.3])) == 0
 
 
 def test_nothing_open_is_nothing_to_ask() -> None:
-    assert choose(~OPEN, NOTHING, None, ranks(len(TEXTS), 0)) is None
+    assert choose(~OPEN, NOTHING, None, lots_of(len(TEXTS), 0)) is None
 
 
 def test_doubts_are_margins() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tunesmith.data.dataset import Splits
 from tunesmith.inputs import loop_settings
+from tunesmith.lesson import Lesson
 from tunesmith.listener import Listener
 from tunesmith.model.learner import Learner
 from tunesmith.model.packed import can_pack
@@ -31,11 +32,16 @@ def fit_learner(
     listener: Listener,
     should_stop: Callable[[], bool],
     processes: Processes = ALONE,
+    teach: Callable[..., Lesson] | None = None,
 ) -> tuple[Fitted, Learner]:
-    """Fine-tune by a resolved recipe; raise Interrupted once `should_stop` answers True."""
+    """Fine-tune by a resolved recipe; raise Interrupted once `should_stop` answers True.
+
+    `teach` gives the lesson in place of the room of the task.
+    """
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
-    lesson = room_of(splits.train.task).lesson(learner, recipe, splits, processes)
+    teach = teach or room_of(splits.train.task).lesson
+    lesson = teach(learner, recipe, splits, processes)
     return fine_tune(
         Job(
             learner,

@@ -16,6 +16,7 @@ from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.data.parting import Parting, parted
 from tunesmith.data.read import read
+from tunesmith.data.split import split
 from tunesmith.errors import DataError, Problem
 from tunesmith.evaluation.understanding.understood import Asked
 from tunesmith.files import sha256_bytes
@@ -44,6 +45,7 @@ __all__ = [
     "given",
     "loop_settings",
     "prepare",
+    "prepare_rows",
     "provenance",
     "refuse_differences",
     "versions",
@@ -120,6 +122,38 @@ def prepare(
     asked, few = recipe, _few_examples(dataset, recipe, held_out)
     recipe = for_examples(recipe, few=few)
     splits = parted(dataset, sources["train"], held_out, sources, _parting(recipe))
+    return _of_splits(splits, dataset.sha256, report, asked, few, sources, listener, processes)
+
+
+def prepare_rows(dataset: Dataset, recipe: Recipe, listener: Listener) -> Inputs:
+    """As `prepare`, of rows in memory that bear labels of their task; none is kept for a test.
+
+    Raises UserError with all that is wrong.
+    """
+    base_location(recipe.base)
+    refuse_unavailable(recipe)
+    listener.stage("check")
+    # rows are given again and again where models are compared: what is nearly said twice is not looked for
+    report = check(dataset, labels_given=True, most_compared=0).raise_if_failed()
+    few = are_few(len(dataset), len(dataset.task.labels))
+    fraction = for_examples(recipe, few=few).validation_fraction
+    assert fraction is not None
+    splits = split(dataset, seed=recipe.seed, validation_fraction=fraction, test_fraction=0.0)
+    return _of_splits(splits, dataset.sha256, report, recipe, few, {}, listener, ALONE)
+
+
+def _of_splits(
+    splits: Splits,
+    data_sha256: str,
+    report: DataReport,
+    asked: Recipe,
+    few: bool,
+    sources: Mapping[str, str],
+    listener: Listener,
+    processes: Processes,
+) -> Inputs:
+    """Load the base, and resolve the recipe as `asked` by it and by the data."""
+    recipe = for_examples(asked, few=few)
     listener.stage("tokenise")
     if splits.train.mapped is not None:
         listener.note(f"rows and tokens of this large set are kept for later runs in {cache_directory()}")
@@ -138,7 +172,7 @@ def prepare(
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
-    return Inputs(splits, dataset.sha256, report, resolved, classifier, dict(sources), reasons)
+    return Inputs(splits, data_sha256, report, resolved, classifier, dict(sources), reasons)
 
 
 def _parting(recipe: Recipe) -> Parting:

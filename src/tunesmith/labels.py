@@ -93,8 +93,18 @@ def label_counts(train: Dataset) -> tuple[int, ...]:
     return tuple(train.label_counts.values()) if train.task.kind == "single_label" else ()
 
 
-def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
-    """What is learned from the training rows, and judged on the validation rows by all processes."""
+def lesson(
+    classifier: Classifier,
+    recipe: Recipe,
+    splits: Splits,
+    processes: Processes,
+    example_weights: tuple[Floats, Floats] | None = None,
+) -> Lesson:
+    """What is learned from the training rows, and judged on the validation rows by all processes.
+
+    `example_weights` say how much each training and each validation row counts in its loss, where a row has
+    one label; all figures on the validation rows count each once.
+    """
     assert recipe.target_replication is not None
     assert recipe.token_dropout is not None
     learner = _untrained(classifier, recipe)
@@ -102,16 +112,17 @@ def lesson(classifier: Classifier, recipe: Recipe, splits: Splits, processes: Pr
         encode_dataset(classifier.tokenizer, part, learner.max_tokens)
         for part in (splits.train, splits.validation)
     )
-    weights = _weights(splits.train, weighted=recipe.class_weights == "auto")
+    counted, judged_by = example_weights or (None, None)
+    weights = _weights(splits.train, counted, weighted=recipe.class_weights == "auto")
     if splits.train.task.kind == "multi_label":
         start_at_shares(classifier, train, splits.train.label_matrix)
     augmentation = Augmentation(recipe.target_replication, recipe.token_dropout)
-    objective = _objective(classifier, train, splits.train, weights, augmentation)
+    objective = _objective(classifier, train, splits.train, weights, augmentation, counted)
     if not len(splits.validation):
         return Lesson(objective)
     return Lesson(
         objective,
-        _objective(classifier, held_out, splits.validation, weights),
+        _objective(classifier, held_out, splits.validation, weights, example_weights=judged_by),
         _validation(learner, held_out, splits.validation, processes),
     )
 
@@ -231,9 +242,7 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun],
     if judging.keep is not None:
         given = predictor.thresholds.given(probabilities) if several else None
         judging.keep(label_predictions(test, probabilities, given))
-    if test.task.kind == "single_label":
-        report = build_report(**same)
-    else:
+    if several:
         report = build_multilabel_report(thresholds=predictor.thresholds, **same)
     else:
         report = build_report(**same)
@@ -250,12 +259,12 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun],
     return replace(report, not_run=not_run, understanding=told)
 
 
-def _weights(train: Dataset, *, weighted: bool) -> Floats:
+def _weights(train: Dataset, example_weights: Floats | None, *, weighted: bool) -> Floats:
     """(labels,) how much each label counts: rare ones for more, where `weighted`."""
     if not weighted:
         return np.ones(len(train.task.labels))
     if train.task.kind == "single_label":
-        return label_weights(train.label_ids, len(train.task.labels))
+        return label_weights(train.label_ids, len(train.task.labels), example_weights)
     return positive_weights(train.label_matrix)
 
 
@@ -265,10 +274,13 @@ def _objective(
     dataset: Dataset,
     weights: Floats,
     augmentation: Augmentation | None = None,
+    example_weights: Floats | None = None,
 ) -> LabelObjective:
     pad_token_id, augmentation = classifier.tokenizer.pad_token_id, augmentation or Augmentation()
     if dataset.task.kind == "single_label":
-        return Classification(encoded, dataset.label_ids, pad_token_id, weights, augmentation)
+        ids = dataset.label_ids
+        return Classification(encoded, ids, pad_token_id, weights, augmentation, example_weights)
+    assert example_weights is None, "only rows with one label each are weighed"
     return MultiLabelClassification(encoded, dataset.label_matrix, pad_token_id, weights, augmentation)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tunesmith.api.settings import Settings
 
-__all__ = ["serve", "serve_model"]
+__all__ = ["require_extra", "serve", "serve_model"]
 
 _NEEDED = ("fastapi", "prometheus_client", "uvicorn")
 _BACKLOG = 2048
@@ -41,7 +41,7 @@ def serve_model(
     environment's; `on_listening` hears the address once it answers. Raises ServiceError (`port-in-use`,
     `key-needed`, `bad-address`, …) before the model is loaded.
     """
-    _require_extra()
+    require_extra()
     from tunesmith.api.about import about_bundle
     from tunesmith.api.app import create_app
     from tunesmith.api.settings import read_settings
@@ -69,7 +69,8 @@ def serve(
         _run(app, listener, host, on_listening)
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
+    """Raise ServiceError where a package that serving needs is not installed."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         what = f"serving needs packages that are not installed: {', '.join(missing)}"

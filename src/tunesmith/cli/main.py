@@ -15,6 +15,7 @@ from tunesmith.cli import (
     doctor,
     evaluate,
     init,
+    label,
     predict,
     pretrain,
     quickstart,
@@ -43,7 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(quickstart, init, check, split, train, evaluate, compare, report, predict, serve),
+    *(quickstart, init, label, check, split, train, evaluate, compare, report, predict, serve),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

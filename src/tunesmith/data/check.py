@@ -87,7 +87,8 @@ def check(
 
     `held_out` are the named sets of texts kept from training. `labels_given` says that the user listed the
     task's labels: those that look alike are then meant. Near-duplicates are looked for among at most
-    `most_compared` texts, in about 600 bytes of memory each. Lengths in tokens are added by `with_tokens`.
+    `most_compared` texts, in about 600 bytes of memory each; 0: not at all. Lengths in tokens are added by
+    `with_tokens`.
     """
     facts = facts_of(dataset)
     held = {name: facts_of(other) for name, other in (held_out or {}).items()}
@@ -95,7 +96,8 @@ def check(
     problems = [*_own_problems(facts, labels_given), *_held_out_problems(facts, held)]
     for name, rows in leaked.items():
         problems += leaks(facts, name, rows)
-    near = NearTexts() if dataset.task.writes or not len(dataset) else near_texts(facts, held, most_compared)
+    compared = most_compared and len(dataset) and not dataset.task.writes
+    near = near_texts(facts, held, most_compared) if compared else NearTexts()
     problems += [*near.problems, *trait_problems(facts)]
     if not dataset.task.writes:
         problems += length_problems(facts)

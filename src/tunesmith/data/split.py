@@ -46,7 +46,7 @@ def split(
     test, the next to validation; texts of several labels are dealt out by `stratified`. What `units` join is
     not parted; without them equal texts are one. With `times` (rows,) the latest rows are the test's, those
     before them the validation's, whatever their labels. What stands in a given or later part is left out of
-    the earlier ones. Every label keeps a training row. A validation fraction of 0 leaves that part empty.
+    the earlier ones. Every label keeps a training row. A fraction of 0 leaves its part empty.
     Raises DataError where a label cannot keep a row, or where another part would be empty.
     """
     fractions = (
@@ -98,7 +98,8 @@ def _split(wish: _Wish) -> Splits:
     _refuse_lost_labels(whole, part_of_row)
     held = [None if facts is None else facts.dataset for facts in (given_validation, given_test)]
     how = _how(wish, int((part_of_row == LEFT_OUT).sum()), held[0])
-    empty = {"validation"} if wish.validation is None and not wish.fractions[1] else set()
+    drawn = zip(("test", "validation"), (wish.test, wish.validation), wish.fractions, strict=True)
+    empty = {name for name, given, fraction in drawn if given is None and not fraction}
     return splits_of(wish.dataset, part_of_row, wish.seed, how, validation=held[0], test=held[1], empty=empty)
 
 

@@ -61,11 +61,18 @@ class TextObjective(Objective, Protocol):
         ...
 
 
-def label_weights(label_ids: npt.ArrayLike, labels: int) -> npt.NDArray[np.float64]:
-    """(labels,) weights by inverse frequency whose mean over the rows is 1; 0 for a label without rows."""
-    counts = np.bincount(np.asarray(label_ids), minlength=labels)
+def label_weights(
+    label_ids: npt.ArrayLike, labels: int, example_weights: npt.NDArray[np.float64] | None = None
+) -> npt.NDArray[np.float64]:
+    """(labels,) weights by inverse frequency whose mean over the rows is 1; 0 for a label without rows.
+
+    A row counts as often as its weight in `example_weights`, (rows,), says.
+    """
+    counts = np.bincount(np.asarray(label_ids), example_weights, minlength=labels)
     present = int((counts > 0).sum())
-    return np.divide(int(counts.sum()), present * counts, out=np.zeros(labels), where=counts > 0)
+    weights = np.zeros(labels)
+    np.divide(counts.sum(), present * counts, out=weights, where=counts > 0)
+    return weights
 
 
 class LabelObjective(ABC):
@@ -120,7 +127,12 @@ class LabelObjective(ABC):
 
 
 class Classification(LabelObjective):
-    """Texts with one label each: weighted cross-entropy at the last token."""
+    """Texts with one label each: weighted cross-entropy at the last token.
+
+    A row counts by the weight of its label and by its own of `example_weights`, (rows,), where there are any.
+    What a step is divided by knows only the first: a step of rows that count for little moves the model
+    little. Over all rows together, a weight of two is the same as the row twice.
+    """
 
     def __init__(
         self,
@@ -129,10 +141,16 @@ class Classification(LabelObjective):
         pad_token_id: int,
         weights: npt.NDArray[np.float64],
         augmentation: Augmentation = _NONE,
+        example_weights: npt.NDArray[np.float64] | None = None,
     ) -> None:
         super().__init__(encoded, pad_token_id, augmentation)
         self._label_ids = np.asarray(label_ids, np.int32)  # (rows,)
         self._weights = weights  # (labels,)
+        self._example_weights: npt.NDArray[np.float64] | None = None
+        if example_weights is not None:
+            # their mean is 1, so that a learning rate means what it means without them
+            of_labels = weights[self._label_ids]
+            self._example_weights = example_weights * (of_labels.sum() / (of_labels @ example_weights))
 
     def weight(self, rows: Sequence[int]) -> float:
         """The summed class weight of `rows`."""
@@ -146,7 +164,9 @@ class Classification(LabelObjective):
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         label_ids = self._label_ids[rows].astype(np.int64)
         target = torch.from_numpy(label_ids).to(logits.device)  # (rows,)
-        weight = torch.from_numpy(self._weights[label_ids]).to(logits.device, logits.dtype)
+        weights = self._weights[label_ids]
+        weights = weights if self._example_weights is None else weights * self._example_weights[rows]
+        weight = torch.from_numpy(weights).to(logits.device, logits.dtype)
         return cross_entropy(logits, target, reduction="none") * weight
 
 

@@ -82,6 +82,12 @@ def test_no_row_need_be_kept_for_validation() -> None:
         split(data(), seed=0, validation_fraction=0.0, test_fraction=0.15, validation=data(0))
 
 
+def test_no_row_need_be_kept_for_a_test() -> None:
+    splits = split(data(), seed=0, validation_fraction=0.1, test_fraction=0.0)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (91, 9, 0)
+    assert splits.how == "validation drawn with seed 0, stratified by label, equal texts together"
+
+
 def test_rows_that_stand_in_a_given_set_are_left_out() -> None:
     splits = split(
         data(),

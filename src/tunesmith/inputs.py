@@ -38,12 +38,15 @@ from tunesmith.training.state import LoopSettings
 __all__ = [
     "Columns",
     "Inputs",
+    "Material",
     "agreed",
     "describe",
     "given",
     "loop_settings",
     "prepare",
+    "prepare_base",
     "provenance",
+    "read_splits",
     "refuse_differences",
     "versions",
 ]
@@ -56,6 +59,21 @@ class Columns:
     text: str | None
     label: str | None
     kind: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is read of the data, before any base is loaded."""
+
+    splits: Splits
+    data_sha256: str
+    data_report: DataReport
+    recipe: Recipe
+    """As it was asked for, but for the nulls that the split needs."""
+    sources: dict[str, str]
+    few_examples: bool
+    asked: Recipe
+    """What reasons are told for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +118,13 @@ def prepare(
     `sources` are the paths of `train` and, where they are given, `validation` and `test`. Raises UserError
     with all that is wrong.
     """
+    return prepare_base(read_splits(sources, task, recipe, listener, columns), listener, processes)
+
+
+def read_splits(
+    sources: Mapping[str, str], task: Task | None, recipe: Recipe, listener: Listener, columns: Columns
+) -> Material:
+    """Read, check and split the data; the first half of `prepare`."""
     base_location(recipe.base)  # told before large data is read
     refuse_unavailable(recipe)
     listener.stage("read")
@@ -119,6 +144,17 @@ def prepare(
     asked, few = recipe, _few_examples(dataset, recipe, held_out)
     recipe = for_examples(recipe, few=few)
     splits = parted(dataset, sources["train"], held_out, sources, _parting(recipe))
+    return Material(splits, dataset.sha256, report, recipe, dict(sources), few, asked)
+
+
+def prepare_base(material: Material, listener: Listener, processes: Processes) -> Inputs:
+    """Load the base and resolve the recipe by it and the data; the second half of `prepare`."""
+    splits, report, recipe, few = (
+        material.splits,
+        material.data_report,
+        material.recipe,
+        material.few_examples,
+    )
     listener.stage("tokenise")
     if splits.train.mapped is not None:
         listener.note(f"rows and tokens of this large set are kept for later runs in {cache_directory()}")
@@ -127,7 +163,7 @@ def prepare(
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
     refuse_unfit(resolved, classifier.model, processes.count)
-    reasons = reasons_for(asked, facts)
+    reasons = reasons_for(material.asked, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
     if processes.count > 1:
@@ -137,7 +173,9 @@ def prepare(
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
-    return Inputs(splits, dataset.sha256, report, resolved, classifier, dict(sources), reasons)
+    return Inputs(
+        splits, material.data_sha256, report, resolved, classifier, material.sources, reasons
+    )
 
 
 def _parting(recipe: Recipe) -> Parting:

@@ -42,6 +42,7 @@ __all__ = [
     "label_counts",
     "lesson",
     "load_base",
+    "rival",
     "rivals",
     "thresholds",
     "token_report",
@@ -131,6 +132,17 @@ def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -
         untuned = Untuned(lambda asked: [each.text for each in asking(asked)], _figures(writer, test))
     learned = questions_of(train.drawn(MOST_TRAIN_ROWS, recipe.seed))
     return run_generation_rivals(learned, questions_of(test), recipe.seed, untuned=untuned)
+
+
+def rival(
+    name: str, how: str, writer: Writer, test: Dataset, on_answer: OnAnswer, train_seconds: float
+) -> WritingRival:
+    """Another trained model's answers to the test rows, as a rival."""
+    started = time.perf_counter()
+    written = _answered(writer, questions_of(test).conversations, who=name, on_answer=on_answer)
+    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
+    answers = [each.text for each in written]
+    return WritingRival(name, how, answers, train_seconds, milliseconds, _figures(writer, test))
 
 
 def _figures(writer: Writer, test: Dataset) -> dict[str, float]:

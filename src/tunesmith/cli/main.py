@@ -22,6 +22,7 @@ from tunesmith.cli import (
     serve,
     split,
     train,
+    tune,
 )
 from tunesmith.torchrun import process_count
 
@@ -42,7 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(quickstart, init, check, split, train, evaluate, report, predict, serve),
+    *(quickstart, init, check, split, train, tune, evaluate, report, predict, serve),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

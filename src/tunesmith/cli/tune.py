@@ -128,7 +128,7 @@ def command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search the recipe on validation rows, train the best, and say whether it beats the defaults on the test.
+    """Search the recipe on validation rows, train the best, and prove it against the defaults on test rows.
 
     The same command goes on with a search that was stopped, and with more --trials.
 

@@ -31,10 +31,8 @@ class Finals:
     """Trains the final models: one that is done is taken as it is, one that was stopped goes on."""
 
     data: str | Path
-    sources: Mapping[str, str | Path | None]
-    """The test and validation sets, where they are given"""
     same: Mapping[str, Any]
-    """Task, columns and kind, as `train` takes them"""
+    """Test and validation sets, task, columns and kind, as `train` takes them"""
     listener: Listener
     should_stop: Callable[[], bool]
 
@@ -45,7 +43,6 @@ class Finals:
         if not (is_same and before.get("done")):
             train(
                 self.data,
-                **self.sources,
                 **self.same,
                 out=place,
                 recipe=recipe,

@@ -155,7 +155,7 @@ def _across(
 
 def _height(dimension: Dimension, value: object) -> float:
     if dimension.choices:
-        return float(dimension.choices.index(value)) if value in dimension.choices else 0.0  # type: ignore[arg-type]
+        return float(dimension.choices.index(value)) if value in dimension.choices else 0.0
     number = float(str(value))
     return math.log10(max(number, 1e-12)) if dimension.log else number
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
 from pydantic import ValidationError
 
@@ -55,7 +55,8 @@ class Dimension:
     def suggest(self, trial: optuna.Trial) -> Scalar:
         """The value that the study's sampler draws, or the one that was put into its queue."""
         if self.choices:
-            return trial.suggest_categorical(self.name, self.choices)
+            drawn: Any = trial.suggest_categorical(self.name, self.choices)
+            return cast("Scalar", drawn)
         if self.whole:
             return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
         return trial.suggest_float(self.name, self.low, self.high, log=self.log)

@@ -119,7 +119,7 @@ class Objective:
     def _run(self, trial: optuna.Trial) -> float:
         defaults = bool(trial.user_attrs.get("defaults"))
         params = self._params(trial, defaults)
-        self.listener.note(f"trial {trial.number}: {_told(params, defaults)}")
+        self.listener.note(f"trial {trial.number}: {_in_words(params, defaults)}")
         best: dict[str, float] = {}
 
         def on_evaluation(epoch: int, figures: Mapping[str, float]) -> None:
@@ -179,7 +179,7 @@ def _is_pruned(error: BaseException) -> bool:
     return isinstance(error, optuna.TrialPruned)
 
 
-def _told(params: Mapping[str, object], defaults: bool) -> str:
+def _in_words(params: Mapping[str, object], defaults: bool) -> str:
     """The recipe of a trial in words."""
     values = ", ".join(f"{name} {said(value)}" for name, value in params.items())
     return f"the defaults ({values})" if defaults else values

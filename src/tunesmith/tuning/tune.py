@@ -88,8 +88,8 @@ def tune(
     place.mkdir(parents=True, exist_ok=True)
     write_json(place / "tuning.json", {"study": name, "storage": shown, "done": False})
     most = trials if trials is not None or minutes is not None else TRIALS
-    same = {"task": known, "text_column": text_column, "label_column": label_column, "kind": kind}
-    finals = Finals(data, held_out, same, told, should_stop)
+    named = {"task": known, "text_column": text_column, "label_column": label_column, "kind": kind}
+    finals = Finals(data, held_out | named, told, should_stop)
     with quiet_optuna(), open_storage(url) as opened:
         joined, plan = join_study(opened, name, plan, where=shown)
         joined.pruner = pruner_named(pruner, plan.most_epochs)

@@ -90,7 +90,7 @@ def _proven(found: Tuning, search: Search, finals: Finals) -> Tuning:
     rival = None
     if not found.best.defaults:
         finals.trained(search.material.recipe, default)
-        rival = judged_beside(best, default, search.material, finals.listener)
+        rival = judged_beside(best, default, found.best.number, search.material, finals.listener)
     looks = _looks(search.study, found.best.number)
     return replace(found, comparison=compared(found.best, found.default, report, rival, looks), report=report)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from tunesmith.bundle import open_bundle
 from tunesmith.evaluation.types import Report, RivalScore
 from tunesmith.evaluation.verdict import outcome
 from tunesmith.evaluation.wording import score, signed
-from tunesmith.files import read_json
+from tunesmith.files import read_json, write_json
 from tunesmith.inputs import Material
 from tunesmith.lesson import Judging
 from tunesmith.listener import Listener
@@ -68,8 +71,28 @@ def _is_of(recipe: Recipe, resolved: Mapping[str, Any]) -> bool:
     )
 
 
-def judged_beside(best: Path, default: Path, material: Material, listener: Listener) -> RivalScore:
-    """The defaults' model on the test rows as a rival of the best one, with paired differences."""
+def judged_beside(
+    best: Path, default: Path, trial: int, material: Material, listener: Listener
+) -> RivalScore:
+    """The defaults' model on the test rows as a rival of that of the best `trial`, with paired differences.
+
+    Where the two were compared before, as they were then: the test rows are not read again.
+    """
+    file = default / "beside.json"
+    before = read_json(file) if file.is_file() else {}
+    if before.get("best") != trial:
+        rival = _compared(best, default, material, listener)
+        before = {"best": trial, "rival": _rival_score().dump_python(rival, mode="json")}
+        write_json(file, before)
+    return _rival_score().validate_python(before["rival"])
+
+
+@cache
+def _rival_score() -> TypeAdapter[RivalScore]:
+    return TypeAdapter(RivalScore)
+
+
+def _compared(best: Path, default: Path, material: Material, listener: Listener) -> RivalScore:
     listener.stage("compare")
     mine, theirs = open_bundle(best / "model"), open_bundle(default / "model")
     room = room_of(mine.task)

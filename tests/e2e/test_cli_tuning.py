@@ -1,0 +1,84 @@
+"""A search on the command line: stopped, killed, and shared by two processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Cli
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+
+OFF = ("warmup_fraction", "weight_decay", "dropout", "class_weights", "batch_tokens", "method")
+# so many epochs take long enough to be stopped in
+COMMAND = (
+    *("tune", "news.csv", "--base", "base", "--set", "epochs=60", "--set", "early_stopping=0"),
+    *("--pruner", "none", "--search", "learning_rate=1e-4..1e-3"),
+    *(word for name in OFF for word in ("--search", f"{name}=off")),
+)
+
+
+def _states(out: Path) -> list[str]:
+    with sqlite3.connect(out / "study.db") as connection:
+        return [state for (state,) in connection.execute("SELECT state FROM trials ORDER BY number")]
+
+
+def test_stopped_killed_and_gone_on_with(workshop: Path) -> None:
+    cli, command = Cli(workshop), (*COMMAND, "--trials", "2", "--out", "tuned")
+    running = cli.start(*command)
+    running.wait_for("trial 0: the defaults")
+    running.send(signal.SIGINT)
+    said = running.finish()
+    assert said.code == 130, said
+    assert "Traceback" not in said.err
+    assert "--resume" not in said.resume_command
+    assert said.resume_command == list(command)
+    assert _states(workshop / "tuned") == ["FAIL", "WAITING"]
+
+    running = cli.start(*command)
+    running.wait_for("trial 1: the defaults")
+    running.send(signal.SIGKILL)
+    running.finish()
+    assert _states(workshop / "tuned") == ["FAIL", "RUNNING"]
+
+    done = cli(*command, "--json").good()
+    assert "trial 1 was cut off: it is tried again" in done.err
+    found = json.loads(done.out)
+    assert found["done"]
+    assert _states(workshop / "tuned") == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    assert [trial["defaults"] for trial in found["trials"] if trial["state"] == "complete"].count(True) == 1
+    assert not list((workshop / "tuned" / "trials").rglob("*.safetensors"))
+    shown = cli(*command).good()
+    assert "The best trials" in shown.out
+    assert found["comparison"]["headline"] in shown.out
+    assert "tunesmith predict tuned/best/model" in shown.out
+
+
+def test_two_processes_share_a_study(workshop: Path) -> None:
+    cli, trials = Cli(workshop), 5
+    command = [word.replace("=60", "=4") for word in COMMAND]
+    storage = ("--storage", "sqlite:///shared.db", "--study", "both", "--trials", str(trials), "--json")
+    both = [cli.start(*command, *storage, "--out", f"tuned-{name}") for name in "ab"]
+    said = [running.finish().good() for running in both]
+    found = [json.loads(each.out) for each in said]
+    with sqlite3.connect(workshop / "shared.db") as connection:
+        states = [state for (state,) in connection.execute("SELECT state FROM trials")]
+    assert states.count("COMPLETE") == trials
+    assert states.count("RUNNING") == states.count("WAITING") == 0
+    assert [each["done"] for each in found].count(True) == 1, "one of them trained the final model"
+    last = next(each for each in found if each["done"])
+    assert sum(trial["state"] == "complete" for trial in last["trials"]) == trials
+
+
+def test_what_is_wrong_is_told(workshop: Path) -> None:
+    cli = Cli(workshop)
+    cli("tune", "news.csv", "--base", "base", "--search", "epochs=9..3").refused("bad-value")
+    cli("tune", "news.csv", "--base", "base", "--storage", "nowhere").refused("bad-storage")
+    cli("tune", "news.csv", "--base", "base", "--out", ".").refused("exists")
+    assert cli("tune", "news.csv", "--trials", "0").code == 2
+    assert not (workshop / "runs").exists()

@@ -116,7 +116,7 @@ def test_optunas_dashboard_opens_the_study(found: ts.Tuning) -> None:
     def get(path: str) -> Any:
         environ: dict[str, Any] = {"PATH_INFO": path}
         setup_testing_defaults(environ)
-        return json.loads(b"".join(app(environ, lambda _status, _headers: None)))
+        return json.loads(b"".join(app(environ, lambda *_: None)))
 
     (study,) = get("/api/studies")["study_summaries"]
     assert study["study_name"] == found.study

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ __all__ = ["file_url", "open_storage", "quiet_optuna", "refuse_without_optuna", 
 
 # another machine's trial counts as cut once it has not been heard of for so long
 _HEARTBEAT_SECONDS, _GRACE_SECONDS = 20, 120
+_OPENING_TRIES, _OPENING_SECONDS = 20, 0.25
 # several processes wait for each other's writes
 _BUSY_SECONDS = 60
 
@@ -74,9 +76,31 @@ def open_storage(url: str) -> Iterator[optuna.storages.BaseStorage]:
 
     where = without_password(url)
     try:
-        yield _opened(url)
+        yield _opened_beside_others(url)
     except (SQLAlchemyError, StorageInternalError) as error:
         raise _refused(_reason(error), where) from None
+
+
+def _opened_beside_others(url: str) -> optuna.storages.BaseStorage:
+    """Open it; where other processes make its tables just now, once they are made."""
+    from sqlalchemy.exc import DBAPIError
+
+    for _ in range(_OPENING_TRIES - 1):
+        try:
+            return _opened(url)
+        except DBAPIError as error:
+            if not _is_being_made(error):
+                raise
+            time.sleep(_OPENING_SECONDS)
+    return _opened(url)
+
+
+def _is_being_made(error: Exception) -> bool:
+    from sqlalchemy.exc import IntegrityError
+
+    return isinstance(error, IntegrityError) or any(
+        word in str(error) for word in ("already exists", "locked")
+    )
 
 
 def _opened(url: str) -> optuna.storages.BaseStorage:

@@ -92,9 +92,9 @@ def test_the_same_seed_tries_the_same_and_one_that_goes_on_does_not_begin_again(
                 search(_objective(_joined(storage), _rising, most), None)
             return [each.params for each in records(_joined(storage))]
 
-    whole, stopped = params("a.db", 8), params("b.db", 3, 8)
+    whole, stopped = params("a.db", 7), params("b.db", 2, 7)
     assert whole == stopped
-    assert len({each["learning_rate"] for each in whole}) == 8
+    assert len({each["learning_rate"] for each in whole}) == 7
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])

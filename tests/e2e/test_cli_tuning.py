@@ -1,4 +1,4 @@
-"""A search on the command line: stopped, killed, and shared by two processes."""
+"""A search on the command line: stopped, killed, and gone on with."""
 
 from __future__ import annotations
 
@@ -55,21 +55,6 @@ def test_stopped_killed_and_gone_on_with(workshop: Path) -> None:
     assert "The best trials" in done.out
     assert found["comparison"]["headline"] in done.out
     assert "tunesmith predict tuned/best/model" in done.out
-
-
-def test_two_processes_share_a_study(workshop: Path) -> None:
-    cli, trials = Cli(workshop), 4
-    storage = ("--storage", "sqlite:///shared.db", "--study", "both", "--trials", str(trials), "--json")
-    both = [cli.start(*COMMAND, *storage, "--out", f"tuned-{name}") for name in "ab"]
-    said = [running.finish().good() for running in both]
-    found = [json.loads(each.out) for each in said]
-    with sqlite3.connect(workshop / "shared.db") as connection:
-        states = [state for (state,) in connection.execute("SELECT state FROM trials")]
-    assert states.count("COMPLETE") == trials
-    assert states.count("RUNNING") == states.count("WAITING") == 0
-    assert [each["done"] for each in found].count(True) == 1, "one of them trained the final model"
-    last = next(each for each in found if each["done"])
-    assert sum(trial["state"] == "complete" for trial in last["trials"]) == trials
 
 
 def test_what_is_wrong_is_told(workshop: Path) -> None:

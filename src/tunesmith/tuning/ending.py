@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +14,15 @@ from tunesmith.recipe import Recipe
 from tunesmith.tuning.final import Finals, compared, judged_beside
 from tunesmith.tuning.importance import importances
 from tunesmith.tuning.page import as_page
-from tunesmith.tuning.study import Plan, records
+from tunesmith.tuning.study import Plan, Worker, records
 from tunesmith.tuning.types import TrialRecord, Tuning
 
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["Search", "as_it_stands", "ended"]
+__all__ = ["Search", "as_it_stands", "ended", "is_anothers"]
 
-_JUDGED = "judged"
+_JUDGED, _FINISHING = "judged", "finishing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Search:
 def ended(search: Search, finals: Finals) -> Tuning:
     """The search as it stands, written down; with its final model, where no other process is to train it."""
     found = as_it_stands(search)
-    if _is_anothers(search):
+    if is_anothers(search.study, search.ran):
         finals.listener.note("other processes are still at trials: the last of them trains the final model")
     else:
         # before the final models: what was found is there to be read
@@ -77,14 +78,23 @@ def as_it_stands(search: Search) -> Tuning:
     )
 
 
-def _is_anothers(search: Search) -> bool:
-    """Whether other processes are at trials, or one of them ended the last and so trains the final model."""
-    if any(trial.state == "running" for trial in records(search.study)):
+def is_anothers(study: optuna.Study, ran: Set[int]) -> bool:
+    """Whether another process trains the final model: while trials run, or where it ended the last of them.
+
+    `ran` are the trials that this process ran to their end. Of a process that ran none, only where another of
+    this machine is at the final model now.
+    """
+    if any(trial.state == "running" for trial in records(study)):
         return True
-    return bool(search.ran) and _last_to_end(search.study) not in search.ran
+    if ran:
+        return _last_to_end(study) not in ran
+    at_it = study.user_attrs.get(_FINISHING)
+    here = Worker.here()
+    return at_it is not None and Worker.of(at_it).host == here.host and not Worker.of(at_it).is_gone()
 
 
 def _proven(found: Tuning, search: Search, finals: Finals) -> Tuning:
+    search.study.set_user_attr(_FINISHING, Worker.here().to_dict())
     best, default = search.place / "best", search.place / "defaults"
     report = finals.trained(found.recipe, best)
     rival = None
@@ -92,6 +102,7 @@ def _proven(found: Tuning, search: Search, finals: Finals) -> Tuning:
         finals.trained(search.material.recipe, default)
         rival = judged_beside(best, default, found.best.number, search.material, finals.listener)
     looks = _looks(search.study, found.best.number)
+    search.study.set_user_attr(_FINISHING, None)
     return replace(found, comparison=compared(found.best, found.default, report, rival, looks), report=report)
 
 

@@ -110,15 +110,15 @@ def compared(
     assert best.score is not None
     assert default.score is not None
     gain = best.score - default.score
-    sentences = [_on_validation(best, default, gain)]
     if rival is None:
         headline = "The search did not beat the defaults"
-        sentences.append(
-            "No trial did better on the validation rows, and so the final model is the defaults'."
+        scored = (
+            f"On the validation rows, no trial did better than the {score(default.score)} of the defaults"
         )
+        sentences = [f"{scored}: the final model is theirs."]
     else:
         headline, on_test = _on_test(report, rival)
-        sentences.append(on_test)
+        sentences = [_on_validation(best, default, gain), on_test]
     if looks > 1:
         sentences.append(
             f"The search went on after its test result was known, and {looks} best models have answered the "
@@ -130,11 +130,10 @@ def compared(
 def _on_validation(best: TrialRecord, default: TrialRecord, gain: float) -> str:
     assert best.score is not None
     assert default.score is not None
-    said = (
+    return (
         f"On the validation rows, which chose it, trial {best.number} scored {score(best.score)} and the "
-        f"defaults {score(default.score)}"
+        f"defaults {score(default.score)}: {signed(gain)}, which flatters the best of many."
     )
-    return f"{said}: {signed(gain)}, which flatters the best of many." if gain else f"{said}."
 
 
 def _on_test(report: Report, rival: RivalScore) -> tuple[str, str]:

@@ -18,7 +18,7 @@ __all__ = ["history_chart", "importance_bars", "parallel_coordinates"]
 _SIZE = (310, 230)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 302, 30, 190
 _ROW, _NAME_WIDTH, _BAR_RIGHT, _BARS_WIDTH = 26, 132, 262, 310
-_AXIS_GAP, _SIDE, _AXIS_TOP, _AXIS_BOTTOM = 104, 58, 46, 236
+_AXIS_GAP, _SIDE, _AXIS_TOP, _AXIS_BOTTOM = 114, 58, 46, 236
 _SHADES = 5
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,8 +14,10 @@ import optuna
 import pytest
 
 from tests.listeners import Heard
+from tests.unit.tuning.worker import TRIALS
 from tunesmith.errors import ConfigError, DataError, Problem, ResumeError, StorageError
 from tunesmith.recipe import Recipe
+from tunesmith.tuning.ending import is_anothers
 from tunesmith.tuning.importance import importances
 from tunesmith.tuning.space import Dimension
 from tunesmith.tuning.storage import (
@@ -225,6 +228,37 @@ def test_the_last_trial_is_begun_by_one_process_alone(storage: Storage) -> None:
     assert sum(each.finished for each in records(mine)) == 2
 
 
+def test_processes_that_begin_at_once_share_one_study(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    command = [sys.executable, "-m", "tests.unit.tuning.worker", str(file)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    workers = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    said = [json.loads(worker.communicate("go\n")[0]) for worker in workers]
+    with quiet_optuna(), open_storage(file_url(file)) as storage:
+        found = records(optuna.load_study(study_name="shared", storage=storage))
+    assert sum(each.finished for each in found) == TRIALS
+    assert {each.state for each in found if each.note != "surplus"} == {"complete"}
+    assert [each.defaults for each in found].count(True) == 1
+    ran = [number for each in said for number in each["ran"]]
+    assert sorted(ran) == [each.number for each in found if each.finished]
+    assert [each["finishes"] for each in said if each["ran"]].count(True) == 1, "the last trains the model"
+
+
+@by_hand
+def test_the_final_model_is_left_to_whoever_is_at_it(storage: Storage) -> None:
+    study = _joined(storage)
+    search(_objective(study, _rising, 2), None)
+    assert not is_anothers(study, {1})
+    assert is_anothers(study, {0})
+    assert not is_anothers(study, frozenset())
+    study.set_user_attr("finishing", Worker.here().to_dict())
+    assert is_anothers(study, frozenset())
+    study.set_user_attr("finishing", replace(Worker.here(), born=0.0).to_dict())
+    assert not is_anothers(study, frozenset())
+    study.ask()
+    assert is_anothers(study, {1}), "a trial is under way"
+
+
 def test_time_that_is_over_begins_no_trial(storage: Storage) -> None:
     study, times = _joined(storage), iter([0, 0, 59, 61])
     search(_objective(study, _rising, None), 1, clock=lambda: next(times))
@@ -292,7 +326,8 @@ def test_the_missing_extra_is_told() -> None:
 def test_what_decides_the_score_is_what_matters() -> None:
     study = optuna.create_study(direction="maximize")
     assert importances(study, 0) is None, "too few"
-    spread = {each.name: optuna.distributions.FloatDistribution(0, 1) for each in SPACE}
+    unit = optuna.distributions.FloatDistribution(0, 1)
+    spread: dict[str, optuna.distributions.BaseDistribution] = {each.name: unit for each in SPACE}
     for number in range(36):
         params = {"learning_rate": number % 6 / 5, "epochs": number // 6 / 5}
         value = params["learning_rate"]

@@ -173,9 +173,7 @@ def prepare_base(material: Material, listener: Listener, processes: Processes) -
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
-    return Inputs(
-        splits, material.data_sha256, report, resolved, classifier, material.sources, reasons
-    )
+    return Inputs(splits, material.data_sha256, report, resolved, classifier, material.sources, reasons)
 
 
 def _parting(recipe: Recipe) -> Parting:

@@ -78,7 +78,7 @@ def open_storage(url: str) -> Iterator[optuna.storages.BaseStorage]:
     try:
         yield _opened_beside_others(url)
     except (SQLAlchemyError, StorageInternalError) as error:
-        raise _refused(_reason(error), where) from None
+        raise _told_by_storage(_reason(error), where) from None
 
 
 def _opened_beside_others(url: str) -> optuna.storages.BaseStorage:
@@ -120,10 +120,10 @@ def _opened(url: str) -> optuna.storages.BaseStorage:
         raise StorageError(Problem("bad-storage", lacking, without_password(url), fix)) from None
     except RuntimeError as error:
         # of another version of Optuna
-        raise _refused(_reason(error), without_password(url)) from None
+        raise _told_by_storage(_reason(error), without_password(url)) from None
 
 
-def _refused(reason: str, where: str) -> StorageError:
+def _told_by_storage(reason: str, where: str) -> StorageError:
     fix = "check the URL, and that the database can be reached and written; or leave --storage out"
     return StorageError(Problem("bad-storage", f"the storage of the study refused: {reason}", where, fix))
 

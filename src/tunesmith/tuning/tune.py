@@ -120,19 +120,21 @@ def _prepared(
     columns: Columns,
 ) -> tuple[Material, Plan]:
     """The splits that all trials share, with the recipe as it is without a search; and what is searched."""
-    if asked.validation_fraction is None and not held_out["validation"]:
+    if asked.validation_fraction is None and not held_out["validation"] and not asked.split:
         asked = asked.model_copy(update={"validation_fraction": _VALIDATION_FRACTION})
         listener.note(f"validation_fraction: {_VALIDATION_FRACTION}, as a search chooses by these rows")
     sources = {name: str(path) for name, path in {"train": data, **held_out}.items() if path}
     material = read_splits(sources, task, asked, listener, columns)
-    _note_rough(material, listener)
+    _look_at_validation(material, listener)
     plain = material.recipe.model_copy(update={"search": {}})
     material = replace(material, recipe=plain, asked=plain)
     return material, _plan(asked, prepare_base(material, listener, ALONE))
 
 
-def _note_rough(material: Material, listener: Listener) -> None:
+def _look_at_validation(material: Material, listener: Listener) -> None:
     rows = len(material.splits.validation)
+    if not rows:
+        raise ConfigError(_no_validation("`split` of the recipe"))
     if rows < _ROUGH_VALIDATION_ROWS:
         listener.note(f"only {rows} validation rows: the best of many trials may be but the luckiest")
 
@@ -193,15 +195,18 @@ def _refuse(recipe: Recipe, trials: int | None, minutes: float | None, *, valida
         fix = "start it without torchrun; several processes can share one --storage"
         problems.append(Problem("one-process", "a trial runs in one process", "the command line", fix))
     if recipe.validation_fraction == 0 and not validation_given:
-        fix = "leave it out, or name a file with --validation"
-        what = "a search chooses by validation rows, and none are to be kept"
-        problems.append(Problem("no-validation", what, "`validation_fraction` of the recipe", fix))
+        problems.append(_no_validation("`validation_fraction` of the recipe"))
     if recipe.adapt is not None:
         what = "every trial would read the text of `adapt` anew"
         fix = "adapt the base first with `tunesmith adapt`, and name the result as `base`"
         problems.append(Problem("adapt-first", what, "`adapt` of the recipe", fix))
     if problems:
         raise ConfigError(problems)
+
+
+def _no_validation(where: str) -> Problem:
+    what = "a search chooses by validation rows, and none are to be kept"
+    return Problem("no-validation", what, where, "leave it out, or name a file with --validation")
 
 
 def _refuse_place(place: Path) -> None:

@@ -232,8 +232,13 @@ def test_processes_that_begin_at_once_share_one_study(tmp_path: Path) -> None:
     file = tmp_path / "study.db"
     command = [sys.executable, "-m", "tests.unit.tuning.worker", str(file)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    workers = [subprocess.Popen(command, **pipes) for _ in range(2)]
-    said = [json.loads(worker.communicate("go\n")[0]) for worker in workers]
+    workers: list[Any] = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    for worker in workers:
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    said = [json.loads(worker.communicate()[0]) for worker in workers]
     with quiet_optuna(), open_storage(file_url(file)) as storage:
         found = records(optuna.load_study(study_name="shared", storage=storage))
     assert sum(each.finished for each in found) == TRIALS

@@ -27,7 +27,9 @@ def _train(_recipe: Recipe, _place: Path, on_evaluation: OnEvaluation) -> None:
 
 
 def main() -> None:
-    """Wait for the word to begin, run trials, and tell which, and whether the final model is this process's."""
+    """Once told to begin, run trials, and tell which, and whether the final model is left to this process."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     sys.stdin.readline()
     with quiet_optuna(), open_storage(file_url(Path(sys.argv[1]))) as storage:
         study, plan = join_study(storage, "shared", _PLAN, where="here")

@@ -55,10 +55,3 @@ def test_stopped_killed_and_gone_on_with(workshop: Path) -> None:
     assert "The best trials" in done.out
     assert found["comparison"]["headline"] in done.out
     assert "tunesmith predict tuned/best/model" in done.out
-
-
-def test_what_is_wrong_is_told(workshop: Path) -> None:
-    cli = Cli(workshop)
-    cli("tune", "news.csv", "--base", "base", "--storage", "nowhere").refused("bad-storage")
-    assert cli("tune", "news.csv", "--trials", "0").code == 2
-    assert not (workshop / "runs").exists()

@@ -95,9 +95,9 @@ def test_the_same_seed_tries_the_same_and_one_that_goes_on_does_not_begin_again(
                 search(_objective(_joined(storage), _rising, most), None)
             return [each.params for each in records(_joined(storage))]
 
-    whole, stopped = params("a.db", 7), params("b.db", 2, 7)
+    whole, stopped = params("a.db", 5), params("b.db", 2, 5)
     assert whole == stopped
-    assert len({each["learning_rate"] for each in whole}) == 7
+    assert len({each["learning_rate"] for each in whole}) == 5
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])

@@ -216,7 +216,7 @@ def rival(
     return Rival(name, how, probabilities, train_seconds, milliseconds, given)
 
 
-def _answered(predictor: Predictor, test: Dataset) -> tuple[Floats, Bools, float]:
+def _answered(predictor: Predictor, test: Dataset) -> tuple[Floats, Any, float]:
     """(rows, labels) probabilities, (rows,) whether a text was cut, and the milliseconds that one took."""
     started = time.perf_counter()
     chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POS
 
 OFF = ("warmup_fraction", "weight_decay", "dropout", "class_weights", "batch_tokens", "method")
 COMMAND = (
-    *("tune", "news.csv", "--base", "base", "--set", "epochs=3"),
+    *("tune", "news.csv", "--base", "base", "--set", "epochs=3", "--set", "rival_seconds=0"),
     *("--pruner", "none", "--search", "learning_rate=1e-4..1e-3"),
     *(word for name in OFF for word in ("--search", f"{name}=off")),
 )

@@ -28,7 +28,7 @@ def recipe(tiny_base: Path) -> ts.Recipe:
         "target_replication": 0.0,
         "token_dropout": 0.0,
     }
-    return ts.Recipe(base=str(tiny_base), search=SEARCH | OFF, **values)
+    return ts.Recipe(base=str(tiny_base), rival_seconds=0, search=SEARCH | OFF, **values)
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +172,7 @@ def test_where_nothing_is_better_the_model_is_that_of_the_defaults(
     recipe = ts.Recipe(
         base=str(tiny_base),
         method="head",
+        rival_seconds=0,
         search={"class_weights": "none"} | {name: "off" for name in OFF if name != "class_weights"},
     )
     found = ts.tune(news, recipe=recipe, out=tmp_path / "tuned", trials=2)

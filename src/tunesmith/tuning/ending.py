@@ -99,7 +99,8 @@ def _proven(found: Tuning, search: Search, finals: Finals) -> Tuning:
     report = finals.trained(found.recipe, best)
     rival = None
     if not found.best.defaults:
-        finals.trained(search.material.recipe, default)
+        # the best model's report has the rivals: this one need not spend time on them
+        finals.trained(search.material.recipe.model_copy(update={"rival_seconds": 0.0}), default)
         rival = judged_beside(best, default, found.best.number, search.material, finals.listener)
     looks = _looks(search.study, found.best.number)
     search.study.set_user_attr(_FINISHING, None)

@@ -64,11 +64,10 @@ def _begun(place: Path) -> Mapping[str, Any]:
 
 
 def _is_of(recipe: Recipe, resolved: Mapping[str, Any]) -> bool:
-    """Whether a run has this recipe, resolved."""
-    asked = recipe.model_dump(mode="json", exclude={"parallel"})
-    return bool(resolved) and all(
-        resolved.get(name) == value for name, value in asked.items() if value not in (None, "auto")
-    )
+    """Whether a run has this recipe, resolved; what a run may change when it goes on is not in it."""
+    asked = recipe.model_dump(mode="json", exclude_none=True)
+    said = {name: value for name, value in asked.items() if value != "auto" and name in resolved}
+    return bool(resolved) and all(resolved[name] == value for name, value in said.items())
 
 
 def judged_beside(

@@ -151,7 +151,10 @@ def _plan(asked: Recipe, inputs: Inputs) -> Plan:
         each for each in space if is_read(each.name, resolved.method) and each.holds(without[each.name])
     ]
     about = {key: value for key, value in describe(inputs).items() if key not in ("sources", "recipe")}
-    about |= {"format": _FORMAT, "recipe": asked.model_dump(mode="json", exclude={"parallel"})}
+    about |= {
+        "format": _FORMAT,
+        "recipe": asked.model_dump(mode="json", exclude={"parallel", "rival_seconds"}),
+    }
     assert resolved.epochs is not None
     defaults = {each.name: without[each.name] for each in within}
     return Plan(about, space, defaults, resolved.method, resolved.epochs)

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["MAKERS", "fields", "renewed", "statuses", "verbs"]
+__all__ = ["MAKERS", "fields", "ranges", "renewed", "statuses", "verbs"]
 
 _KINDS = {
     "boolean": "`true`, `false`",
+    "object": "keys of its own",
     "array": "list of texts",
     "integer": "whole number",
     "string": "text",
@@ -49,6 +50,8 @@ def _default(value: object) -> str:
         case None:
             return "`null`"
         case [] | "":
+            return "none"
+        case dict() if not value:
             return "none"
         case _:
             return f"`{value}`"
@@ -137,10 +140,25 @@ def _adapt() -> str:
     return fields(Adapt)
 
 
+def ranges() -> str:
+    """A table of what a search draws."""
+    from tunesmith.ranges import Around, Range, declared, shown
+    from tunesmith.recipe import Recipe
+
+    rows = []
+    for name, search in declared(Recipe).items():
+        scale = (
+            "logarithmic" if isinstance(search, Around) or (isinstance(search, Range) and search.log) else ""
+        )
+        rows.append((f"`{name}`", shown(search), scale, "yes" if search.unasked else "with `--search`"))
+    return _table(("key", "range", "scale", "searched"), rows)
+
+
 MAKERS: Mapping[str, Makers] = {
     "docs/bases.md": {"adapt": _adapt},
     "docs/command-line.md": {"verbs": verbs},
     "docs/serving.md": {"settings": settings, "statuses": statuses},
+    "docs/tuning.md": {"ranges": ranges},
     "docs/task-and-recipe.md": {"task": _task, "bar": _bar, "recipe": _recipe},
 }
 """page -> its generated parts, each between `<!-- name:begin -->` and `<!-- name:end -->`."""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tunesmith.score import score_file
     from tunesmith.task import Task
     from tunesmith.training.loop import Interrupted, Progress
+    from tunesmith.tuning.tune import tune
+    from tunesmith.tuning.types import Tuning
     from tunesmith.writer import Writer, Written
 
 __version__ = "0.1.0"
@@ -55,6 +57,7 @@ _HOMES = {
     "Run": "run",
     "Splits": "data.dataset",
     "Task": "task",
+    "Tuning": "tuning.types",
     "UserError": "errors",
     "Writer": "writer",
     "Written": "writer",
@@ -68,6 +71,7 @@ _HOMES = {
     "score_file": "score",
     "split": "data.split",
     "train": "pipeline",
+    "tune": "tuning.tune",
 }
 
 __all__ = [
@@ -88,6 +92,7 @@ __all__ = [
     "Run",
     "Splits",
     "Task",
+    "Tuning",
     "UserError",
     "Writer",
     "Written",
@@ -102,6 +107,7 @@ __all__ = [
     "score_file",
     "split",
     "train",
+    "tune",
 ]
 
 

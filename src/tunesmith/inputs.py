@@ -39,14 +39,17 @@ from tunesmith.training.state import LoopSettings
 __all__ = [
     "Columns",
     "Inputs",
+    "Material",
     "agreed",
     "base_and_recipe",
     "describe",
     "given",
     "loop_settings",
     "prepare",
+    "prepare_base",
     "prepare_rows",
     "provenance",
+    "read_splits",
     "refuse_differences",
     "versions",
 ]
@@ -59,6 +62,21 @@ class Columns:
     text: str | None
     label: str | None
     kind: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is read of the data, before any base is loaded."""
+
+    splits: Splits
+    data_sha256: str
+    data_report: DataReport
+    recipe: Recipe
+    """As it was asked for, but for the nulls that the split needs."""
+    sources: dict[str, str]
+    few_examples: bool
+    asked: Recipe
+    """What reasons are told for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +121,13 @@ def prepare(
     `sources` are the paths of `train` and, where they are given, `validation` and `test`. Raises UserError
     with all that is wrong.
     """
+    return prepare_base(read_splits(sources, task, recipe, listener, columns), listener, processes)
+
+
+def read_splits(
+    sources: Mapping[str, str], task: Task | None, recipe: Recipe, listener: Listener, columns: Columns
+) -> Material:
+    """Read, check and split the data; the first half of `prepare`."""
     base_location(recipe.base)  # told before large data is read
     refuse_unavailable(recipe)
     listener.stage("read")
@@ -122,7 +147,7 @@ def prepare(
     asked, few = recipe, _few_examples(dataset, recipe, held_out)
     recipe = for_examples(recipe, few=few)
     splits = parted(dataset, sources["train"], held_out, sources, _parting(recipe))
-    return _of_splits(splits, dataset.sha256, report, asked, few, sources, listener, processes)
+    return Material(splits, dataset.sha256, report, recipe, dict(sources), few, asked)
 
 
 def prepare_rows(dataset: Dataset, recipe: Recipe, listener: Listener) -> Inputs:
@@ -135,25 +160,23 @@ def prepare_rows(dataset: Dataset, recipe: Recipe, listener: Listener) -> Inputs
     listener.stage("check")
     # rows are given again and again where models are compared: what is nearly said twice is not looked for
     report = check(dataset, labels_given=True, most_compared=0).raise_if_failed()
-    few = are_few(len(dataset), len(dataset.task.labels))
-    fraction = for_examples(recipe, few=few).validation_fraction
-    assert fraction is not None
-    splits = split(dataset, seed=recipe.seed, validation_fraction=fraction, test_fraction=0.0)
-    return _of_splits(splits, dataset.sha256, report, recipe, few, {}, listener, ALONE)
+    asked, few = recipe, are_few(len(dataset), len(dataset.task.labels))
+    recipe = for_examples(recipe, few=few)
+    assert recipe.validation_fraction is not None
+    splits = split(
+        dataset, seed=recipe.seed, validation_fraction=recipe.validation_fraction, test_fraction=0.0
+    )
+    return prepare_base(Material(splits, dataset.sha256, report, recipe, {}, few, asked), listener, ALONE)
 
 
-def _of_splits(
-    splits: Splits,
-    data_sha256: str,
-    report: DataReport,
-    asked: Recipe,
-    few: bool,
-    sources: Mapping[str, str],
-    listener: Listener,
-    processes: Processes,
-) -> Inputs:
-    """Load the base, and resolve the recipe as `asked` by it and by the data."""
-    recipe = for_examples(asked, few=few)
+def prepare_base(material: Material, listener: Listener, processes: Processes) -> Inputs:
+    """Load the base and resolve the recipe by it and the data; the second half of `prepare`."""
+    splits, report, recipe, few = (
+        material.splits,
+        material.data_report,
+        material.recipe,
+        material.few_examples,
+    )
     listener.stage("tokenise")
     if splits.train.mapped is not None:
         listener.note(f"rows and tokens of this large set are kept for later runs in {cache_directory()}")
@@ -162,7 +185,7 @@ def _of_splits(
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
     refuse_unfit(resolved, classifier.model, processes.count)
-    reasons = reasons_for(asked, facts)
+    reasons = reasons_for(material.asked, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
     if processes.count > 1:
@@ -172,7 +195,7 @@ def _of_splits(
     if not can_pack(classifier.model):
         kind = classifier.model.config.model_type
         listener.note(f"texts are padded: how to do without is not known for this kind of {kind}")
-    return Inputs(splits, data_sha256, report, resolved, classifier, dict(sources), reasons)
+    return Inputs(splits, material.data_sha256, report, resolved, classifier, material.sources, reasons)
 
 
 def _parting(recipe: Recipe) -> Parting:

@@ -58,6 +58,7 @@ __all__ = [
     "label_counts",
     "lesson",
     "load_base",
+    "rival",
     "rivals",
     "thresholds",
     "token_report",
@@ -218,14 +219,28 @@ def _untuned(recipe: Recipe, train: Dataset) -> Learner:
         return load_base(recipe, train)
 
 
-def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun], judging: Judging) -> Report:
-    """The report on the test rows."""
-    not_run = tuple(rival for rival in rivals if isinstance(rival, NotRun))
+def rival(
+    name: str, how: str, predictor: Predictor, test: Dataset, _on_answer: OnAnswer, train_seconds: float
+) -> Rival:
+    """Another trained model's answers to the test rows, as a rival."""
+    probabilities, _, milliseconds = _answered(predictor, test)
+    given = predictor.thresholds.given(probabilities) if test.task.kind == "multi_label" else None
+    return Rival(name, how, probabilities, train_seconds, milliseconds, given)
+
+
+def _answered(predictor: Predictor, test: Dataset) -> tuple[Floats, Any, float]:
+    """(rows, labels) probabilities, (rows,) whether a text was cut, and the milliseconds that one took."""
     started = time.perf_counter()
     chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)
     answers = [(predictor.probabilities(each), each.truncated) for each in map(predictor.encode, chunks)]
     probabilities, truncated = (np.concatenate(parts) for parts in zip(*answers, strict=True))
-    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
+    return probabilities, truncated, 1000 * (time.perf_counter() - started) / len(test)
+
+
+def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun], judging: Judging) -> Report:
+    """The report on the test rows."""
+    not_run = tuple(rival for rival in rivals if isinstance(rival, NotRun))
+    probabilities, truncated, milliseconds = _answered(predictor, test)
     same: dict[str, Any] = {
         "test": test,
         "probabilities": probabilities,

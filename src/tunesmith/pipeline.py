@@ -54,9 +54,11 @@ from tunesmith.writer import Writer
 __all__ = [
     "evaluate",
     "find_bundle",
+    "fit_inputs",
     "known_column",
     "load",
     "load_writer",
+    "name_of",
     "train",
 ]
 
@@ -101,7 +103,7 @@ def train(
     told = listener or Listener()
     told = told if processes.is_main else StageListener(told)
     trackers = processes.together(lambda: trackers_named(track))
-    directory = RunDirectory(Path(out) if out else Path("runs") / _name_of(data))
+    directory = RunDirectory(Path(out) if out else Path("runs") / name_of(data))
     processes.from_main(lambda: directory.refuse(overwrite=overwrite, resume=resume))
     sources = {"train": data, "validation": validation, "test": test}
     asked: Recipe = processes.together(lambda: given(recipe, Recipe) or Recipe())
@@ -133,7 +135,7 @@ def train(
     curve = Curve(inputs, asked, directory.curve, resume, told, should_stop) if learning_curve else None
     parameters = parameters_of(inputs.recipe.model_dump(mode="json"), provenance(inputs, processes))
     with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
-        fitted, classifier = _fine_tune(inputs, directory, resume, told, should_stop, processes)
+        fitted, classifier = fit_inputs(inputs, directory, resume, told, should_stop, processes)
         inputs = replace(inputs, classifier=classifier)
         told.stage("evaluate")
         values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes, curve))
@@ -153,12 +155,13 @@ def _begin(
     directory.save_split(inputs.data_sha256, inputs.splits)
 
 
-def _name_of(data: str | Path) -> str:
+def name_of(data: str | Path) -> str:
+    """What a run on this data is called where nobody names it."""
     # resolved: "." has no name of its own
     return Path(data).resolve().name.lstrip(".").split(".")[0] or "run"
 
 
-def _fine_tune(
+def fit_inputs(
     inputs: Inputs,
     directory: RunDirectory,
     resume: bool,
@@ -166,6 +169,7 @@ def _fine_tune(
     should_stop: Callable[[], bool],
     processes: Processes,
 ) -> tuple[Fitted, Learner]:
+    """Fine-tune as the recipe says and log it; no test row is looked at. Raises as `train` does."""
     listener.stage("train")
     fitted, classifier = fit_learner(
         inputs.classifier,

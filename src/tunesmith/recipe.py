@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from tunesmith.config import Config
+from tunesmith.ranges import Around, Choices, Range, as_texts, refuse_searches
 
 __all__ = [
     "Adapt",
@@ -95,16 +96,16 @@ class Recipe(Config):
     adapt: Annotated[Adapt, BeforeValidator(_as_adapt, json_schema_input_type=Adapt | str)] | None = None
     """What the base reads first: `train`, the texts of the training rows, or files without labels."""
 
-    method: Method = "auto"
+    method: Annotated[Method, Choices(("full", "lora", "frozen", "head-first"))] = "auto"
     """What is trained: `full`, `lora`, `qlora`, `head`, `frozen` or `head-first`; `auto` goes by memory."""
 
-    lora_rank: int = Field(default=16, ge=1, le=4096)
+    lora_rank: Annotated[int, Range(4, 64, log=True)] = Field(default=16, ge=1, le=4096)
     """The rank of the adapters of `lora` and `qlora`."""
 
     lora_alpha: int | None = Field(default=None, ge=1)
     """Adapters are scaled by this over their rank; null: twice the rank."""
 
-    lora_dropout: float = Field(default=0.05, ge=0, lt=1)
+    lora_dropout: Annotated[float, Range(0, 0.3, unasked=False)] = Field(default=0.05, ge=0, lt=1)
     """Dropout before the adapters while training."""
 
     lora_targets: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -116,22 +117,24 @@ class Recipe(Config):
     activation_cache_mib: int = Field(default=1024, ge=0)
     """What `frozen` may keep in memory; more than this is kept on disk while training."""
 
-    learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    learning_rate: Annotated[float | None, Around(10)] = Field(default=None, gt=0, lt=1)
     """The peak learning rate of AdamW."""
 
-    head_learning_rate_factor: float = Field(default=1.0, gt=0, le=1000)
+    head_learning_rate_factor: Annotated[float, Range(0.3, 30, log=True, unasked=False)] = Field(
+        default=1.0, gt=0, le=1000
+    )
     """The new head learns this many times faster than the base."""
 
-    schedule: Literal["linear", "cosine"] = "linear"
+    schedule: Annotated[Literal["linear", "cosine"], Choices(("linear", "cosine"), unasked=False)] = "linear"
     """How the learning rate falls to zero after warm-up."""
 
-    warmup_fraction: float = Field(default=0.1, ge=0, lt=1)
+    warmup_fraction: Annotated[float, Range(0, 0.3)] = Field(default=0.1, ge=0, lt=1)
     """The share of all steps in which the learning rate rises from zero."""
 
-    epochs: int | None = Field(default=None, ge=1, le=1000)
+    epochs: Annotated[int | None, Around(2)] = Field(default=None, ge=1, le=1000)
     """How often each training example is seen."""
 
-    batch_tokens: int | None = Field(default=None, ge=1)
+    batch_tokens: Annotated[int | None, Around(4)] = Field(default=None, ge=1)
     """Tokens a step: a step takes shuffled examples until this is reached."""
 
     micro_batch_tokens: int = Field(default=8192, ge=1)
@@ -140,22 +143,22 @@ class Recipe(Config):
     max_tokens: int | None = Field(default=None, ge=1)
     """Longer texts are cut to this many tokens; at most the window of the base."""
 
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: Annotated[float, Range(1e-4, 0.3, log=True)] = Field(default=0.01, ge=0)
     """AdamW weight decay, on weight matrices only (not on norms and biases)."""
 
-    max_gradient_norm: float = Field(default=1.0, gt=0)
+    max_gradient_norm: Annotated[float, Range(0.1, 10, log=True, unasked=False)] = Field(default=1.0, gt=0)
     """Gradients are clipped to this norm."""
 
-    dropout: float | None = Field(default=None, ge=0, lt=1)
+    dropout: Annotated[float | None, Range(0, 0.3)] = Field(default=None, ge=0, lt=1)
     """Dropout in the base while training; null keeps what the base was made with."""
 
-    target_replication: float | None = Field(default=None, ge=0, le=1)
+    target_replication: Annotated[float | None, Range(0, 1, unasked=False)] = Field(default=None, ge=0, le=1)
     """The share of a text's loss that asks each of its tokens for the label, not its last alone."""
 
-    token_dropout: float | None = Field(default=None, ge=0, lt=1)
+    token_dropout: Annotated[float | None, Range(0, 0.5, unasked=False)] = Field(default=None, ge=0, lt=1)
     """The chance of each token of a text to be left out, anew each time the text is trained on."""
 
-    class_weights: Literal["none", "auto"] | None = None
+    class_weights: Annotated[Literal["none", "auto"] | None, Choices(("none", "auto"))] = None
     """`auto` weighs labels by inverse frequency; null: `auto` where one has over 3 times another's rows."""
 
     early_stopping: int = Field(default=3, ge=0)
@@ -199,6 +202,17 @@ class Recipe(Config):
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Decides the split, the batch order, the head's first weights and dropout."""
+
+    search: Annotated[
+        dict[str, str], BeforeValidator(as_texts, json_schema_input_type=dict[str, str | float | list[str]])
+    ] = Field(default={})
+    """What `tunesmith tune` searches: key: `low..high`, choices, one value, `default` or `off`."""
+
+    @field_validator("search")
+    @classmethod
+    def _can_be_searched(cls, value: dict[str, str]) -> dict[str, str]:
+        refuse_searches(cls, value)
+        return value
 
 
 @dataclass(frozen=True, slots=True)

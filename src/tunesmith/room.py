@@ -50,6 +50,11 @@ class Room(Protocol):
     def rivals(self, recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer, /) -> Sequence[Any]:
         """The cheap methods on the same split."""
 
+    def rival(
+        self, name: str, how: str, answerer: Any, test: Dataset, on_answer: OnAnswer, train_seconds: float, /
+    ) -> Any:
+        """Another trained model's answers to the test rows, as a rival."""
+
     def judge(self, answerer: Any, test: Dataset, rivals: Sequence[Any], judging: Judging, /) -> Report:
         """The report on the test rows."""
 

@@ -44,6 +44,7 @@ __all__ = [
     "label_counts",
     "lesson",
     "load_base",
+    "rival",
     "rivals",
     "thresholds",
     "token_report",
@@ -136,6 +137,17 @@ def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -
         )
     learned = questions_of(train.drawn(MOST_TRAIN_ROWS, recipe.seed))
     return run_generation_rivals(learned, questions_of(test), recipe.seed, untuned=untuned)
+
+
+def rival(
+    name: str, how: str, writer: Writer, test: Dataset, on_answer: OnAnswer, train_seconds: float
+) -> WritingRival:
+    """Another trained model's answers to the test rows, as a rival."""
+    started = time.perf_counter()
+    written = _answered(writer, questions_of(test).conversations, who=name, on_answer=on_answer)
+    milliseconds = 1000 * (time.perf_counter() - started) / len(test)
+    answers, tokens = [each.text for each in written], _tokens(writer, test)
+    return WritingRival(name, how, answers, train_seconds, milliseconds, tokens.figures(), tokens=tokens)
 
 
 def _tokens(writer: Writer, test: Dataset) -> TokenSums:

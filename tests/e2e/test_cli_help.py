@@ -68,6 +68,8 @@ def test_the_help_fits_any_terminal(cli: Cli) -> None:
         ["predict", "run", "--out", "a.csv"],
         ["predict", "run", "text", "--file", "a.csv", "--out", "b.csv"],
         ["schema", "model"],
+        ["tune", "a.csv", "--trials", "0"],
+        ["tune", "a.csv", "--pruner", "best"],
         ["serve", "run", "--port", "70000"],
         ["pretrain", "a.txt", "--out", "base", "--size", "huge"],
         ["pretrain", "a.txt", "--out", "base", "--precision", "fp8"],

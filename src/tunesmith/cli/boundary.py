@@ -103,14 +103,14 @@ def _drop_what_cannot_be_written() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def show_resume(said: str) -> None:
-    """Print how to go on: the command line that was typed, with --resume."""
+def show_resume(said: str, *, again: bool = False) -> None:
+    """Print how to go on: the command line that was typed, with --resume; or `again`, as it was."""
     if process_rank() > 0:
         return
     verb, *typed = sys.argv[1:]
     words = [word for word in typed if word not in ("--resume", "--overwrite")]
     # before the others: what follows a `--` is no option
-    command = f"{_program()} {shlex.join([verb, '--resume', *words])}"
+    command = f"{_program()} {shlex.join([verb, *([] if again else ['--resume']), *words])}"
     error_console.print(f"[bold]{escape(said)}; go on with:[/]\n  {escape(command)}")
 
 

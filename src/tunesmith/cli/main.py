@@ -24,6 +24,7 @@ from tunesmith.cli import (
     serve,
     split,
     train,
+    tune,
 )
 from tunesmith.torchrun import process_count
 
@@ -44,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(quickstart, init, label, check, split, train, evaluate, compare, report, predict, serve),
+    *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, serve),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

@@ -28,6 +28,7 @@ __all__ = [
     "TimeColumn",
     "kind_from",
     "recipe_from",
+    "with_searches",
 ]
 
 # `readable=False`, here and elsewhere: a path that may not be read is told by whoever opens it
@@ -138,8 +139,22 @@ def recipe_from(file: Path | None, flags: dict[str, Any], settings: list[str]) -
 def _parsed(settings: list[str]) -> dict[str, Any]:
     from tunesmith.yaml_file import yaml_value
 
+    return {key: yaml_value(value) for key, value in _pairs("--set", settings).items()}
+
+
+def with_searches(recipe: Recipe, searches: list[str]) -> Recipe:
+    """The recipe with what `--search key=range` adds to its `search`; a key alone has its declared range."""
+    from tunesmith.config import parse_values
+    from tunesmith.ranges import AS_DECLARED
+
+    said = _pairs("--search", [one if "=" in one else f"{one}={AS_DECLARED}" for one in searches])
+    values = recipe.model_dump(exclude_defaults=True) | {"search": {**recipe.search, **said}}
+    return parse_values(values, type(recipe), where="--search")
+
+
+def _pairs(option: str, settings: list[str]) -> dict[str, str]:
     pairs = [setting.partition("=") for setting in settings]
     faulty = [key + sign for key, sign, _ in pairs if not (key and sign)]
     if faulty:
-        raise typer.BadParameter(f"write --set key=value, not {', '.join(faulty)}")
-    return {key: yaml_value(value) for key, _, value in pairs}
+        raise typer.BadParameter(f"write {option} key=value, not {', '.join(faulty)}")
+    return {key: value for key, _, value in pairs}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RichListener", "StopSignal", "resumable", "stop_signal"]
 
 # in these stages a run has begun: it can be stopped and go on
-_STEPS = ("train", "pretrain", "adapt", "learning-curve")
+_STEPS = ("train", "pretrain", "adapt", "learning-curve", "tune")
 _AFTER_STEPS = ("evaluate", "write")
 
 _STOPPING = b"\nstopping after this step\n"
@@ -42,6 +42,8 @@ _STAGES = {
     "write": "Writing the model and the report",
     "pretrain": "Pre-training",
     "adapt": "Reading on, in the language of your text",
+    "tune": "Searching the recipe, on the validation rows",
+    "compare": "Comparing with the defaults on the test rows",
 }
 
 
@@ -184,18 +186,21 @@ def stop_signal(listener: RichListener) -> Iterator[StopSignal]:
 
 
 @contextmanager
-def resumable(listener: RichListener) -> Iterator[StopSignal]:
-    """As `stop_signal`; where the block was stopped and can go on, say how and exit."""
+def resumable(listener: RichListener, *, again: bool = False) -> Iterator[StopSignal]:
+    """As `stop_signal`; where the block was stopped and can go on, say how and exit.
+
+    With --resume, or `again` with the same command as before.
+    """
     from tunesmith.training.loop import Interrupted
 
     try:
         with stop_signal(listener) as stop:
             yield stop
     except Interrupted as stopped:
-        show_resume(str(stopped))
+        show_resume(str(stopped), again=again)
         raise typer.Exit(INTERRUPTED) from None
     except KeyboardInterrupt:
         if listener.current not in (*_STEPS, *_AFTER_STEPS):
             raise
-        show_resume("stopped at once")
+        show_resume("stopped at once", again=again)
         raise typer.Exit(INTERRUPTED) from None

@@ -19,7 +19,7 @@ from tunesmith.model.base import (
 )
 from tunesmith.model.faster import use_fast_modules
 
-__all__ = ["Learner", "Loading", "bytes_needed", "load_learner", "refuse_missing"]
+__all__ = ["Learner", "Loading", "bytes_needed", "dropout_of", "load_learner", "refuse_missing"]
 
 _DROPOUT_KEYS = (
     "attn_pdrop",
@@ -150,6 +150,11 @@ def _refuse_foreign_tokenizer(tokenizer: Any, config: Any, base: str) -> None:
             "rows for them with transformers' resize_token_embeddings() and save both"
         )
         raise BaseError(Problem("tokenizer-does-not-fit", what, base, fix))
+
+
+def dropout_of(model: Any) -> float:
+    """The most dropout that a model was made with."""
+    return max((float(getattr(model.config, key, None) or 0) for key in _DROPOUT_KEYS), default=0.0)
 
 
 def _set_dropout(config: Any, dropout: float | None) -> None:

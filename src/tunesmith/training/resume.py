@@ -24,7 +24,7 @@ def begun(file: Path) -> dict[str, Any]:
     return about
 
 
-def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], file: Path) -> None:
+def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], file: Path | str) -> None:
     """Raise ResumeError with every value of `now` that was another one `before`, as `file` says."""
     problems = [_changed(*change, file) for change in _differences({k: before.get(k) for k in now}, now)]
     if problems:
@@ -44,7 +44,7 @@ def _differences(
     return found
 
 
-def _changed(key: str, old: Any, new: Any, where: Path) -> Problem:
+def _changed(key: str, old: Any, new: Any, where: Path | str) -> Problem:
     fix = "resume with the same data and options, or begin anew with another --out"
     return Problem("resume-changed", _difference(key, old, new), str(where), fix)
 

@@ -14,7 +14,7 @@ from tunesmith.audit.words import texts_of, word_features
 from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.texts import EMPTY_KEY, among
 
-__all__ = ["shift_between"]
+__all__ = ["auc_interval", "shift_between"]
 
 _FOLDS = 5
 _FEWEST_TEXTS, _MOST_TEXTS = 50, 10_000

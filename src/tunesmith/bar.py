@@ -70,8 +70,7 @@ class Bar(Config):
     """The least BLEU, 0 to 100."""
 
     beats: tuple[str, ...] = ()
-    """Rivals to be beaten with certainty: `majority`, `tfidf`, `ngrams`, `probe`, `zero-shot`, `few-shot`, or
-    the beginning of a name in the report."""
+    """Rivals to beat, by how a name begins: `tfidf`, `majority`, `ngrams`, `probe`, `zero-shot`, `few-shot`."""
 
     max_ms: float | None = Field(default=None, gt=0)
     """The most milliseconds a text may take."""

@@ -48,6 +48,7 @@ from tunesmith.training.objective import (
     label_weights,
     positive_weights,
 )
+from tunesmith.training.qlora import refuse_without_qlora
 from tunesmith.training.start import start_at_shares
 
 __all__ = [
@@ -189,6 +190,9 @@ def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -
     assert recipe.max_tokens is not None
 
     def load() -> Learner:
+        if recipe.method == "qlora":
+            # a model is judged anew on a machine that may not hold a base in 4 bits
+            refuse_without_qlora()
         _refuse_without_memory(recipe)
         learner = _untuned(recipe, train)
         place(learner.model)

@@ -23,6 +23,7 @@ from tunesmith.model.load import load_classifier
 from tunesmith.model.packed import can_pack
 from tunesmith.recipe import Recipe
 from tunesmith.task import Task
+from tunesmith.training.qlora import has_gpu
 
 WINDOW = 256
 
@@ -141,3 +142,13 @@ def test_a_base_that_is_gone_or_too_large_is_told(base: Path, tmp_path: Path) ->
     assert reasons == {"the base cannot be loaded: the directory holds no config.json"}
     with pytest.raises(LeftOut, match="a second copy of the base needs 0 MiB, and 0 MiB are free"):
         labels._refuse_without_memory(Recipe(base=str(base)), lambda: 1)
+
+
+def test_a_base_in_4_bits_is_told_where_the_machine_cannot_hold_it(base: Path) -> None:
+    if has_gpu():
+        pytest.skip("this machine may hold it")
+    recipe = Recipe(base=str(base), method="qlora", max_tokens=WINDOW)
+    found = labels.rivals(recipe, news(), news(), lambda *_: None)
+    assert [type(each) for each in found] == [Rival] * 3 + [NotRun] * 3
+    assert isinstance(found[3], NotRun)
+    assert "the base cannot be loaded" in found[3].why

@@ -70,7 +70,7 @@ class Bar(Config):
     """The least BLEU, 0 to 100."""
 
     beats: tuple[str, ...] = ()
-    """Rivals to beat, by how a name begins: `tfidf`, `majority`, `ngrams`, `probe`, `zero-shot`, `few-shot`."""
+    """Rivals to beat, or how they begin: `tfidf`, `majority`, `ngrams`, `probe`, `zero-shot`, `few-shot`."""
 
     max_ms: float | None = Field(default=None, gt=0)
     """The most milliseconds a text may take."""

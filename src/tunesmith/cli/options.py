@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsJson",
+    "Base",
     "GroupColumn",
     "KindName",
     "LabelColumn",
@@ -24,8 +25,11 @@ __all__ = [
     "Resume",
     "SliceColumn",
     "TaskFile",
+    "TestSet",
     "TextColumn",
     "TimeColumn",
+    "TrainingData",
+    "ValidationSet",
     "kind_from",
     "recipe_from",
     "with_searches",
@@ -108,6 +112,29 @@ def kind_from(name: KindName | None) -> Kind | None:
             return None
 
 
+TrainingData = Annotated[
+    Path | None,
+    typer.Argument(
+        help="CSV, TSV, JSONL, JSON, Parquet, Excel, a folder per class, …",
+        readable=False,
+        show_default=False,
+    ),
+]
+TestSet = Annotated[
+    Path | None,
+    typer.Option(help="The test set; else split off DATA.", show_default=False, readable=False),
+]
+ValidationSet = Annotated[
+    Path | None,
+    typer.Option(help="The validation set; else split off DATA.", show_default=False, readable=False),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        help="Where to start: `embedded`, a directory, or a hub name such as `openai-community/gpt2`.",
+        show_default="embedded",
+    ),
+]
 GroupColumn = Annotated[
     str | None,
     typer.Option(

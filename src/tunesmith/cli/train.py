@@ -10,6 +10,7 @@ import typer
 from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import (
     AsJson,
+    Base,
     GroupColumn,
     LabelColumn,
     LabelKind,
@@ -17,8 +18,11 @@ from tunesmith.cli.options import (
     Resume,
     SliceColumn,
     TaskFile,
+    TestSet,
     TextColumn,
     TimeColumn,
+    TrainingData,
+    ValidationSet,
     kind_from,
     recipe_from,
 )
@@ -32,22 +36,9 @@ __all__ = ["command"]
 
 @verb("train")
 def command(
-    data: Annotated[
-        Path | None,
-        typer.Argument(
-            help="CSV, TSV, JSONL, JSON, Parquet, Excel, a folder per class, …",
-            readable=False,
-            show_default=False,
-        ),
-    ] = None,
-    test: Annotated[
-        Path | None,
-        typer.Option(help="The test set; else split off DATA.", show_default=False, readable=False),
-    ] = None,
-    validation: Annotated[
-        Path | None,
-        typer.Option(help="The validation set; else split off DATA.", show_default=False, readable=False),
-    ] = None,
+    data: TrainingData = None,
+    test: TestSet = None,
+    validation: ValidationSet = None,
     out: Annotated[
         Path | None, typer.Option(help="Where the run goes.", show_default="runs/NAME", readable=False)
     ] = None,
@@ -60,13 +51,7 @@ def command(
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe.yaml.", show_default=False, readable=False)
     ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option(
-            help="Where to start: `embedded`, a directory, or a hub name such as `openai-community/gpt2`.",
-            show_default="embedded",
-        ),
-    ] = None,
+    base: Base = None,
     method: Annotated[
         str | None,
         typer.Option(

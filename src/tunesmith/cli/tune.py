@@ -14,10 +14,14 @@ from rich.table import Table
 from tunesmith.cli.boundary import verb
 from tunesmith.cli.options import (
     AsJson,
+    Base,
     LabelColumn,
     LabelKind,
     TaskFile,
+    TestSet,
     TextColumn,
+    TrainingData,
+    ValidationSet,
     kind_from,
     recipe_from,
     with_searches,
@@ -44,22 +48,9 @@ class Pruner(StrEnum):
 
 @verb("tune")
 def command(
-    data: Annotated[
-        Path | None,
-        typer.Argument(
-            help="CSV, TSV, JSONL, JSON, Parquet, Excel, a folder per class, …",
-            readable=False,
-            show_default=False,
-        ),
-    ] = None,
-    test: Annotated[
-        Path | None,
-        typer.Option(help="The test set; else split off DATA.", show_default=False, readable=False),
-    ] = None,
-    validation: Annotated[
-        Path | None,
-        typer.Option(help="The validation set; else split off DATA.", show_default=False, readable=False),
-    ] = None,
+    data: TrainingData = None,
+    test: TestSet = None,
+    validation: ValidationSet = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Where the search goes.", show_default="runs/NAME-tuned", readable=False),
@@ -74,13 +65,7 @@ def command(
         Path | None,
         typer.Option(help="A recipe.yaml: the defaults to be beaten.", show_default=False, readable=False),
     ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option(
-            help="Where to start: `embedded`, a directory, or a hub name such as `openai-community/gpt2`.",
-            show_default="embedded",
-        ),
-    ] = None,
+    base: Base = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
-from tunesmith.data.texts import text_batches
+import pyarrow.compute as pc
 
 __all__ = ["LEAST_ALIKE", "MOST_TEXTS", "near_groups"]
 
@@ -25,6 +24,7 @@ _FEWEST_WORDS = 8
 _PERMUTATIONS, _BANDS = 64, 16
 # of a long text, the runs with the least hashes: a sample that does not hang on where they stand
 _KEPT = 64
+_AT_ONCE = 1 << 14  # texts; below 65,536, so that a row is a short number
 _WORD = re.compile(r"[^\W_]+")
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
 
@@ -40,15 +40,13 @@ def near_groups(texts: pa.ChunkedArray) -> Rows:
     chains of pairs. Texts of fewer than eight words are near to none.
     """
     runs = _Runs(texts)
-    some = [[runs.of(text)[:_KEPT] for text in batch] for batch in text_batches(texts)]
-    counts = np.array([len(each) for batch in some for each in batch], np.int64)
+    kept, counts = runs.of_all()
     told = np.flatnonzero(counts)
     if not told.size:
         return np.arange(counts.size)
-    kept = np.concatenate([np.concatenate(batch) for batch in some])
-    del some
     offsets = np.cumsum([0, *counts[told]])
     rows = told[_flags(_sketches(kept, offsets))]
+    del kept
     return _first_of_each(counts.size, list(_alike(rows, runs)))
 
 
@@ -59,24 +57,69 @@ class _Runs:
     texts: pa.ChunkedArray
     words: dict[str, int] = field(default_factory=dict)
 
-    def of_row(self, row: int) -> Hashes:
-        """Those of one text."""
-        return self.of(self.texts[row].as_py() or "")
+    def of_all(self) -> tuple[Hashes, Rows]:
+        """The `_KEPT` least runs of each text, one text after the other, and (texts,) how many they are."""
+        found = [self._of(chunk.slice(start, _AT_ONCE)) for chunk, start in self._pieces()]
+        nothing = (np.zeros(0, np.uint64), np.zeros(0, np.int64))
+        hashes, counts = zip(nothing, *found, strict=True)
+        return np.concatenate(hashes), np.concatenate(counts)
 
-    def of(self, text: str) -> Hashes:
-        """(runs,) the distinct ones, ascending; none of a text that is too short."""
-        words = _WORD.findall(text.casefold())
+    def _pieces(self) -> Iterator[tuple[Any, int]]:
+        for chunk in self.texts.chunks:
+            yield from ((chunk, start) for start in range(0, len(chunk), _AT_ONCE))
+
+    def of_row(self, row: int) -> Hashes:
+        """(runs,) all of one text, ascending; none of a text that is too short."""
+        words = _WORD.findall((self.texts[row].as_py() or "").lower())
         if len(words) < _FEWEST_WORDS:
             return np.zeros(0, np.uint64)
-        known = self.words
-        row = np.array([known[word] if word in known else self._added(word) for word in words], np.uint64)
-        mixed = sum(row[at : len(row) - _RUN + 1 + at] * _FACTORS[at] for at in range(_RUN))
-        return np.unique(mixed ^ (mixed >> np.uint64(29)))
+        return np.unique(_mixed(np.array([self._hash(word) for word in words], np.uint64)))
 
-    def _added(self, word: str) -> int:
+    def _of(self, texts: pa.Array) -> tuple[Hashes, Rows]:
+        """The same as `of_all` of some texts: word by word in Arrow, run by run in NumPy."""
+        words, row_of_word = self._words_of(texts)
+        long = np.bincount(row_of_word, minlength=len(texts)) >= _FEWEST_WORDS
+        within = (row_of_word[_RUN - 1 :] == row_of_word[: 1 - _RUN]) & long[row_of_word[: 1 - _RUN]]
+        rows, hashes = row_of_word[: 1 - _RUN][within], _mixed(words)[within]
+        # by row, and within it ascending: the second sort is of few bits, which takes no comparisons
+        order = np.argsort(hashes)
+        order = order[np.argsort(rows[order], kind="stable")]
+        rows, hashes = rows[order], hashes[order]
+        first = np.append(
+            np.ones(min(1, rows.size), np.bool_), (rows[1:] != rows[:-1]) | (hashes[1:] != hashes[:-1])
+        )
+        rows, hashes = rows[first], hashes[first]
+        counts = np.bincount(rows, minlength=len(texts))
+        place = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        return hashes[place < _KEPT], np.minimum(counts, _KEPT)
+
+    def _words_of(self, texts: pa.Array) -> tuple[Hashes, npt.NDArray[np.uint16]]:
+        """The hash of every word, and the row it stands in."""
+        lists = pc.split_pattern_regex(pc.utf8_lower(texts.fill_null("")), r"[^\p{L}\p{N}]+")
+        coded = lists.flatten().dictionary_encode()
+        hashes = np.array([self._hash(word) for word in coded.dictionary.to_pylist()], np.uint64)
+        rows = np.repeat(np.arange(len(texts), dtype=np.uint16), lists.value_lengths().to_numpy())
+        codes = coded.indices.to_numpy()
+        # before the first word and behind the last one there may be nothing
+        empty = pc.index(coded.dictionary, "").as_py()
+        return hashes[codes][codes != empty], rows[codes != empty]
+
+    def _hash(self, word: str) -> int:
+        known = self.words.get(word)
+        if known is not None:
+            return known
         # Python's own hash differs from run to run, and splits must not
         digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return self.words.setdefault(word, int.from_bytes(digest, "little"))
+
+
+def _mixed(words: Hashes) -> Hashes:
+    """(words,) -> (runs,) a hash of every run of words."""
+    count = max(0, words.size - _RUN + 1)
+    mixed = np.zeros(count, np.uint64)
+    for at in range(_RUN):
+        mixed += words[at : count + at] * _FACTORS[at]
+    return mixed ^ (mixed >> np.uint64(29))
 
 
 def _sketches(hashes: Hashes, offsets: Rows) -> Any:

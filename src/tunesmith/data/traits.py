@@ -21,6 +21,10 @@ _PHONE_AT_HOME = re.compile(r"(?<![\w.,/-])(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
 
 
+# every number below has five digits or more, with at most three signs between two of them
+_DIGITS = re.compile(r"\d(?:[ .()-]{0,3}\d){4}")
+
+
 def _mails(text: str) -> bool:
     return "@" in text and _MAIL.search(text) is not None
 
@@ -76,9 +80,10 @@ def traits_of(batches: Iterable[list[str]], count: int) -> Traits:
     every = -(-count // _SAMPLE_TEXTS) if count else 1
     sample: list[tuple[int, list[str], list[str]]] = []
     for number, text in enumerate(text for batch in batches for text in batch):
-        for name, holds in PERSONAL.items():
-            if holds(text):
-                found.personal[name].append(number)
+        if "@" in text or _DIGITS.search(text):
+            for name, holds in PERSONAL.items():
+                if holds(text):
+                    found.personal[name].append(number)
         if number % every == 0 and len(words := text.split()) >= _MOST_WORDS:
             sample.append((number, words[:_MOST_WORDS], words[: -_MOST_WORDS - 1 : -1]))
     found.common = [*_common(sample, at_end=False), *_common(sample, at_end=True)]

@@ -46,12 +46,12 @@ def test_a_line_of_any_length_comes_in_pieces(tmp_path: Path) -> None:
     ("name", "data"),
     [
         ("a.jsonl", JSONL),
-        ("a.jsonl.gz", gzip.compress(JSONL)),
+        ("a.jsonl.gz", gzip.compress(JSONL, mtime=0)),
         ("a.jsonl.xz", lzma.compress(JSONL)),
         ("a.jsonl.zst", zstandard.compress(JSONL)),
         ("a.json", json.dumps(ROWS).encode()),
         ("a.csv", b'id,text\n0,Gr\xc3\xb6\xc3\x9fe\n1,"\xc3\x9cbermut\nund \xc3\x84pfel"\n2,\xc3\xb6de\n'),
-        ("b.txt.gz", gzip.compress("\n\n".join(TEXTS).encode())),
+        ("b.txt.gz", gzip.compress("\n\n".join(TEXTS).encode(), mtime=0)),
     ],
 )
 def test_each_row_of_a_table_is_a_document(tmp_path: Path, name: str, data: bytes) -> None:

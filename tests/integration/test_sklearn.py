@@ -62,8 +62,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_hyperparameters_are_those_of_a_recipe() -> None:
     of_recipe = {name: field.default for name, field in Recipe.model_fields.items()}
-    # of a test and how it is drawn, of rivals, of other kinds of task, of torchrun
-    for name in ("test_fraction", "group_column", "time_column", "split", "fold", "rival_seconds"):
+    # of a test and how it is drawn, of rivals, of a search, of other kinds of task, of torchrun
+    for name in ("test_fraction", "group_column", "time_column", "split", "fold", "rival_seconds", "search"):
         of_recipe.pop(name)
     # and random_state stands for the seed
     for name in ("max_new_tokens", "judged_rows", "parallel", "seed"):

@@ -87,7 +87,7 @@ def check(
 
     `held_out` are the named sets of texts kept from training. `labels_given` says that the user listed the
     task's labels: those that look alike are then meant. Near-duplicates are looked for among at most
-    `most_compared` texts, in about 600 bytes of memory each; 0: not at all. Lengths in tokens are added by
+    `most_compared` texts, in about 300 bytes of memory each; 0: not at all. Lengths in tokens are added by
     `with_tokens`.
     """
     facts = facts_of(dataset)

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ __all__ = ["LEAST_ALIKE", "MOST_TEXTS", "near_groups"]
 LEAST_ALIKE = 0.7
 """The least share of three-word runs, of all that two texts have, that both have."""
 MOST_TEXTS = 2_000_000
-"""Of more texts, a sketch of 768 bytes each would take too much memory."""
+"""Of more texts, sketches would take too much memory."""
 _RUN = 3
 _FEWEST_WORDS = 8
 _PERMUTATIONS, _BANDS = 64, 16
@@ -26,10 +25,13 @@ _PERMUTATIONS, _BANDS = 64, 16
 _KEPT = 64
 _AT_ONCE = 1 << 14  # texts; below 65,536, so that a row is a short number
 _WORD = re.compile(r"[^\W_]+")
-_FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
+_FACTORS = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], np.uint64
+)
 
 Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
+Bands = npt.NDArray[np.uint32]
 
 
 def near_groups(texts: pa.ChunkedArray) -> Rows:
@@ -40,14 +42,9 @@ def near_groups(texts: pa.ChunkedArray) -> Rows:
     chains of pairs. Texts of fewer than eight words are near to none.
     """
     runs = _Runs(texts)
-    kept, counts = runs.of_all()
-    told = np.flatnonzero(counts)
-    if not told.size:
-        return np.arange(counts.size)
-    offsets = np.cumsum([0, *counts[told]])
-    rows = told[_flags(_sketches(kept, offsets))]
-    del kept
-    return _first_of_each(counts.size, list(_alike(rows, runs)))
+    rows, bands = _banded(runs)
+    some = _shared(bands)
+    return _first_of_each(len(texts), list(_alike(rows[some], bands[some], runs)))
 
 
 @dataclass(slots=True)
@@ -57,16 +54,13 @@ class _Runs:
     texts: pa.ChunkedArray
     words: dict[str, int] = field(default_factory=dict)
 
-    def of_all(self) -> tuple[Hashes, Rows]:
-        """The `_KEPT` least runs of each text, one text after the other, and (texts,) how many they are."""
-        found = [self._of(chunk.slice(start, _AT_ONCE)) for chunk, start in self._pieces()]
-        nothing = (np.zeros(0, np.uint64), np.zeros(0, np.int64))
-        hashes, counts = zip(nothing, *found, strict=True)
-        return np.concatenate(hashes), np.concatenate(counts)
-
-    def _pieces(self) -> Iterator[tuple[Any, int]]:
+    def pieces(self) -> Iterator[tuple[int, Hashes, Rows]]:
+        """Some texts at a time: the number of the first, the least runs of each, and how many each has."""
+        start = 0
         for chunk in self.texts.chunks:
-            yield from ((chunk, start) for start in range(0, len(chunk), _AT_ONCE))
+            for at in range(0, len(chunk), _AT_ONCE):
+                yield start + at, *self._of(chunk.slice(at, _AT_ONCE))
+            start += len(chunk)
 
     def of_row(self, row: int) -> Hashes:
         """(runs,) all of one text, ascending; none of a text that is too short."""
@@ -76,7 +70,7 @@ class _Runs:
         return np.unique(_mixed(np.array([self._hash(word) for word in words], np.uint64)))
 
     def _of(self, texts: pa.Array) -> tuple[Hashes, Rows]:
-        """The same as `of_all` of some texts: word by word in Arrow, run by run in NumPy."""
+        """The least runs of each text, one text after the other: words by Arrow, runs by NumPy."""
         words, row_of_word = self._words_of(texts)
         long = np.bincount(row_of_word, minlength=len(texts)) >= _FEWEST_WORDS
         within = (row_of_word[_RUN - 1 :] == row_of_word[: 1 - _RUN]) & long[row_of_word[: 1 - _RUN]]
@@ -122,32 +116,44 @@ def _mixed(words: Hashes) -> Hashes:
     return mixed ^ (mixed >> np.uint64(29))
 
 
-def _sketches(hashes: Hashes, offsets: Rows) -> Any:
+def _banded(runs: _Runs) -> tuple[Rows, Bands]:
+    """The rows that have runs, and (rows, bands) a number for each band of their sketch."""
+    found = [(np.zeros(0, np.int64), np.zeros((0, _BANDS), np.uint32))]
+    for start, hashes, counts in runs.pieces():
+        told = np.flatnonzero(counts)
+        if told.size:
+            found.append((start + told, _bands(hashes, counts[told])))
+    rows, bands = zip(*found, strict=True)
+    return np.concatenate(rows), np.concatenate(bands)
+
+
+def _bands(hashes: Hashes, counts: Rows) -> Bands:
     from rensa import RMinHash
 
-    return RMinHash.digest_matrix_from_flat_token_hashes(
-        hashes, offsets.astype(np.uint64), _PERMUTATIONS, seed=0
-    )
+    ends = np.cumsum(counts, dtype=np.uint64)
+    offsets = np.concatenate([np.zeros(1, np.uint64), ends])
+    sketches = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, _PERMUTATIONS, seed=0)
+    parts = np.array(sketches.to_rows(), np.uint64).reshape(-1, _BANDS, _PERMUTATIONS // _BANDS)
+    # 32 of 64 bits: texts that meet by chance are compared, and found to differ
+    bands: Bands = ((parts * _FACTORS).sum(axis=2) >> np.uint64(32)).astype(np.uint32)
+    return bands
 
 
-def _flags(sketches: Any) -> npt.NDArray[np.bool_]:
-    """(texts,) which share a band of their sketch with another."""
-    from rensa import RMinHashLSH
+def _shared(bands: Bands) -> npt.NDArray[np.bool_]:
+    """(rows,) which share a band with another."""
+    shared = np.zeros(len(bands), np.bool_)
+    for band in bands.T:
+        order = np.argsort(band)
+        same = band[order][1:] == band[order][:-1]
+        shared[order[1:][same]] = shared[order[:-1][same]] = True
+    return shared
 
-    index = RMinHashLSH(threshold=LEAST_ALIKE, num_perm=_PERMUTATIONS, num_bands=_BANDS)
-    return np.array(index.query_duplicate_flags_matrix_one_shot(sketches), np.bool_)
 
-
-def _alike(rows: Rows, runs: _Runs) -> Iterator[tuple[int, int]]:
+def _alike(rows: Rows, bands: Bands, runs: _Runs) -> Iterator[tuple[int, int]]:
     """Pairs of these rows that are near: of texts that agree in a band, each with the first of them."""
-    some = [runs.of_row(row)[:_KEPT] for row in rows.tolist()]
-    offsets = np.cumsum([0, *map(len, some)])
-    digests = _sketches(np.concatenate([np.zeros(0, np.uint64), *some]), offsets).to_rows()
-    sketches = np.array(digests, np.uint32).reshape(-1, _BANDS, _PERMUTATIONS // _BANDS)
     seen: set[tuple[int, int]] = set()
-    for band in range(_BANDS):
-        part = np.ascontiguousarray(sketches[:, band])
-        _, first, which = np.unique(part, axis=0, return_index=True, return_inverse=True)
+    for band in bands.T:
+        _, first, which = np.unique(band, return_index=True, return_inverse=True)
         leaders = rows[first[which.ravel()]]
         pairs = {pair for pair in zip(leaders.tolist(), rows.tolist(), strict=True) if pair[0] != pair[1]}
         for one, other in sorted(pairs - seen):

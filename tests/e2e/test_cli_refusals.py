@@ -313,4 +313,6 @@ def test_a_finished_run_is_not_resumed_and_not_replaced_unasked(cli: Cli, finish
     cli("report", finished, "--html", finished / "report.html").refused("exists")
     cli("init", finished.parent / "news.csv", "--out", finished / "run.json").refused("exists")
     cli("check", finished.parent / "news.csv", "--fix", finished.parent / "news.csv").refused("exists")
+    # before the data is looked at, which may take long
+    cli("check", "no-such.csv", "--page", finished / "report.html").refused("exists")
     assert _listing(finished) == before

@@ -59,8 +59,11 @@ def command(
     Example: [bold]tunesmith check news.csv --test test.csv --fix mended.parquet[/]
     """
     from tunesmith.checking import check_file, mend_file
+    from tunesmith.files import refuse_existing
 
     data = source_from(data, sql, dsn)
+    if page:
+        refuse_existing(page, overwrite)
     held_out = {name: path for name, path in (("test", test), ("validation", validation)) if path}
     if fix:
         notes = mend_file(
@@ -86,7 +89,7 @@ def command(
         kind=kind_from(kind),
     )
     if page:
-        _write_page(page, report, found, str(data), overwrite=overwrite)
+        _write_page(page, report, found, str(data))
     if as_json:
         pairs = [asdict(pair) for pair in report.near_pairs]
         print_json(report.to_dict() | {"near_pairs": pairs, "audit": found.to_dict()})
@@ -100,11 +103,10 @@ def command(
         raise typer.Exit(_CHECK_FAILED)
 
 
-def _write_page(page: Path, report: DataReport, found: Audit, title: str, *, overwrite: bool) -> None:
+def _write_page(page: Path, report: DataReport, found: Audit, title: str) -> None:
     from tunesmith.audit.page import as_html
-    from tunesmith.files import refuse_existing, write_text
+    from tunesmith.files import write_text
 
-    refuse_existing(page, overwrite)
     write_text(page, as_html(report, found, title))
     error_console.print(f"  wrote {page}", markup=False)
 

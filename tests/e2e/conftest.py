@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -29,6 +30,16 @@ LONG = (
     *("--epochs", "12", "--set", "batch_tokens=45", "--set", "early_stopping=0"),
     *JUDGED,
 )
+
+_BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +208,16 @@ def long_run(workshop: Path) -> Path:
     """A run of 216 steps that nothing interrupted."""
     Cli(workshop)("train", "news.csv", "--base", "base", *LONG, "--out", "long").good()
     return workshop / "long"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; tests that need it skip where it is not."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, a dev dependency")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("needs Chromium: install the package `chromium` of the system")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=_BROWSER_FLAGS)
+        yield opened
+        opened.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.test_page import FLAGS
 from tunesmith.api.runner import Server
 from tunesmith.labelling.journal import open_journal
 from tunesmith.labelling.page import create_page
@@ -130,18 +128,6 @@ def test_the_page_itself_tells_no_text(desk: Desk) -> None:
     assert httpx.get(f"{desk.url}static/label.js").status_code == 200
     assert httpx.get(f"{desk.url}static/..%2f__init__.py").status_code == 404
     assert httpx.get(f"{desk.url}openapi.json").status_code == 404
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, a dev dependency")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("needs Chromium: install the package `chromium` of the system")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,15 +16,6 @@ from tunesmith.api.settings import Settings
 from tunesmith.predict import Prediction
 
 KEY = "a-key-that-nobody-can-guess"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Words:
@@ -52,18 +42,6 @@ class Topics(Words):
         given = tuple(label for label in self.labels if label in text)
         scores = {label: 0.8 if label in given else 0.1 for label in self.labels}
         return Prediction(given, scores, False, len(text.split()))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, a dev dependency")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("needs Chromium: install the package `chromium` of the system")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @contextmanager

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_page import browser
 from tests.unit.evaluation.conftest import MakeReport, make_report
 from tests.unit.evaluation.understanding.test_shown import understood
 from tunesmith.evaluation.html import as_html
 
-__all__ = ["browser", "make_report"]
+__all__ = ["make_report"]
 
 LABELS = ("business", "a-label-with-a-very-long-name-that-has-no-spaces-at-all", "world")
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tunesmith.audit.types import Confused, Doubt, LabelNoise
 from tunesmith.audit.words import texts_of, word_features
 from tunesmith.data.facts import Facts, Rows
-from tunesmith.data.problems import shown
+from tunesmith.data.problems import excerpt, shown
 from tunesmith.data.texts import EMPTY_KEY
 
 __all__ = ["MOST_ROWS", "label_noise"]
@@ -32,7 +32,6 @@ _STRENGTH = 3.0
 _ITERATIONS = 200
 _MOST_TOLD, _MOST_CONFUSED = 500, 10
 _LEAST_CONFUSED = 0.005
-_SHOWN = 300
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -101,9 +100,7 @@ def _held_out_probabilities(features: Any, ids: Ids, seed: int) -> Floats:
 
 
 def _doubt(facts: Facts, row: np.int64, text: str, labels: tuple[str, str], probability: float) -> Doubt:
-    text = " ".join(text.split())
-    cut = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-    return Doubt(facts.where(row), cut, *labels, float(probability))
+    return Doubt(facts.where(row), excerpt(text), *labels, float(probability))
 
 
 def _confused(ids: Ids, probabilities: Floats, labels: Sequence[str]) -> Iterator[Confused]:

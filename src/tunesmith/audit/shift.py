@@ -13,6 +13,7 @@ from tunesmith.audit.types import LabelShare, Shift
 from tunesmith.audit.words import texts_of, word_features
 from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.texts import EMPTY_KEY, among
+from tunesmith.evaluation.metrics import NORMAL_975
 
 __all__ = ["auc_interval", "shift_between"]
 
@@ -20,7 +21,6 @@ _FOLDS = 5
 _FEWEST_TEXTS, _MOST_TEXTS = 50, 10_000
 _TELLING_WORDS = 8
 _MOST_LABELS = 10
-_STANDARD_NORMAL_975 = 1.959964
 _LEAST_DIFFERENCE = 0.001
 
 Floats = npt.NDArray[np.float64]
@@ -81,7 +81,7 @@ def auc_interval(auc: float, first: int, second: int) -> tuple[float, float]:
     """The 95 % interval of the AUC of two sets of these sizes, by Hanley and McNeil (1982)."""
     pairs, both = auc / (2 - auc) - auc**2, 2 * auc**2 / (1 + auc) - auc**2
     variance = (auc * (1 - auc) + (second - 1) * pairs + (first - 1) * both) / (first * second)
-    reach = _STANDARD_NORMAL_975 * math.sqrt(max(0.0, variance))
+    reach = NORMAL_975 * math.sqrt(max(0.0, variance))
     return max(0.0, auc - reach), min(1.0, auc + reach)
 
 

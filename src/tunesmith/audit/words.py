@@ -9,6 +9,7 @@ import numpy as np
 
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Rows
+from tunesmith.evaluation.tfidf import WORDS
 
 __all__ = ["texts_of", "word_features"]
 
@@ -22,7 +23,7 @@ def word_features(texts: Sequence[str], *, pairs: bool) -> tuple[Any, Any]:
     vectorizer = TfidfVectorizer(
         ngram_range=(1, 2 if pairs else 1),
         sublinear_tf=True,
-        token_pattern=r"(?u)\w+|[^\w\s]",  # noqa: S106 - no password
+        token_pattern=WORDS,
         max_features=_MOST_WORDS,
         dtype=np.float32,
     )

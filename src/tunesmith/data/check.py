@@ -29,6 +29,7 @@ from tunesmith.data.text_checks import (
     token_lengths,
 )
 from tunesmith.data.trait_checks import trait_problems
+from tunesmith.data.units import MOST_COMPARED
 from tunesmith.data.writing_checks import example_faults, example_repeats, few_examples
 from tunesmith.errors import DataError, Problem
 
@@ -81,7 +82,7 @@ def check(
     *,
     held_out: Mapping[str, Dataset] | None = None,
     labels_given: bool = False,
-    most_compared: int = 100_000,
+    most_compared: int = MOST_COMPARED,
 ) -> DataReport:
     """Find everything that makes training data unfit, or likely to disappoint.
 

@@ -13,9 +13,21 @@ from tunesmith.data.facts import Facts
 from tunesmith.data.stratify import stratified
 from tunesmith.data.texts import KEY_BYTES
 
-__all__ = ["FEWEST_TO_SHARE", "TEST", "TRAIN", "VALIDATION", "Parts", "drawn", "drawn_by_time", "folds_of"]
+__all__ = [
+    "FEWEST_TO_SHARE",
+    "LEFT_OUT",
+    "TEST",
+    "TRAIN",
+    "VALIDATION",
+    "Parts",
+    "drawn",
+    "drawn_by_time",
+    "folds_of",
+]
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+LEFT_OUT = -1
+"""The part of rows that stand in a given or later part."""
 FEWEST_TO_SHARE = 3
 """With fewer distinct texts, a label gives none away to a part that would otherwise be empty."""
 

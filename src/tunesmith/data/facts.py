@@ -118,14 +118,19 @@ def _begins(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def facts_of(dataset: Dataset) -> Facts:
-    """Hash the texts and number the targets of a dataset."""
+    """Hash the texts and number the targets of a dataset; once for the same dataset."""
+    return Facts(dataset, *dataset.once("facts", lambda: _found(dataset)))
+
+
+def _found(dataset: Dataset) -> tuple[Keys, Codes, tuple[str, ...], tuple[Rows, Codes] | None]:
     match dataset.task.kind:
         case "single_label":
-            return Facts(dataset, _keys(dataset), *_single(dataset))
+            return _keys(dataset), *_single(dataset)
         case "multi_label":
-            return Facts(dataset, _keys(dataset), *_several(dataset))
+            return _keys(dataset), *_several(dataset)
         case _:
-            return _of_writing(dataset)
+            # what is written is no label that a row bears
+            return *keys_of_writing(dataset), (), (np.zeros(0, np.int64), np.zeros(0, np.int32))
 
 
 def _keys(dataset: Dataset) -> Keys:
@@ -134,11 +139,6 @@ def _keys(dataset: Dataset) -> Keys:
         keys[start : start + batch.num_rows] = same_text_keys(pa.chunked_array([batch.column("text")]))
         start += batch.num_rows
     return keys
-
-
-def _of_writing(dataset: Dataset) -> Facts:
-    # what is written is no label that a row bears
-    return Facts(dataset, *keys_of_writing(dataset), (), (np.zeros(0, np.int64), np.zeros(0, np.int32)))
 
 
 _OfTargets = tuple[Codes, tuple[str, ...], tuple[Rows, Codes] | None]

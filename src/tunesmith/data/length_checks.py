@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tunesmith.data.facts import Facts, Rows
-from tunesmith.data.problems import grouped, shown
+from tunesmith.data.problems import shown
+from tunesmith.data.text_checks import at_texts
 from tunesmith.errors import Problem
 
 __all__ = ["cut_off_rows", "length_problems"]
@@ -80,15 +81,15 @@ def _one_length(facts: Facts, lengths: Lengths, rows: Rows) -> Iterator[Problem]
         share, most = rows.size / lengths.size, lengths.max()
         what = f"{share:.0%} of the texts have {most:,} characters, and none has more"
         fix = "look whether they were cut when they were exported, and export them whole"
-        yield _at_rows("cut-off", what, facts, rows, fix, warn=True)
+        yield from at_texts(facts.dataset, "cut-off", what, rows, fix, "warning")
 
 
 def _cut_off(facts: Facts, rows: Rows) -> Iterator[Problem]:
     if rows.size:
-        tail = " ".join((facts.dataset[int(rows[0])].text or "").split())[-_TAIL:]
+        tail = " ".join(facts.dataset[int(rows[0])].text.split())[-_TAIL:]
         what = f"this text stops without a full stop, where nearly all others end with one: {shown(tail)}"
         fix = "look whether it was cut, and take the whole text"
-        yield _at_rows("cut-off", what, facts, rows, fix, warn=True)
+        yield from at_texts(facts.dataset, "cut-off", what, rows, fix, "warning")
 
 
 def _outliers(facts: Facts, lengths: Lengths) -> Iterator[Problem]:
@@ -101,15 +102,8 @@ def _outliers(facts: Facts, lengths: Lengths) -> Iterator[Problem]:
         size = _characters(int(lengths[rows[0]]))
         what = f"this text has {size}, where half of all have {low:,.0f} to {high:,.0f}"
         fix = "look at it: what is far shorter or longer than the rest is often no such text"
-        yield _at_rows("length-outliers", what, facts, rows, fix, warn=False)
+        yield from at_texts(facts.dataset, "length-outliers", what, rows, fix, "info")
 
 
 def _characters(count: int) -> str:
     return "1 character" if count == 1 else f"{count:,} characters"
-
-
-def _at_rows(code: str, what: str, facts: Facts, rows: Rows, fix: str, *, warn: bool) -> Problem:
-    where, column = facts.where(rows[0]), facts.dataset.task.text_column
-    return grouped(
-        code, what, where, fix, column=column, severity="warning" if warn else "info", count=rows.size
-    )

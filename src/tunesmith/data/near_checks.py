@@ -9,7 +9,8 @@ import numpy as np
 
 from tunesmith.data.facts import Facts, Rows
 from tunesmith.data.near import MOST_TEXTS
-from tunesmith.data.problems import grouped, shown
+from tunesmith.data.problems import excerpt, shown
+from tunesmith.data.text_checks import at_texts
 from tunesmith.data.texts import among
 from tunesmith.data.units import near_firsts
 from tunesmith.errors import Problem
@@ -17,7 +18,6 @@ from tunesmith.errors import Problem
 __all__ = ["NearPair", "NearTexts", "near_texts"]
 
 _MOST_PAIRS = 200
-_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,8 @@ def near_texts(train: Facts, held: Mapping[str, Facts], most: int) -> NearTexts:
 def _pairs(train: Facts, other: Facts, rows: Rows, first: Rows, name: str | None) -> Iterator[NearPair]:
     for row in rows[:_MOST_PAIRS].tolist():
         one = int(first[row])
-        yield NearPair(train.where(one), _cut(train, one), other.where(row), _cut(other, row), name)
-
-
-def _cut(facts: Facts, row: int) -> str:
-    text = " ".join((facts.dataset[row].text or "").split())
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+        first_text, other_text = excerpt(train.dataset[one].text), excerpt(other.dataset[row].text)
+        yield NearPair(train.where(one), first_text, other.where(row), other_text, name)
 
 
 def _duplicates(train: Facts, rows: Rows, first: Rows) -> Iterator[Problem]:
@@ -85,7 +81,7 @@ def _duplicates(train: Facts, rows: Rows, first: Rows) -> Iterator[Problem]:
             f"this is nearly the text of {_quoted(train, int(first[rows[0]]))}: {_text(train, int(rows[0]))}"
         )
         fix = "look at both; keep one where they tell the same, so that it does not count twice"
-        yield _near("near-duplicates", what, train, rows, fix)
+        yield from at_texts(train.dataset, "near-duplicates", what, rows, fix, "warning")
 
 
 def _leaks(train: Facts, name: str, facts: Facts, rows: Rows, first: Rows) -> Iterator[Problem]:
@@ -93,12 +89,7 @@ def _leaks(train: Facts, name: str, facts: Facts, rows: Rows, first: Rows) -> It
         there, here = _quoted(train, int(first[rows[0]])), _text(facts, int(rows[0]))
         what = f"this row of the {name} set is nearly a training text, that of {there}: {here}"
         fix = "take such rows out of one of the two sets: what a model has nearly seen proves little"
-        yield _near("near-leak", what, facts, rows, fix)
-
-
-def _near(code: str, what: str, facts: Facts, rows: Rows, fix: str) -> Problem:
-    where, column = facts.where(rows[0]), facts.dataset.task.text_column
-    return grouped(code, what, where, fix, column=column, severity="warning", count=rows.size)
+        yield from at_texts(facts.dataset, "near-leak", what, rows, fix, "warning")
 
 
 def _quoted(facts: Facts, row: int) -> str:
@@ -106,4 +97,4 @@ def _quoted(facts: Facts, row: int) -> str:
 
 
 def _text(facts: Facts, row: int) -> str:
-    return shown(" ".join((facts.dataset[row].text or "").split()))
+    return shown(excerpt(facts.dataset[row].text))

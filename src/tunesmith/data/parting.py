@@ -72,9 +72,7 @@ def folded(dataset: Dataset, source: str, how: Parting, folds: int) -> tuple[npt
         fix = "add rows, or ask for fewer folds"
         what = f"there are too few different texts, or groups, for {folds} folds"
         raise DataError(Problem("too-few-rows", what, source, fix))
-    same = "equal and nearly equal texts" if units.near else "equal texts"
-    same = f"rows of one group and {same}" if units.grouped else same
-    return found, f"{folds} folds drawn with seed {how.seed}, stratified by label, {same} together"
+    return found, f"{folds} folds drawn with seed {how.seed}, stratified by label, {units.joined()} together"
 
 
 def _refuse_both(how: Parting, held_out: Mapping[str, Dataset]) -> None:

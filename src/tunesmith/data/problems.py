@@ -8,9 +8,9 @@ from typing import Any
 
 from tunesmith.errors import DataError, Problem, Severity
 
-__all__ = ["ReadLog", "grouped", "refuse", "shown", "shown_target"]
+__all__ = ["ReadLog", "excerpt", "grouped", "refuse", "shown", "shown_target"]
 
-_SHOWN_CHARS = 60
+_SHOWN_CHARS, _EXCERPT_CHARS = 60, 300
 # what a lenient reader may go on after: the row is replaced or left out
 _FORGIVABLE = frozenset(
     {
@@ -22,7 +22,16 @@ _FORGIVABLE = frozenset(
 
 def shown(value: str) -> str:
     """A value in quotes as messages show it: escaped, and cut where it is long."""
-    return repr(value if len(value) <= _SHOWN_CHARS else value[: _SHOWN_CHARS - 1] + "…")
+    return repr(_cut(value, _SHOWN_CHARS))
+
+
+def excerpt(text: str) -> str:
+    """The text in one line, cut where it is long."""
+    return _cut(" ".join(text.split()), _EXCERPT_CHARS)
+
+
+def _cut(value: str, most: int) -> str:
+    return value if len(value) <= most else value[: most - 1] + "…"
 
 
 def shown_target(target: str | tuple[str, ...] | None) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunesmith.data.dataset import Dataset
-from tunesmith.data.drawing import TEST, TRAIN, VALIDATION, Parts
+from tunesmith.data.drawing import LEFT_OUT, TEST, TRAIN, VALIDATION, Parts
 from tunesmith.errors import DataError, Problem
 from tunesmith.files import atomic_file, read_json
 
@@ -20,7 +20,6 @@ __all__ = ["SavedSplit", "open_split", "save_split"]
 
 _FORMAT = 1
 _PARTS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-_LEFT_OUT = -1
 _WRITTEN_AT_ONCE = 1 << 16
 
 Rows = npt.NDArray[np.int64]
@@ -116,11 +115,11 @@ def _opened(path: Path, values: Mapping[str, Any], count: int) -> SavedSplit:
 
 def _numbered(path: Path, named: Any, count: int) -> Rows:
     """(rows,) the number of the part that each row is in; raises DataError where a row is in two, or none."""
-    found = np.full(count, _LEFT_OUT, np.int64)
+    found = np.full(count, LEFT_OUT, np.int64)
     for number, rows in named:
         places = np.asarray(rows, np.int64) - 1
         outside = places.size and not (places.min() >= 0 and places.max() < count)
-        if outside or (found[places] != _LEFT_OUT).any() or np.unique(places).size != places.size:
+        if outside or (found[places] != LEFT_OUT).any() or np.unique(places).size != places.size:
             what = "a row of the split stands in two parts, or is none of the data's"
             raise _refused("bad-split", what, path, "make it again with `tunesmith split`")
         found[places] = number

@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tunesmith.data.dataset import Dataset, Splits
-from tunesmith.data.drawing import FEWEST_TO_SHARE, TEST, TRAIN, VALIDATION, Parts, drawn, drawn_by_time
+from tunesmith.data.drawing import (
+    FEWEST_TO_SHARE,
+    LEFT_OUT,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Parts,
+    drawn,
+    drawn_by_time,
+)
 from tunesmith.data.facts import Facts, facts_of
 from tunesmith.data.problems import grouped, shown
 from tunesmith.data.texts import Keys, among
@@ -17,10 +26,7 @@ from tunesmith.data.units import Units
 from tunesmith.errors import DataError, Problem
 from tunesmith.task import Task
 
-__all__ = ["LEFT_OUT", "counted", "split", "splits_of"]
-
-LEFT_OUT = -1
-"""The part of rows that stand in a given or later part."""
+__all__ = ["counted", "split", "splits_of"]
 
 # of all labels, those of which a part has none before texts that are nearly the same may part after all
 _MANY = 0.05
@@ -229,10 +235,6 @@ def _drawn_how(wish: _Wish) -> str:
     units = wish.units
     if wish.times is not None:
         return "are the latest rows"
-    same = "equal and nearly equal texts" if units is not None and units.near else "equal texts"
-    if wish.dataset.task.writes:
-        same = "equal prompts"
-    if units is not None and units.grouped:
-        same = f"rows of one group and {same}"
-    strata = "" if wish.dataset.task.writes else "stratified by label, "
+    what, strata = ("prompts", "") if wish.dataset.task.writes else ("texts", "stratified by label, ")
+    same = units.joined(what) if units is not None else f"equal {what}"
     return f"drawn with seed {wish.seed}, {strata}{same} together"

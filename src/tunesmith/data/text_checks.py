@@ -14,7 +14,7 @@ from tunesmith.data.problems import grouped, shown_target
 from tunesmith.data.texts import EMPTY_KEY, among
 from tunesmith.errors import Problem, Severity
 
-__all__ = ["TokenLengths", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths"]
+__all__ = ["TokenLengths", "at_texts", "empty_texts", "leaked_rows", "leaks", "repeats", "token_lengths"]
 
 _FEWEST_TOKENS = 3
 
@@ -32,9 +32,10 @@ class TokenLengths:
     """(most tokens, texts with so many and more than the bin before), in powers of two"""
 
 
-def _of_texts(
+def at_texts(
     dataset: Dataset, code: str, what: str, rows: Rows, fix: str, severity: Severity = "error"
 ) -> Iterator[Problem]:
+    """What is wrong with the texts of these rows, if they are any."""
     if rows.size:
         where, column = dataset.where(int(rows[0])), dataset.task.text_column
         yield grouped(code, what, where, fix, column=column, severity=severity, count=rows.size)
@@ -43,7 +44,7 @@ def _of_texts(
 def empty_texts(facts: Facts) -> Iterator[Problem]:
     """Rows without a text."""
     fix = "fill it in, or let `tunesmith check FILE --fix NEW_FILE` drop the row"
-    yield from _of_texts(facts.dataset, "empty-text", "the text is empty", facts.empty, fix)
+    yield from at_texts(facts.dataset, "empty-text", "the text is empty", facts.empty, fix)
 
 
 def repeats(facts: Facts) -> Iterator[Problem]:
@@ -51,12 +52,12 @@ def repeats(facts: Facts) -> Iterator[Problem]:
     if len(facts.dataset) > 1 and _is_one_text(facts):
         what = f"all {len(facts.dataset):,} rows hold the same text"
         fix = "name the right column with --text-column"
-        yield from _of_texts(facts.dataset, "all-duplicates", what, np.arange(len(facts.dataset)), fix)
+        yield from at_texts(facts.dataset, "all-duplicates", what, np.arange(len(facts.dataset)), fix)
         return
     yield from _contradictions(facts)
     fix = "nothing need be done: equal texts never part in a split; `--fix` keeps the first of each"
     what = "the text of an earlier row stands here again"
-    yield from _of_texts(facts.dataset, "duplicates", what, facts.repeated, fix, "warning")
+    yield from at_texts(facts.dataset, "duplicates", what, facts.repeated, fix, "warning")
 
 
 def _is_one_text(facts: Facts) -> bool:
@@ -73,7 +74,7 @@ def _contradictions(facts: Facts) -> Iterator[Problem]:
     one, other = (shown_target(facts.dataset[int(row)].target) for row in (first, same[0]))
     what = f"the same text is {one} here and {other} at {facts.where(same[0])}"
     fix = "decide which label is right; `--fix` drops every such text"
-    yield from _of_texts(facts.dataset, "conflicting-labels", what, rows, fix, "warning")
+    yield from at_texts(facts.dataset, "conflicting-labels", what, rows, fix, "warning")
 
 
 def leaked_rows(train: Facts, held_out: Facts) -> Rows:
@@ -85,7 +86,7 @@ def leaks(train: Facts, name: str, rows: Rows) -> Iterator[Problem]:
     """Rows of `train` whose text also stands in the held-out set `name`."""
     what = f"a text of the {name} set also stands here, in the training data"
     fix = "nothing need be done: it will be left out of training"
-    yield from _of_texts(train.dataset, "leak", what, rows, fix, "warning")
+    yield from at_texts(train.dataset, "leak", what, rows, fix, "warning")
 
 
 def token_lengths(
@@ -119,11 +120,11 @@ def _truncated(dataset: Dataset, cut: Rows | None, window: int | None) -> Iterat
     fix = "put what matters first, or choose a base with a longer window"
     if dataset.task.writes:
         fix = "shorten them: the beginning of prompts is cut, and what is still too long at the end"
-    yield from _of_texts(dataset, "truncated", what, cut, fix, "warning")
+    yield from at_texts(dataset, "truncated", what, cut, fix, "warning")
 
 
 def _short(dataset: Dataset, lengths: TokenLengths) -> Iterator[Problem]:
     if lengths.median < _FEWEST_TOKENS:
         what = f"half of the texts have {lengths.median:g} tokens or fewer"
         fix = "look whether --text-column names the right column"
-        yield from _of_texts(dataset, "short-texts", what, np.arange(1), fix, "warning")
+        yield from at_texts(dataset, "short-texts", what, np.arange(1), fix, "warning")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import facts_of
 from tunesmith.data.near import near_groups
-from tunesmith.data.texts import Keys, same_text_keys
+from tunesmith.data.texts import Keys
 
 __all__ = ["MOST_COMPARED", "Units", "near_firsts", "units_of"]
 
@@ -35,6 +35,11 @@ class Units:
     looser: Units | None = None
     """The same without nearness, for data that is so alike that a part would get nothing of a label"""
 
+    def joined(self, what: str = "texts") -> str:
+        """What stays together, in words; `what` rows hold."""
+        same = f"equal and nearly equal {what}" if self.near else f"equal {what}"
+        return f"rows of one group and {same}" if self.grouped else same
+
 
 def units_of(
     dataset: Dataset,
@@ -49,7 +54,7 @@ def units_of(
     number is the least of its texts' keys: that of a text on its own is its own.
     """
     sets = [dataset, *given.values()]
-    keys = np.concatenate([_keys(each) for each in sets])
+    keys = np.concatenate([facts_of(each).keys for each in sets])
     links = []
     if groups is not None:
         links.append(_first_of_group([group for name in ("", *given) for group in groups[name]]))
@@ -78,12 +83,6 @@ def near_firsts(sets: Sequence[Dataset]) -> Any:
             pa.chunked_array([batch.column("text") for each in sets for batch in each.batches()])
         ),
     )
-
-
-def _keys(dataset: Dataset) -> Keys:
-    if dataset.task.writes:
-        return facts_of(dataset).keys
-    return same_text_keys(pa.chunked_array([batch.column("text") for batch in dataset.batches()]))
 
 
 def _first_of_group(groups: Sequence[str]) -> Any:

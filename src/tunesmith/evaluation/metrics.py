@@ -14,6 +14,7 @@ import numpy as np
 from tunesmith.evaluation.types import Bin, Bools, Calibration, Floats, Interval, Ints
 
 __all__ = [
+    "NORMAL_975",
     "Counts",
     "averages",
     "calibration",
@@ -27,11 +28,13 @@ __all__ = [
     "row_briers",
     "row_gaps",
     "row_losses",
+    "wilson",
 ]
 
 _BINS = 10
 # of the normal distribution, 95 % lie within as many standard deviations
-_Z = 1.959964
+NORMAL_975 = 1.959964
+"""The quantile of the standard normal distribution that a 95 % interval reaches to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +169,20 @@ def _bin(low: float, high: float, confidence: Floats, right: np.ndarray) -> Bin:
     if not len(confidence):
         return Bin(round(low, 6), round(high, 6), 0, 0.0, 0.0)
     accuracy = float(right.mean())
-    interval = _wilson(accuracy, len(right))
+    interval = wilson(accuracy, len(right))
     return Bin(round(low, 6), round(high, 6), len(right), float(confidence.mean()), accuracy, interval)
 
 
-def _wilson(share: float, rows: int) -> Interval:
-    """The 95 % interval of a share of rows; it holds where they are few, which a bootstrap of them does not.
+def wilson(share: float, rows: int, z: float = NORMAL_975) -> Interval:
+    """The interval of a share of rows, 95 %; it holds where they are few, which a bootstrap of them does not.
+
+    `z` is the standard normal's quantile of another level.
 
     Source: Wilson, Probable inference, the law of succession, and statistical inference, 1927.
     """
-    spread = _Z**2 / rows
+    spread = z**2 / rows
     middle = (share + spread / 2) / (1 + spread)
-    half = _Z * math.sqrt(share * (1 - share) / rows + spread / (4 * rows)) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / rows + spread / (4 * rows)) / (1 + spread)
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 

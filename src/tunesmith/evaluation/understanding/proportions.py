@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from tunesmith.evaluation.metrics import wilson
 from tunesmith.evaluation.understanding.types import Span
 
 __all__ = ["share", "share_difference"]
@@ -15,11 +16,10 @@ __all__ = ["share", "share_difference"]
 
 def share(hits: int, rows: int, *, level: float = 0.95) -> Span:
     """The share of `hits` among `rows`, at least one, with its Wilson interval."""
-    z, found = _z(level), hits / rows
-    middle = (found + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z / (1 + z * z / rows) * math.sqrt(found * (1 - found) / rows + z * z / (4 * rows * rows))
+    found = hits / rows
+    interval = wilson(found, rows, _z(level))
     # rounding must not leave the share outside of its own interval
-    return Span(found, max(0.0, min(found, middle - half)), min(1.0, max(found, middle + half)))
+    return Span(found, min(found, interval.low), max(found, interval.high))
 
 
 def share_difference(hits: int, rows: int, other_hits: int, other_rows: int, *, level: float = 0.95) -> Span:

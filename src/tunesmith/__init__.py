@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from tunesmith.errors import Problem, UserError
     from tunesmith.evaluation.comparison.types import Comparison
     from tunesmith.evaluation.types import Report
+    from tunesmith.exporting.export import Exported, export
     from tunesmith.listener import Listener
     from tunesmith.model.explanation import Explanation
-    from tunesmith.pipeline import evaluate, load, load_writer, train
+    from tunesmith.opening import load
+    from tunesmith.pipeline import evaluate, load_writer, train
     from tunesmith.predict import Prediction, Predictor
     from tunesmith.recipe import Recipe
     from tunesmith.run import Run
@@ -46,6 +48,7 @@ _HOMES = {
     "Dataset": "data.dataset",
     "Example": "data.dataset",
     "Explanation": "model.explanation",
+    "Exported": "exporting.export",
     "Interrupted": "training.loop",
     "Listener": "listener",
     "Prediction": "predict",
@@ -64,7 +67,8 @@ _HOMES = {
     "check": "data.check",
     "compare": "comparing",
     "evaluate": "pipeline",
-    "load": "pipeline",
+    "export": "exporting.export",
+    "load": "opening",
     "load_writer": "pipeline",
     "open_bundle": "bundle",
     "read": "data.read",
@@ -81,6 +85,7 @@ __all__ = [
     "Dataset",
     "Example",
     "Explanation",
+    "Exported",
     "Interrupted",
     "Listener",
     "Prediction",
@@ -100,6 +105,7 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "export",
     "load",
     "load_writer",
     "open_bundle",

@@ -2,11 +2,13 @@
 
 Beside the model and tokenizer files stand `task.yaml`, `recipe.yaml` (what ran, resolved),
 `data_report.json`, `report.json`, `README.md` (the model card), for a multi-label task `thresholds.json`,
-and, written last, `manifest.json` with the format's version and the SHA-256 of every other file.
+and, written last, `manifest.json` with the format's version and the SHA-256 of every other file. One that
+was exported has `model.onnx` in place of weights, and `parity.json`; its manifest names the engine.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +18,25 @@ from tunesmith import __version__
 from tunesmith.config import read_config, write_config
 from tunesmith.errors import BundleError, ConfigError, Problem, StorageError
 from tunesmith.files import read_json, sha256_file, staged_directory, write_json, write_text
+from tunesmith.model.base import reader_at
 from tunesmith.model.generator import load_generator
 from tunesmith.model.learner import Learner
-from tunesmith.model.load import load_classifier, quiet_transformers
+from tunesmith.model.load import Classifier, load_classifier, quiet_transformers
 from tunesmith.model.thresholds import Thresholds
-from tunesmith.predict import Predictor
+from tunesmith.onnx.session import OnnxEngine, require_onnx
+from tunesmith.predict import TORCH, Engine, Predictor
 from tunesmith.recipe import Recipe
 from tunesmith.task import Task
 from tunesmith.writer import Writer, writer_for
 
-__all__ = ["FORMAT", "Bundle", "is_bundle", "open_bundle", "write_bundle"]
+__all__ = ["FORMAT", "GRAPH", "Bundle", "complete_exported", "is_bundle", "open_bundle", "write_bundle"]
 
-FORMAT = 1
+FORMAT = 2
+"""The latest: 1 is a model of transformers, 2 a graph of ONNX"""
+GRAPH = "model.onnx"
 _MANIFEST = "manifest.json"
 _THRESHOLDS = "thresholds.json"
+_WEIGHTS = (".safetensors", ".safetensors.index.json")
 _COPY_AGAIN = "copy the directory again from where it was made, or train again"
 
 
@@ -42,6 +49,20 @@ class Bundle:
     recipe: Recipe
     manifest: Mapping[str, Any]
 
+    @property
+    def engine(self) -> str:
+        """What it is for: `torch`, `onnx` or `onnx-int8`."""
+        return str(self.manifest.get("engine", TORCH))
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its manifest, and so of all its files."""
+        return sha256_file(self.path / _MANIFEST)
+
+    def is_of(self, source: Bundle) -> bool:
+        """Whether it was exported from `source` as that is now."""
+        return self.manifest.get("source") == source.sha256
+
     def predictor(self) -> Predictor:
         """Load the model, which gives labels; texts are cut where they were cut in training.
 
@@ -50,11 +71,22 @@ class Bundle:
         if self.task.writes:
             fix = "open it with `load_writer`, or ask it with `tunesmith predict`"
             raise self._another("the model writes text and gives no labels", fix)
+        classifier, engine = self._classifier()
+        max_tokens = min(self.recipe.max_tokens or classifier.window, classifier.window)
+        return Predictor(classifier, max_tokens, self.recipe.micro_batch_tokens, self._thresholds(), engine)
+
+    def _classifier(self) -> tuple[Classifier, Engine | None]:
         # absolute: `embedded` would name another model
         location, task = str(self.path.absolute()), self.task
-        classifier = load_classifier(location, task.labels, kind=task.kind, new_head=False)
-        max_tokens = min(self.recipe.max_tokens or classifier.window, classifier.window)
-        return Predictor(classifier, max_tokens, self.recipe.micro_batch_tokens, self._thresholds())
+        if self.engine == TORCH:
+            return load_classifier(location, task.labels, kind=task.kind, new_head=False), None
+        require_onnx("onnxruntime")
+        reader = reader_at(location)
+        graph, parameters = self.path / GRAPH, int(self.manifest["parameters"])
+        engine = OnnxEngine(
+            graph, len(task.labels), reader.tokenizer.pad_token_id, name=self.engine, parameters=parameters
+        )
+        return Classifier(reader.tokenizer, reader.window, None, task.labels, task.kind), engine
 
     def answerer(self) -> Predictor | Writer:
         """Load the model, whatever it does."""
@@ -108,7 +140,16 @@ def write_bundle(
         if task.kind == "multi_label":
             assert thresholds is not None, "a multi-label model answers by its thresholds"
             write_json(directory / _THRESHOLDS, thresholds.to_dict(task.labels))
-        write_json(directory / _MANIFEST, _manifest(directory))
+        write_json(directory / _MANIFEST, _manifest(directory, 1))
+
+
+def complete_exported(directory: Path, source: Bundle, *, engine: str, parameters: int) -> None:
+    """Make a bundle of a directory that holds a graph: all of `source` but its weights, and a manifest."""
+    for name in source.manifest["files"]:
+        if not name.endswith(_WEIGHTS):
+            shutil.copyfile(source.path / name, directory / name)
+    about = {"engine": engine, "parameters": parameters, "source": source.sha256}
+    write_json(directory / _MANIFEST, _manifest(directory, 2) | about)
 
 
 def _save_model(directory: Path, learner: Learner, recipe: Recipe) -> None:
@@ -120,9 +161,9 @@ def _save_model(directory: Path, learner: Learner, recipe: Recipe) -> None:
         tokenizer.save_pretrained(directory)
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
+def _manifest(directory: Path, version: int) -> dict[str, Any]:
     hashes = {path.name: sha256_file(path) for path in sorted(directory.iterdir()) if path.is_file()}
-    return {"format": FORMAT, "tunesmith": __version__, "files": hashes}
+    return {"format": version, "tunesmith": __version__, "files": hashes}
 
 
 def is_bundle(path: Path) -> bool:

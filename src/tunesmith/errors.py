@@ -10,6 +10,7 @@ A fault is a `Problem`; a `UserError` carries one or more of them::
     │   └── BundleError       a model directory is damaged or of another version
     ├── ResumeError           there is nothing to resume, or something else changed
     ├── ServiceError          the server cannot start
+    ├── ExportError           a model cannot be exported, or its export answers otherwise
     ├── ProcessError          another process of the run ended or does not answer
     └── GateError             the check or the bar failed (exit 3)
 
@@ -27,6 +28,7 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "DataError",
+    "ExportError",
     "GateError",
     "Problem",
     "ProcessError",
@@ -108,6 +110,10 @@ class ResumeError(UserError):
 
 class ServiceError(UserError):
     """The server cannot start."""
+
+
+class ExportError(UserError):
+    """A model cannot be exported, or its export answers otherwise."""
 
 
 class ProcessError(UserError):

@@ -250,9 +250,7 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun],
         "probabilities": probabilities,
         "rivals": [rival for rival in rivals if isinstance(rival, Rival)],
         "curves": judging.curves,
-        "cost": Cost(
-            judging.train_seconds, milliseconds, judging.peak_memory_bytes, predictor.classifier.size_bytes
-        ),
+        "cost": Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes, predictor.size_bytes),
         "provenance": dict(judging.provenance)
         | ({"temperature": predictor.calibration} if predictor.calibration else {}),
         "seed": judging.seed,

@@ -39,7 +39,6 @@ from tunesmith.lesson import Judging
 from tunesmith.listener import Listener, StageListener
 from tunesmith.model.learner import Learner
 from tunesmith.model.thresholds import Thresholds
-from tunesmith.predict import Predictor
 from tunesmith.processes import Processes
 from tunesmith.recipe import Recipe
 from tunesmith.room import room_of
@@ -56,7 +55,6 @@ __all__ = [
     "find_bundle",
     "fit_inputs",
     "known_column",
-    "load",
     "load_writer",
     "name_of",
     "train",
@@ -245,11 +243,6 @@ def _write(
     )
     directory.finish(values, as_html(report, title=directory.path.name), predictions.to_bytes())
     return values
-
-
-def load(path: str | Path) -> Predictor:
-    """Open a bundle that gives labels, verify it and load its model; a run stands for its `model`."""
-    return find_bundle(path).predictor()
 
 
 def load_writer(path: str | Path) -> Writer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from tunesmith.model.selection import Goal
 from tunesmith.model.thresholds import Bools, Thresholds
 from tunesmith.processes import ALONE, Processes
 
-__all__ = ["Prediction", "Predictor", "in_chunks"]
+__all__ = ["TORCH", "Engine", "Prediction", "Predictor", "in_chunks"]
 
+TORCH = "torch"
 _CHUNK_TEXTS = 512
 ItemT = TypeVar("ItemT")
 
@@ -56,6 +57,18 @@ class Prediction:
         return sorted(self.scores.items(), key=lambda item: -item[1])[:count]
 
 
+class Engine(Protocol):
+    """What computes a model's logits in place of torch."""
+
+    name: str
+    parameters: int
+    size_bytes: int
+    """What it takes on disk"""
+
+    def logits(self, encoded: Encoded, micro_batch_tokens: int, /) -> Floats:
+        """(texts, labels) what the head says of each text, in the order given."""
+
+
 class Predictor:
     """A fine-tuned classifier that answers texts; an answer does not depend on what it is batched with."""
 
@@ -65,8 +78,11 @@ class Predictor:
         max_tokens: int,
         micro_batch_tokens: int = 8192,
         thresholds: Thresholds | None = None,
+        engine: Engine | None = None,
     ) -> None:
+        """`engine` computes in place of the classifier's model, which may then be None."""
         self.classifier = classifier
+        self._engine = engine
         self.max_tokens = max_tokens
         self.micro_batch_tokens = micro_batch_tokens
         self.thresholds = thresholds or Thresholds.unfitted(len(classifier.labels))
@@ -91,6 +107,21 @@ class Predictor:
         """The label names in label order."""
         return self.classifier.labels
 
+    @property
+    def engine(self) -> str:
+        """What computes: `torch`, `onnx` or `onnx-int8`."""
+        return self._engine.name if self._engine else TORCH
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model holds."""
+        return (self._engine or self.classifier).parameters
+
+    @property
+    def size_bytes(self) -> int:
+        """What the model takes on disk."""
+        return (self._engine or self.classifier).size_bytes
+
     def encode(self, texts: Sequence[str]) -> Encoded:
         """The token ids the model will read."""
         return encode(self.classifier.tokenizer, texts, self.max_tokens)
@@ -105,6 +136,8 @@ class Predictor:
 
     def logits(self, encoded: Encoded, *, model: Any = None, processes: Processes = ALONE) -> Floats:
         """(texts, labels) what the head says of each text; otherwise as `probabilities`."""
+        if self._engine and model is None:
+            return self._engine.logits(encoded, self.micro_batch_tokens)
         pad_token_id = self.classifier.tokenizer.pad_token_id
         model = self.classifier.model if model is None else model
         return logits_of(model, encoded, len(self.labels), pad_token_id, self.micro_batch_tokens, processes)
@@ -123,8 +156,12 @@ class Predictor:
         """What each token of each text does for its likeliest label, or for `label`; see `Explanation`.
 
         Costs a forward and a backward pass at each of 16 points or more: some fifty times a prediction.
-        Raises ConfigError where there is no such label.
+        Raises ConfigError where there is no such label, or no torch model that has gradients.
         """
+        if self._engine:
+            what = f"an explanation needs gradients, which {self.engine} does not compute"
+            fix = "explain with the run that was exported, or with `--engine torch`"
+            raise ConfigError(Problem("no-gradients", what, "the model", fix))
         if label is not None and label not in self.labels:
             what, known = f"{label!r} is not a label of this model", ", ".join(self.labels[:10])
             raise ConfigError(Problem("unknown-label", what, "label", f"name one of {known}"))

@@ -8,6 +8,7 @@ learning-curve/ while one is made: what is done of it
 logs/           what trackers keep, where any were asked for
 model/          the bundle
 report.json, report.html
+exports/        the model in other forms, where any were asked for
 predictions.parquet   what was answered on each test row, for `tunesmith compare`; no text stands in it
 """
 
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from tunesmith.task import Task
     from tunesmith.writer import Writer
 
-__all__ = ["Run", "RunDirectory"]
+__all__ = ["EXPORTS", "Run", "RunDirectory"]
+
+EXPORTS = "exports"
+"""Where in a run its exports lie, each named by its form"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +136,5 @@ class RunDirectory:
         write_json(self._about, read_json(self._about) | {"done": True})
         self.checkpoints.clear()
         shutil.rmtree(self.curve, ignore_errors=True)
+        # of the model that stood here before
+        shutil.rmtree(self.path / EXPORTS, ignore_errors=True)

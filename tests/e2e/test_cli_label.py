@@ -18,7 +18,7 @@ from tests.e2e.conftest import TUNESMITH, Cli, Finished, environment, write_tabl
 from tests.models import POLITICS, SPORTS
 from tunesmith.cli.main import app
 from tunesmith.labelling.order import doubts
-from tunesmith.pipeline import load
+from tunesmith.opening import load
 
 Here = Callable[..., Finished]
 ASKED = ("label", "texts.csv", "--labels", "politics,sports", "--out", "labelled.jsonl")

@@ -17,7 +17,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.models import POLITICS, SPORTS, tiny_tokenizer
 from tunesmith.bundle import FORMAT
-from tunesmith.pipeline import load, train
+from tunesmith.opening import load
+from tunesmith.pipeline import train
 from tunesmith.recipe import Recipe
 from tunesmith.task import Task
 

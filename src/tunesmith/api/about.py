@@ -7,6 +7,8 @@ from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.run import EXPORTS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -36,8 +38,10 @@ def about_bundle(bundle: Bundle) -> dict[str, Any]:
 
 
 def _name(path: Path) -> str:
-    """A run's name for its `model` directory."""
+    """A run's name for its `model` directory and its exports."""
     path = path.resolve()
+    if path.parent.name == EXPORTS:
+        return path.parent.parent.name
     return path.parent.name if path.name == "model" else path.name
 
 

@@ -126,6 +126,9 @@ class ModelFacts(_Wire):
     parameters: int | None = None
     """How many numbers it holds."""
 
+    engine: str | None = None
+    """What computes: `torch`, `onnx` or `onnx-int8`."""
+
     macro_f1: Measured | None = None
     """The mean F1 over all labels, on the test rows."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from tunesmith.api.settings import Settings
+    from tunesmith.opening import EngineName
 
 __all__ = ["require_extra", "serve", "serve_model"]
 
@@ -33,11 +34,13 @@ def serve_model(
     port: int = 8000,
     settings: Settings | None = None,
     min_confidence: float = 0.0,
+    engine: EngineName = "auto",
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Open the bundle or run at `path` and serve it until SIGTERM or SIGINT.
 
-    A text whose likeliest label is less likely than `min_confidence` is given none. `settings` default to the
+    A text whose likeliest label is less likely than `min_confidence` is given none; `engine` is as
+    `open_predictor` has it, and the log says which it is. `settings` default to the
     environment's; `on_listening` hears the address once it answers. Raises ServiceError (`port-in-use`,
     `key-needed`, `bad-address`, …) before the model is loaded.
     """
@@ -49,11 +52,14 @@ def serve_model(
     settings = settings or read_settings(os.environ)
     with _bound(host, port, settings) as listener:
         # only now: these take seconds, and what is wrong with the port is said before
-        from tunesmith.pipeline import find_bundle
+        from tunesmith.api.exchange import LOGGER
+        from tunesmith.opening import open_predictor
 
-        bundle = find_bundle(path)
-        predictor = bundle.predictor().abstaining(min_confidence)
-        about = about_bundle(bundle) | {"parameters": predictor.classifier.parameters}
+        _log_to_stderr()
+        opened = open_predictor(path, engine)
+        predictor = opened.predictor.abstaining(min_confidence)
+        LOGGER.info("engine %s", opened.why)
+        about = about_bundle(opened.bundle) | {"parameters": predictor.parameters, "engine": predictor.engine}
         _run(create_app(predictor, settings, about=about), listener, host, on_listening)
 
 

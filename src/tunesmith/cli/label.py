@@ -110,7 +110,7 @@ def _names(labels: str) -> tuple[str, ...]:
 
 
 def _predictor(model: Path) -> Predictor:
-    from tunesmith.pipeline import load
+    from tunesmith.opening import load
 
     return load(model)
 

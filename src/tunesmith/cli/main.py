@@ -14,6 +14,7 @@ from tunesmith.cli import (
     compare,
     doctor,
     evaluate,
+    export,
     init,
     label,
     predict,
@@ -45,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, serve),
+    *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, export, serve),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

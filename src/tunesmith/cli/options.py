@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AsJson",
     "Base",
+    "EngineName",
+    "EngineOption",
     "GroupColumn",
     "KindName",
     "LabelColumn",
@@ -56,6 +58,24 @@ LabelColumn = Annotated[
 MinConfidence = Annotated[
     float,
     typer.Option(min=0, max=1, help="Give no label where the likeliest is less likely; one label a text."),
+]
+
+
+class EngineName(StrEnum):
+    """The engines as they are typed."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNX = "onnx"
+    INT8 = "onnx-int8"
+
+
+EngineOption = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="What computes: torch, or an export of the run. `auto`: the quicker of `torch` and `onnx` here.",
+    ),
 ]
 
 

@@ -14,7 +14,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.options import AsJson, MinConfidence, ModelPath, Overwrite
+from tunesmith.cli.options import AsJson, EngineName, EngineOption, MinConfidence, ModelPath, Overwrite
 from tunesmith.cli.options import TextColumn as TextColumnOption
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def command(
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Decides the answers of a temperature over 0.")] = 0,
     min_confidence: MinConfidence = 0.0,
+    engine: EngineOption = EngineName.TORCH,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Also show what each word did for the answer."),
@@ -86,6 +87,7 @@ def command(
         _predict_file(model, file, out, text_column, min_confidence, overwrite)
         return
     from tunesmith.asked import refuse_for_writing
+    from tunesmith.opening import open_predictor
     from tunesmith.pipeline import find_bundle
 
     bundle, asked = find_bundle(model), texts if texts else _lines()
@@ -93,7 +95,8 @@ def command(
         refuse_for_writing(bundle.task, bundle.path, "explanations")
     if not bundle.task.writes:
         _refuse_for_labels(choices, max_new_tokens, temperature)
-        _predict_texts(bundle.predictor().abstaining(min_confidence), asked, top, as_json, explain)
+        predictor = open_predictor(model, engine.value).predictor.abstaining(min_confidence)
+        _predict_texts(predictor, asked, top, as_json, explain)
     elif choices is None:
         how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
         _write_texts(bundle.writer(), asked, how, as_json)

@@ -43,6 +43,8 @@ _STAGES = {
     "pretrain": "Pre-training",
     "adapt": "Reading on, in the language of your text",
     "tune": "Searching the recipe, on the validation rows",
+    "export": "Writing the model in its new form",
+    "parity": "Comparing its answers with its source's",
     "compare": "Comparing with the defaults on the test rows",
 }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli.boundary import verb
-from tunesmith.cli.options import MinConfidence, ModelPath
+from tunesmith.cli.options import EngineName, EngineOption, MinConfidence, ModelPath
 
 __all__ = ["command"]
 
@@ -22,6 +22,7 @@ def command(
         int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free one.")
     ] = 8000,
     min_confidence: MinConfidence = 0.0,
+    engine: EngineOption = EngineName.AUTO,
 ) -> None:
     """Classify over HTTP: POST /v1/classify, a page to try it at /, metrics at /metrics.
 
@@ -31,4 +32,4 @@ def command(
     """
     from tunesmith.api.server import serve_model
 
-    serve_model(model, host=host, port=port, min_confidence=min_confidence)
+    serve_model(model, host=host, port=port, min_confidence=min_confidence, engine=engine.value)

@@ -27,6 +27,7 @@ __all__ = [
     "load_tokenizer",
     "loading_options",
     "quiet_transformers",
+    "reader_at",
     "window_of",
 ]
 
@@ -102,12 +103,15 @@ def quiet_transformers() -> Iterator[None]:
 
 def load_reader(base: str, *, revision: str | None = None) -> Reader:
     """Load only what counts tokens; raises BaseError as loading the model does."""
-    location = base_location(base)
+    return reader_at(base_location(base), revision=revision)
+
+
+def reader_at(location: str, *, revision: str | None = None) -> Reader:
+    """As `load_reader`, of a hub name or a directory, which need not hold weights."""
     options = loading_options(location, revision)
-    with quiet_transformers(), base_errors(base):
+    with quiet_transformers(), base_errors(location):
         tokenizer = load_tokenizer(location, options)
-        config = load_config(location, options)
-    return Reader(tokenizer, window_of(config, tokenizer))
+        return Reader(tokenizer, window_of(load_config(location, options), tokenizer))
 
 
 def loading_options(location: str, revision: str | None) -> dict[str, Any]:

@@ -34,6 +34,10 @@ KeysValues = tuple["torch.Tensor", "torch.Tensor"]
 """What one block attends to of some tokens, both (tokens, key heads, head width)."""
 
 
+Attend = Callable[["torch.Tensor", "torch.Tensor", "torch.Tensor", Scoring], "torch.Tensor"]
+"""Queries, keys and values, (tokens, heads, head width) -> (query tokens, heads × head width)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pack:
     """Where each text lies in the packed tokens, and what is asked of it."""
@@ -53,6 +57,8 @@ class Pack:
     """Of a text that stands before each of these, in the block that is run"""
     kept: list[KeysValues] | None = None
     """Where each block leaves its keys and values, if they are asked for"""
+    attend: Attend | None = None
+    """How queries meet keys where that is done in another way, as in a graph that is written down"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +234,8 @@ def _rotated(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torc
 def _attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, pack: Pack, scoring: Scoring
 ) -> torch.Tensor:
+    if pack.attend is not None:
+        return pack.attend(query, key, value, scoring)
     # it defines a gradient of its own, for which torch has to be there when it is imported
     from tunesmith.model.attention import attend, attend_seen
 

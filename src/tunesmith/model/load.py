@@ -43,11 +43,12 @@ class Classifier(Learner):
     """A sequence-classification model and its tokenizer."""
 
     labels: tuple[str, ...]
+    kind: Kind = "single_label"
 
     @property
     def multi_label(self) -> bool:
         """Whether a text may have several labels: each then has a probability of its own."""
-        return bool(self.model.config.problem_type == _PROBLEM_TYPES["multi_label"])
+        return self.kind == "multi_label"
 
 
 def load_classifier(
@@ -87,4 +88,4 @@ def load_classifier(
     )
     # only the head may be new
     refuse_missing((name for name in loading.missing if not (new_head and name.startswith(HEADS))), base)
-    return Classifier(learner.tokenizer, learner.window, learner.model, tuple(labels))
+    return Classifier(learner.tokenizer, learner.window, learner.model, tuple(labels), kind)

@@ -201,6 +201,16 @@ def test_a_bundle_outside_a_run_needs_a_place_and_rows(run: Path, news: Path, tm
     assert ts.export(run / "model", "onnx", out=tmp_path / "graph", data=news).parity.agreement == 1
 
 
+def test_rows_are_found_again_where_a_test_file_was_given(
+    news: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    test = tmp_path / "test.jsonl"
+    test.write_text(news.read_text().replace("rounds in", "minutes to the end"))
+    recipe = ts.Recipe(base=str(tiny_base), epochs=1, rival_seconds=1, validation_fraction=0.2)
+    run = ts.train(news, test=test, recipe=recipe, out=tmp_path / "run").directory
+    assert 6 <= ts.export(run, "torch").parity.rows <= 18, "the validation rows alone"
+
+
 def test_an_export_is_not_exported_again(graph: exporting.Exported, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="without the weights"):
         ts.export(graph.path, "torch", out=tmp_path / "plain")

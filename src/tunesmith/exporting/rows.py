@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tunesmith.bundle import Bundle
 from tunesmith.data.dataset import Dataset
-from tunesmith.data.parting import Parting, parted
+from tunesmith.data.drawing import TRAIN, VALIDATION
 from tunesmith.data.read import read
+from tunesmith.data.saved_split import open_split
 from tunesmith.errors import DataError, Problem
 from tunesmith.files import read_json
 
@@ -27,9 +30,10 @@ def compared_rows(run: Path, bundle: Bundle, data: str | Path | None) -> Dataset
     if validation := sources.get("validation"):
         return _read(validation, bundle)
     dataset = _read(sources["train"], bundle)
-    saved = Parting(0, 0.0, 0.0, saved=str(run / "split.json"))
-    splits = parted(dataset, sources["train"], {}, sources, saved)
-    return splits.validation if splits.validation is not None and len(splits.validation) else splits.train
+    parts = open_split(run / "split.json", dataset).part_of_row
+    assert parts is not None, "a run has parts, and no folds"
+    held_out = np.flatnonzero(parts == VALIDATION)
+    return dataset.take(held_out if held_out.size else np.flatnonzero(parts == TRAIN))
 
 
 def _sources(run: Path, bundle: Bundle) -> dict[str, str]:

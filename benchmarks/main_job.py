@@ -1,14 +1,15 @@
 """The main job on the demo set and three of news with nothing but two paths: quality beside the rivals.
 
-    python -m benchmarks.main_job [demo bbc_news ag_news reuters21578]
+    python -m benchmarks.main_job [--out DIR] [demo bbc_news ag_news reuters21578]
 
+With `--out` the runs stay there, each under its data's name.
 Writes benchmarks/results/main_job.json and, between its markers, the table in README.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -40,16 +41,15 @@ def _sources(name: str) -> dict[str, Path]:
     return {part: SHARED / name / f"{part}.parquet" for part in ("train", "test")}
 
 
-def _measure(name: str) -> dict[str, Any]:
+def _measure(name: str, place: Path) -> dict[str, Any]:
     sources = _sources(name)
-    with tempfile.TemporaryDirectory() as directory:
-        run = ts.train(
-            sources["train"],
-            validation=sources.get("validation"),
-            test=sources["test"],
-            out=Path(directory) / name,
-            listener=RichListener(),
-        )
+    run = ts.train(
+        sources["train"],
+        validation=sources.get("validation"),
+        test=sources["test"],
+        out=place / name,
+        listener=RichListener(),
+    )
     report = run.report.to_dict()
     kept = ("rows", "labels", "metrics", "intervals", "cost", "verdict", "provenance")
     return {key: report[key] for key in (*kept, "rivals")} | {"recipe": run.recipe.model_dump()}
@@ -80,12 +80,21 @@ def _score(metrics: dict[str, float], intervals: dict[str, Any]) -> str:
     return f"{metrics['macro_f1']:.3f} ({interval['low']:.3f}–{interval['high']:.3f})"
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Measure each data set and save what was found."""
+    parser = argparse.ArgumentParser(description="The main job beside its rivals.")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        _measured(asked.names or list(NAMES), asked.out or Path(place))
+
+
+def _measured(names: list[str], place: Path) -> None:
     saved = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"data": {}}
     saved["machine"] = machine()
-    for name in names or list(NAMES):
-        saved["data"][name] = _measure(name)
+    for name in names:
+        saved["data"][name] = _measure(name, place)
         saved["data"] = {key: saved["data"][key] for key in NAMES if key in saved["data"]}
         RESULTS.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     table = _table(saved)
@@ -94,4 +103,4 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -144,9 +144,10 @@ class Predictor:
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One Prediction a text, in order."""
-        if not texts:
-            return []
-        encoded = self.encode(texts)
+        return self.answer(self.encode(texts)) if texts else []
+
+    def answer(self, encoded: Encoded) -> list[Prediction]:
+        """One Prediction a text, in order, of texts that `encode` has read."""
         probabilities = self.probabilities(encoded)
         given = self.thresholds.given(probabilities)
         rows = zip(probabilities, given, encoded.truncated, encoded.lengths, strict=True)

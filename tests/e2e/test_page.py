@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.served import Served
 from tunesmith.api.app import create_app
 from tunesmith.api.runner import Server
 from tunesmith.api.settings import Settings
@@ -18,7 +19,7 @@ from tunesmith.predict import Prediction
 KEY = "a-key-that-nobody-can-guess"
 
 
-class Words:
+class Words(Served):
     """Finds a label's name in a text."""
 
     labels = ("politics", "sports", "<b>weather</b>")

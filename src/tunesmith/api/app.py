@@ -58,7 +58,12 @@ def _context(predictor: Answers, settings: Settings, about: dict[str, Any]) -> C
         settings=settings,
         facts=ModelFacts(labels=labels, max_tokens=predictor.max_tokens, **about),
         request_model=request_model(len(labels), settings),
-        batcher=Batcher(predictor.predict, waiting),
+        batcher=Batcher(
+            predictor,
+            waiting,
+            batch_tokens=settings.batch_tokens,
+            max_wait_seconds=settings.max_wait_ms / 1000,
+        ),
         waiting=waiting,
         uploads=Gate(settings.max_uploads),
         metrics=Metrics(),

@@ -17,6 +17,7 @@ from tunesmith.api.metrics import Metrics
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.schemas import ClassifyRequest, ModelFacts
 from tunesmith.api.settings import Settings
+from tunesmith.model.encode import Encoded
 from tunesmith.predict import Prediction
 
 __all__ = ["Answers", "Context", "context_of", "exchange_of"]
@@ -33,7 +34,10 @@ class Answers(Protocol):
     def max_tokens(self) -> int:
         """How many tokens of a text are read."""
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+    def encode(self, texts: Sequence[str], /) -> Encoded:
+        """What the model will read of each text."""
+
+    def answer(self, encoded: Encoded, /) -> list[Prediction]:
         """One Prediction a text, in order."""
 
 

@@ -42,6 +42,12 @@ class Settings(Config):
     max_waiting: int = Field(default=32, ge=1)
     """Requests that may be at the model or wait for it; those beyond are refused at once."""
 
+    batch_tokens: int = Field(default=2048, ge=1)
+    """Tokens that the model reads at once, where so many wait; of more it is not quicker."""
+
+    max_wait_ms: float = Field(default=2.0, ge=0)
+    """Milliseconds that a request may wait for others to share a batch, where several came at once lately."""
+
     max_uploads: int = Field(default=64, ge=1)
     """Request bodies that are read at the same time."""
 

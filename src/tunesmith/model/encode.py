@@ -28,6 +28,7 @@ __all__ = [
     "in_memory",
     "micro_batches",
     "pad",
+    "picked",
     "starts_of",
 ]
 
@@ -113,6 +114,14 @@ def in_memory(chunks: Iterable[Chunk]) -> Encoded:
         starts_of(chunk.lengths for chunk in held),
         np.concatenate([np.zeros(0, np.int32), *(chunk.cut for chunk in held)]),
     )
+
+
+def picked(texts: Sequence[tuple[Encoded, int]]) -> Encoded:
+    """Texts of several sets, one at least, each named by its set and its number there."""
+    rows = [encoded[at] for encoded, at in texts]
+    lengths = np.array([len(row) for row in rows], np.int32)
+    cut = np.array([encoded.cut[at] for encoded, at in texts], np.int32)
+    return in_memory([Chunk(np.concatenate(rows), lengths, cut)])
 
 
 def starts_of(lengths: Iterable[npt.NDArray[np.int32]]) -> npt.NDArray[np.int64]:

@@ -16,6 +16,7 @@ from tunesmith.api.app import create_app
 from tunesmith.api.context import Answers
 from tunesmith.api.runner import Server
 from tunesmith.api.settings import Settings
+from tunesmith.model.encode import Encoded
 from tunesmith.model.load import load_classifier
 from tunesmith.predict import Prediction, Predictor
 
@@ -39,10 +40,13 @@ class Slow:
     def max_tokens(self) -> int:
         return self.predictor.max_tokens
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+    def encode(self, texts: Sequence[str], /) -> Encoded:
+        return self.predictor.encode(texts)
+
+    def answer(self, encoded: Encoded, /) -> list[Prediction]:
         assert self.go_on.wait(30)
-        self.texts += len(texts)
-        return self.predictor.predict(texts)
+        self.texts += len(encoded)
+        return self.predictor.answer(encoded)
 
 
 @pytest.fixture(scope="session")

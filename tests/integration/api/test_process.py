@@ -33,8 +33,9 @@ from tunesmith.api.app import create_app
 from tunesmith.api.server import serve
 from tunesmith.api.settings import read_settings
 from tunesmith.predict import Prediction
+from tests.served import Served
 
-class Sleepy:
+class Sleepy(Served):
     labels, max_tokens = ("yes", "no"), 9
     def predict(self, texts):
         time.sleep(float(sys.argv[1]) if texts[0] == "sleep" else 0)

@@ -13,6 +13,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
 
+from tests.served import Served
 from tunesmith.api.app import create_app
 from tunesmith.api.settings import Settings
 from tunesmith.predict import Prediction
@@ -22,7 +23,7 @@ LABELS = ("sports", "politics", "weather", "science", "music", "travel")
 CLASSIFY = "/v1/classify"
 
 
-class FakePredictor:
+class FakePredictor(Served):
     """Answers with the label of which the text has most, and can be made to wait or to fail."""
 
     def __init__(self, labels: Sequence[str] = LABELS, max_tokens: int = 8) -> None:

@@ -5,19 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from tests.unit.api.conftest import FakePredictor
-from tunesmith.api.batcher import Batcher
+from tunesmith.api.batcher import Batcher, Observe
 from tunesmith.api.gate import Gate
 from tunesmith.api.refusal import Refusal
 from tunesmith.predict import Prediction
 
+MANY = [f"sports {number}" for number in range(6)]
+"""Texts of two tokens"""
+
 
 @asynccontextmanager
-async def running(predictor: FakePredictor, *, waiting: int = 100, size: int = 4) -> AsyncIterator[Batcher]:
-    batcher = Batcher(predictor.predict, Gate(waiting), batch_texts=size)
+async def running(
+    predictor: FakePredictor,
+    *,
+    waiting: int = 100,
+    size: int = 4,
+    wait: float = 0.002,
+    observe: Observe = lambda _texts, _tokens: None,
+) -> AsyncIterator[Batcher]:
+    limits: Any = {"batch_tokens": size, "max_wait_seconds": wait}
+    batcher = Batcher(predictor, Gate(waiting), observe=observe, **limits)
     work = asyncio.create_task(batcher.run())
     yield batcher
     work.cancel()
@@ -29,8 +41,10 @@ def targets(predictions: Sequence[Prediction]) -> list[str]:
 
 
 async def begin(batcher: Batcher, *texts: str) -> asyncio.Task[list[Prediction]]:
-    task = asyncio.create_task(batcher.predict(texts))
-    await asyncio.sleep(0)  # so that it takes its place in the queue
+    tokenized = asyncio.Event()
+    task = asyncio.create_task(batcher.predict(texts, lambda _stage, _seconds: tokenized.set()))
+    done = asyncio.create_task(tokenized.wait())
+    await asyncio.wait({task, done}, return_when=asyncio.FIRST_COMPLETED)
     return task
 
 
@@ -53,14 +67,14 @@ def test_a_long_request_takes_turns_with_a_short_one(predictor: FakePredictor) -
     async def scenario() -> None:
         async with running(predictor) as batcher:
             predictor.go_on.clear()
-            long = await begin(batcher, *["sports"] * 11)
+            long = await begin(batcher, *MANY)
             await asyncio.sleep(0.05)
             short = await begin(batcher, "music")
             predictor.go_on.set()
             assert targets(await short) == ["music"]
             assert not long.done()
-            assert targets(await long) == ["sports"] * 11
-        assert [len(batch) for batch in predictor.batches] == [4, 4, 4]
+            assert targets(await long) == ["sports"] * len(MANY)
+        assert predictor.batches == [MANY[:2], ["music", *MANY[2:4]], MANY[4:]]
 
     asyncio.run(scenario())
 
@@ -68,10 +82,10 @@ def test_a_long_request_takes_turns_with_a_short_one(predictor: FakePredictor) -
 def test_a_request_whose_caller_has_gone_is_dropped(predictor: FakePredictor) -> None:
     async def scenario() -> None:
         gate = Gate(10)
-        batcher = Batcher(predictor.predict, gate, batch_texts=4)
+        batcher = Batcher(predictor, gate, batch_tokens=4)
         work = asyncio.create_task(batcher.run())
         predictor.go_on.clear()
-        gone = [await begin(batcher, *["sports"] * 9)]
+        gone = [await begin(batcher, *MANY)]
         await asyncio.sleep(0.05)
         gone.append(await begin(batcher, "weather"))
         stays = await begin(batcher, "music")
@@ -83,7 +97,7 @@ def test_a_request_whose_caller_has_gone_is_dropped(predictor: FakePredictor) ->
         assert targets(await stays) == ["music"]
         work.cancel()
         batcher.close()
-        assert predictor.batches == [["sports"] * 4, ["music"]]
+        assert predictor.batches == [[*MANY[:2]], ["music"]]
 
     asyncio.run(scenario())
 
@@ -114,5 +128,55 @@ def test_too_many_are_refused_and_places_come_free(predictor: FakePredictor) -> 
             predictor.go_on.set()
             await first
             assert targets(await batcher.predict(["sports"])) == ["sports"]
+
+    asyncio.run(scenario())
+
+
+def test_equal_texts_are_answered_once(predictor: FakePredictor) -> None:
+    async def scenario() -> None:
+        async with running(predictor, size=9) as batcher:
+            predictor.go_on.clear()
+            first = await begin(batcher, "music", "music", "travel")
+            await asyncio.sleep(0.05)
+            meanwhile = await begin(batcher, "travel", "sports")
+            predictor.go_on.set()
+            assert targets(await first) == ["music", "music", "travel"]
+            assert targets(await meanwhile) == ["travel", "sports"]
+        assert predictor.batches == [["music", "travel"], ["sports"]]
+
+    asyncio.run(scenario())
+
+
+def test_a_lone_request_does_not_wait_for_others(predictor: FakePredictor) -> None:
+    async def scenario() -> None:
+        async with running(predictor, wait=60) as batcher:
+            assert targets(await batcher.predict(["music"])) == ["music"]
+            assert targets(await batcher.predict(["sports"])) == ["sports"]
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_after_a_crowd_a_request_waits_for_others_but_not_for_ever(predictor: FakePredictor) -> None:
+    async def scenario() -> None:
+        async with running(predictor, size=9, wait=0.2) as batcher:
+            predictor.go_on.clear()
+            crowd = [await begin(batcher, text) for text in ("music", "sports", "travel")]
+            predictor.go_on.set()
+            await asyncio.gather(*crowd)
+            first, second = await begin(batcher, "weather"), await begin(batcher, "science")
+            assert targets(await first) + targets(await second) == ["weather", "science"]
+        assert predictor.batches[-1] == ["weather", "science"], "the first one waited for the second"
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_stages_and_batches_are_told(predictor: FakePredictor) -> None:
+    async def scenario() -> None:
+        batches: list[tuple[int, int]] = []
+        stages: list[str] = []
+        async with running(predictor, size=9, observe=lambda *batch: batches.append(batch)) as batcher:
+            await batcher.predict(["music now", "music now", "travel"], lambda stage, _: stages.append(stage))
+        assert batches == [(2, 3)]
+        assert stages == ["tokenize", "queue", "model"]
 
     asyncio.run(scenario())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from tests.unit.api.conftest import KEY, LABELS, Client, FakePredictor, MakeClient, refusal
+from tunesmith.predict import Prediction
 
 
 def test_one_text_gives_a_list_of_one_result(client: Client) -> None:
@@ -83,7 +85,7 @@ def test_the_server_is_ready_once_the_model_has_answered(
 
 def test_a_model_that_cannot_warm_up_is_never_ready(make_client: MakeClient) -> None:
     class Broken(FakePredictor):
-        def predict(self, texts: object) -> list[object]:  # type: ignore[override]
+        def predict(self, texts: Sequence[str]) -> list[Prediction]:
             raise RuntimeError
 
     client = make_client(Broken())

@@ -52,14 +52,19 @@ def table(saved: dict[str, Any]) -> str:
     cells = {cell.key: saved["cells"][cell.key] for cell in CELLS if saved["cells"].get(cell.key)}
     ways = list(dict.fromkeys(way for found in cells.values() for way in found))
     lines = [f"| way | {' | '.join(map(_named, cells))} |", "|---" * (len(cells) + 1) + "|"]
-    rival = [max((way[TFIDF] for way in found.values()), default=float("nan")) for found in cells.values()]
-    lines.append(f"| {TFIDF} | {' | '.join(f'{score:.3f}' for score in rival)} |")
+    # the latest: it has grown since the first were measured
+    rival = [[*found.values()][-1][TFIDF] for found in cells.values()]
+    lines.append(f"| {TFIDF} | {' | '.join(map(_score, rival))} |")
     for way in ways:
-        scores = [found[way]["macro_f1"] if way in found else float("nan") for found in cells.values()]
-        lines.append(f"| {way} | {' | '.join(f'{score:.3f}' for score in scores)} |")
+        scores = [found[way]["macro_f1"] if way in found else None for found in cells.values()]
+        lines.append(f"| {way} | {' | '.join(map(_score, scores))} |")
     at = saved["machine"]
     told = f"Macro-F1; one seed; {at['processor']}, {at['date']}; `python -m benchmarks.base_worth`."
     return "\n".join([*lines, "", told])
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _named(key: str) -> str:

@@ -16,6 +16,7 @@ from tunesmith.api.batcher import Batcher
 from tunesmith.api.context import Answers, Context
 from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
+from tunesmith.api.keyring import Keyring
 from tunesmith.api.metrics import Metrics
 from tunesmith.api.native import add_native_routes
 from tunesmith.api.pages import add_pages
@@ -47,7 +48,7 @@ def create_app(predictor: Answers, settings: Settings, *, about: dict[str, Any])
     add_pages(app)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_http)
-    app.add_middleware(Front, context=context)
+    app.add_middleware(Front, context=context, keyring=Keyring(settings))
     return app
 
 

@@ -21,13 +21,15 @@ def _new_id() -> str:
 
 @dataclass(slots=True)
 class Exchange:
-    """Lengths, times and codes only: a log made of it cannot hold a text or a key."""
+    """Names, lengths, times and codes only: a log made of it cannot hold a text or a key."""
 
     method: str
     request_id: str = field(default_factory=_new_id)
     began: float = field(default_factory=time.perf_counter)
     route: str = "other"
     """The route's template, never the path that was asked for."""
+    key: str = "-"
+    """The name of the key that was sent, never the key."""
     status: int = 0
     """0 until an answer has begun."""
     code: str = "-"
@@ -44,7 +46,7 @@ class Exchange:
 def log_exchange(exchange: Exchange) -> None:
     """One line a request."""
     LOGGER.info(
-        "%s %s %s status=%d code=%s texts=%d characters=%d tokens=%d ms=%.1f",
+        "%s %s %s status=%d code=%s texts=%d characters=%d tokens=%d ms=%.1f key=%s",
         exchange.request_id,
         exchange.method if exchange.method in _METHODS else "other",
         exchange.route,
@@ -54,6 +56,7 @@ def log_exchange(exchange: Exchange) -> None:
         exchange.characters,
         exchange.tokens,
         1000 * exchange.seconds,
+        exchange.key,
     )
 
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tunesmith.api.context import Context
 from tunesmith.api.exchange import Exchange, log_exchange, log_fault
 from tunesmith.api.guard import admit
+from tunesmith.api.keyring import Keyring
 from tunesmith.api.refusal import Refusal, refusal_response
 
 __all__ = ["Front"]
@@ -33,9 +34,10 @@ _CLIENT_GONE = 499  # nobody reads this status; it marks the log and the metrics
 class Front:
     """ASGI middleware: admits or refuses, gives an id, sets the headers, logs, counts, hides our bugs."""
 
-    def __init__(self, app: ASGIApp, context: Context) -> None:
+    def __init__(self, app: ASGIApp, context: Context, keyring: Keyring) -> None:
         self._app = app
         self._context = context
+        self._keyring = keyring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -53,7 +55,7 @@ class Front:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         try:
-            admit(scope["method"], scope["path"], Headers(scope=scope), self._context.settings)
+            self._admit(scope, exchange)
             await self._app(scope, receive, send)
         except ClientDisconnect:
             exchange.status = _CLIENT_GONE
@@ -67,6 +69,12 @@ class Front:
             log_fault(exchange.request_id, error)
             message = f"the server has a fault; its log has more under {exchange.request_id}"
             await self._refuse(Refusal("server-fault", message), scope, receive, send)
+
+    def _admit(self, scope: Scope, exchange: Exchange) -> None:
+        headers = Headers(scope=scope)
+        key = admit(scope["method"], scope["path"], headers, self._context.settings, self._keyring)
+        if key is not None:
+            exchange.key = key.name
 
     async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["state"]["exchange"]

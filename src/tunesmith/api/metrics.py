@@ -31,6 +31,18 @@ class Metrics:
         self._rejected = Counter(
             "tunesmith_rejected", "Requests refused, by error code.", ["code"], registry=self.registry
         )
+        self._by_key = Counter(
+            "tunesmith_key_requests",
+            "Requests answered, by the name of the key.",
+            ["key"],
+            registry=self.registry,
+        )
+        self._texts_by_key = Counter(
+            "tunesmith_key_texts",
+            "Texts classified, by the name of the key.",
+            ["key"],
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "tunesmith_requests_in_flight", "Requests that have begun and not ended.", registry=self.registry
         )
@@ -42,9 +54,16 @@ class Metrics:
         self._seconds.labels(exchange.route).observe(exchange.seconds)
         if exchange.code != "-":
             self._rejected.labels(exchange.code).inc()
+        if exchange.key != "-":
+            self._by_key.labels(exchange.key).inc()
         if exchange.status == 200:
-            self._texts.inc(exchange.texts)
-            self._tokens.inc(exchange.tokens)
+            self._note_read(exchange)
+
+    def _note_read(self, exchange: Exchange) -> None:
+        self._texts.inc(exchange.texts)
+        self._tokens.inc(exchange.tokens)
+        if exchange.key != "-":
+            self._texts_by_key.labels(exchange.key).inc(exchange.texts)
 
     def exposition(self) -> bytes:
         """The metrics in Prometheus' text format."""

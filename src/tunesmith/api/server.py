@@ -95,10 +95,12 @@ def _bound(host: str, port: int, settings: Settings) -> Iterator[socket.socket]:
 
 def _check_exposure(address: str, where: str, settings: Settings) -> None:
     from tunesmith.api.guard import is_loopback
+    from tunesmith.api.keyring import Keyring
 
-    if not is_loopback(address) and settings.api_key is None:
+    # the file of keys is read wherever the server listens: what is wrong with it is told now
+    if Keyring(settings).empty and not is_loopback(address):
         what = "anyone who reaches this address could use the model: beyond loopback a key is needed"
-        fix = "set TUNESMITH_API_KEY, or listen on 127.0.0.1"
+        fix = "set TUNESMITH_API_KEY, add a key to the file of --keys, or listen on 127.0.0.1"
         raise ServiceError(Problem("key-needed", what, where, fix))
 
 

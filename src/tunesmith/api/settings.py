@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -23,6 +24,9 @@ class Settings(Config):
 
     api_key: SecretStr | None = None
     """What callers must send as `Authorization: Bearer …`; needed beyond loopback."""
+
+    keys_file: Path | None = None
+    """A file of keys, as `tunesmith keys` writes it; what is changed there counts within a second."""
 
     allowed_hosts: tuple[str, ...] = ()
     """Names by which the server may be called. Empty: loopback names, or with a key any name."""
@@ -54,6 +58,11 @@ class Settings(Config):
     shutdown_seconds: int = Field(default=30, ge=1)
     """How long requests that have begun may take to end once the port is closed."""
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether callers must send a key."""
+        return self.api_key is not None or self.keys_file is not None
+
     @field_validator("api_key")
     @classmethod
     def _is_strong(cls, key: SecretStr | None) -> SecretStr | None:
@@ -68,11 +77,15 @@ class Settings(Config):
         return key
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings in `environ`; raise ServiceError with every one that cannot be used."""
+def read_settings(environ: Mapping[str, str], **options: object) -> Settings:
+    """The settings in `environ`; raise ServiceError with every one that cannot be used.
+
+    `options` are fields that take the place of what stands there, where they are not None.
+    """
     found: dict[str, Any] = {
         name: environ[_variable(name)] for name in Settings.model_fields if environ.get(_variable(name))
     }
+    found |= {name: value for name, value in options.items() if value is not None}
     if hosts := found.get("allowed_hosts"):
         found["allowed_hosts"] = tuple(host.strip() for host in hosts.split(",") if host.strip())
     try:

@@ -15,6 +15,7 @@ from tunesmith.cli import (
     doctor,
     evaluate,
     init,
+    keys,
     label,
     predict,
     pretrain,
@@ -45,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, serve),
+    *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, serve, keys),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,13 +24,23 @@ def command(
         int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free one.")
     ] = 8000,
     min_confidence: MinConfidence = 0.0,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of keys, as `tunesmith keys` writes it; else what TUNESMITH_KEYS_FILE says.",
+            readable=False,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Classify over HTTP: POST /v1/classify, a page to try it at /, metrics at /metrics.
 
-    A key, where one is wanted, stands in the environment variable TUNESMITH_API_KEY.
+    Keys, where they are wanted, stand in the file of --keys, or one in TUNESMITH_API_KEY of the environment.
 
     Example: [bold]tunesmith serve runs/news --port 8080[/]
     """
     from tunesmith.api.server import serve_model
+    from tunesmith.api.settings import read_settings
 
-    serve_model(model, host=host, port=port, min_confidence=min_confidence)
+    settings = read_settings(os.environ, keys_file=keys)
+    serve_model(model, host=host, port=port, settings=settings, min_confidence=min_confidence)

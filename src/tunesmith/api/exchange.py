@@ -6,7 +6,12 @@ import logging
 import secrets
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunesmith.api.quotas import Caller
 
 __all__ = ["LOGGER", "Exchange", "log_exchange", "log_fault"]
 
@@ -30,12 +35,21 @@ class Exchange:
     """The route's template, never the path that was asked for."""
     key: str = "-"
     """The name of the key that was sent, never the key."""
+    caller: Caller | None = None
+    """Whose limits count; None until it was admitted."""
     status: int = 0
     """0 until an answer has begun."""
     code: str = "-"
     texts: int = 0
     characters: int = 0
     tokens: int = 0
+
+    def count(self, texts: Sequence[str]) -> None:
+        """Note what was asked; raise Refusal where it is more than the caller may."""
+        self.texts = len(texts)
+        self.characters = sum(len(text) for text in texts)
+        if self.caller is not None:
+            self.caller.take_texts(self.texts)
 
     @property
     def seconds(self) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -13,6 +14,7 @@ from tunesmith.api.context import Context
 from tunesmith.api.exchange import Exchange, log_exchange, log_fault
 from tunesmith.api.guard import admit
 from tunesmith.api.keyring import Keyring
+from tunesmith.api.quotas import Quotas
 from tunesmith.api.refusal import Refusal, refusal_response
 
 __all__ = ["Front"]
@@ -28,6 +30,8 @@ _HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+# probes, pages and metrics are no use of the model
+_LIMITED = "/v1/"
 _CLIENT_GONE = 499  # nobody reads this status; it marks the log and the metrics
 
 
@@ -38,6 +42,7 @@ class Front:
         self._app = app
         self._context = context
         self._keyring = keyring
+        self._quotas = Quotas(context.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -55,8 +60,8 @@ class Front:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         try:
-            self._admit(scope, exchange)
-            await self._app(scope, receive, send)
+            with self._admitted(scope, exchange):
+                await self._app(scope, receive, send)
         except ClientDisconnect:
             exchange.status = _CLIENT_GONE
         except Refusal as refusal:
@@ -70,11 +75,21 @@ class Front:
             message = f"the server has a fault; its log has more under {exchange.request_id}"
             await self._refuse(Refusal("server-fault", message), scope, receive, send)
 
-    def _admit(self, scope: Scope, exchange: Exchange) -> None:
+    @contextmanager
+    def _admitted(self, scope: Scope, exchange: Exchange) -> Iterator[None]:
+        """Let the request in, within the limits of its caller; raises Refusal."""
         headers = Headers(scope=scope)
         key = admit(scope["method"], scope["path"], headers, self._context.settings, self._keyring)
         if key is not None:
             exchange.key = key.name
+        address, _ = scope.get("client") or ("unknown", 0)
+        exchange.caller = self._quotas.caller(key, address)
+        if not scope["path"].startswith(_LIMITED):
+            yield
+            return
+        exchange.caller.take_request()
+        with exchange.caller.place():
+            yield
 
     async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["state"]["exchange"]

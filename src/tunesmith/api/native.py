@@ -73,8 +73,9 @@ async def classify(request: Request) -> Response:
     context, exchange = context_of(request), exchange_of(request)
     context.check_open()
     asked = read_request(await read_object(request, context.settings, context.uploads), context.request_model)
-    exchange.texts = len(asked.texts)
-    exchange.characters = sum(len(text) for text in asked.texts)
+    # what the server is too busy for counts against nobody
+    context.waiting.check()
+    exchange.count(asked.texts)
     predictions = await _while_connected(request, context.batcher.predict(asked.texts))
     exchange.tokens = sum(prediction.tokens for prediction in predictions)
     most = context.settings.max_top_k

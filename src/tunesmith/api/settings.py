@@ -46,6 +46,15 @@ class Settings(Config):
     max_waiting: int = Field(default=32, ge=1)
     """Requests that may be at the model or wait for it; those beyond are refused at once."""
 
+    max_waiting_per_key: int | None = Field(default=None, ge=1)
+    """Requests of one key that may be under way at the same time; without keys, of one address."""
+
+    requests_per_minute: int = Field(default=0, ge=0)
+    """Requests that one key may send in a minute; without keys, one address. 0: any number."""
+
+    texts_per_minute: int = Field(default=0, ge=0)
+    """Texts that one key may send in a minute; without keys, one address. 0: any number."""
+
     max_uploads: int = Field(default=64, ge=1)
     """Request bodies that are read at the same time."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.api.conftest import KEY, Client, FakePredictor, MakeClient, refusal
+from tests.unit.api.conftest import KEY, Client, Clock, FakePredictor, MakeClient, refusal
 from tunesmith.api.app import create_app
 from tunesmith.api.keyring import Keyring
 from tunesmith.api.keys import add_key, remove_key
@@ -17,14 +17,6 @@ from tunesmith.api.settings import Settings
 from tunesmith.errors import UserError
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

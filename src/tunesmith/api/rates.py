@@ -44,7 +44,7 @@ class Rates:
         self._cells = memoryview(memory).cast("q")
 
     def take(self, caller: str, kind: Kind, amount: int, limit: int) -> int:
-        """Count `amount` and return 0; where more than `limit` a minute would come of it, the seconds to wait.
+        """Count `amount` and return 0; where more than `limit` a minute would come of it, seconds to wait.
 
         `amount` must not be larger than `limit`.
         """

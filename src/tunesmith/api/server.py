@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from tunesmith.errors import Problem, ServiceError
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from fastapi import FastAPI
 
     from tunesmith.api.settings import Settings
@@ -45,8 +47,10 @@ def serve_model(
     from tunesmith.api.about import about_bundle
     from tunesmith.api.app import create_app
     from tunesmith.api.settings import read_settings
+    from tunesmith.api.tls import tls_context
 
     settings = settings or read_settings(os.environ)
+    tls = tls_context(settings)
     with _bound(host, port, settings) as listener:
         # only now: these take seconds, and what is wrong with the port is said before
         from tunesmith.pipeline import find_bundle
@@ -54,7 +58,7 @@ def serve_model(
         bundle = find_bundle(path)
         predictor = bundle.predictor().abstaining(min_confidence)
         about = about_bundle(bundle) | {"parameters": predictor.classifier.parameters}
-        _run(create_app(predictor, settings, about=about), listener, host, on_listening)
+        _run(create_app(predictor, settings, about=about), listener, host, on_listening, tls)
 
 
 def serve(
@@ -65,8 +69,12 @@ def serve(
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve what `create_app` made until SIGTERM or SIGINT; raises ServiceError as `serve_model` does."""
-    with _bound(host, port, app.state.context.settings) as listener:
-        _run(app, listener, host, on_listening)
+    from tunesmith.api.tls import tls_context
+
+    settings = app.state.context.settings
+    tls = tls_context(settings)
+    with _bound(host, port, settings) as listener:
+        _run(app, listener, host, on_listening, tls)
 
 
 def require_extra() -> None:
@@ -131,7 +139,13 @@ def _bad_address(where: str, reason: str) -> Problem:
     return Problem("bad-address", f"this is no address to listen on: {reason}", where, fix)
 
 
-def _run(app: FastAPI, listener: socket.socket, host: str, on_listening: Callable[[str], None]) -> None:
+def _run(
+    app: FastAPI,
+    listener: socket.socket,
+    host: str,
+    on_listening: Callable[[str], None],
+    tls: SSLContext | None,
+) -> None:
     from tunesmith.api.exchange import LOGGER
     from tunesmith.api.runner import Server
 
@@ -140,13 +154,13 @@ def _run(app: FastAPI, listener: socket.socket, host: str, on_listening: Callabl
     with _start_errors(f"{host}:{port}"):
         listener.listen(_BACKLOG)
     _log_to_stderr()
-    url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def listening() -> None:
         LOGGER.info("listening on %s", url)
         on_listening(url)
 
-    Server(app, listening).run([listener])
+    Server(app, listening, tls).run([listener])
 
 
 def _log_to_stderr() -> None:

@@ -31,6 +31,15 @@ class Settings(Config):
     allowed_hosts: tuple[str, ...] = ()
     """Names by which the server may be called. Empty: loopback names, or with a key any name."""
 
+    tls_cert: Path | None = None
+    """The certificate, with those that sign it, as PEM: with it the server answers HTTPS only."""
+
+    tls_key: Path | None = None
+    """The private key of the certificate, as PEM."""
+
+    tls_key_password: SecretStr | None = None
+    """The password of the private key, where it is encrypted."""
+
     max_body_bytes: int = Field(default=2 << 20, ge=1)
     """The largest request body."""
 

@@ -32,6 +32,14 @@ def command(
             show_default=False,
         ),
     ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="Answer HTTPS only, with this certificate.", readable=False, show_default=False),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(help="The private key of --tls-cert.", readable=False, show_default=False),
+    ] = None,
 ) -> None:
     """Classify over HTTP: POST /v1/classify, a page to try it at /, metrics at /metrics.
 
@@ -42,5 +50,5 @@ def command(
     from tunesmith.api.server import serve_model
     from tunesmith.api.settings import read_settings
 
-    settings = read_settings(os.environ, keys_file=keys)
+    settings = read_settings(os.environ, keys_file=keys, tls_cert=tls_cert, tls_key=tls_key)
     serve_model(model, host=host, port=port, settings=settings, min_confidence=min_confidence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith.api.context import Context
-from tunesmith.api.exchange import Exchange, log_exchange, log_fault
+from tunesmith.api.exchange import Exchange, log_exchange, log_fault, new_id
 from tunesmith.api.guard import admit
 from tunesmith.api.keyring import Keyring
 from tunesmith.api.quotas import Quotas
@@ -30,6 +31,7 @@ _HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # probes, pages and metrics are no use of the model
 _LIMITED = "/v1/"
 _CLIENT_GONE = 499  # nobody reads this status; it marks the log and the metrics
@@ -49,7 +51,7 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope["method"])
+        exchange = Exchange(scope["method"], self._request_id(Headers(scope=scope)))
         scope.setdefault("state", {})["exchange"] = exchange
         with self._context.metrics.in_flight.track_inprogress():
             await self._answer(scope, receive, _marked(send, exchange), exchange)
@@ -74,6 +76,11 @@ class Front:
             log_fault(exchange.request_id, error)
             message = f"the server has a fault; its log has more under {exchange.request_id}"
             await self._refuse(Refusal("server-fault", message), scope, receive, send)
+
+    def _request_id(self, headers: Headers) -> str:
+        """The caller's own id where it has the form of one and is no key; else a new one."""
+        given = headers.get("x-request-id", "")
+        return given if _REQUEST_ID.fullmatch(given) and self._keyring.find(given) is None else new_id()
 
     @contextmanager
     def _admitted(self, scope: Scope, exchange: Exchange) -> Iterator[None]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tunesmith.api.exchange import LOGGER
+from tunesmith.api.exchange import log_event
 from tunesmith.api.keys import ENVIRONMENT, ApiKey, key_hash, read_keys
 from tunesmith.api.settings import Settings
 from tunesmith.errors import UserError
@@ -67,10 +68,15 @@ class Keyring:
         self._signature = signature
         try:
             self._keys = (*self._own, *read_keys(self._path))
-            LOGGER.info("keys=%d read again", len(self._keys))
+            count = len(self._keys)
+            log_event(f"keys={count} read again from their file", "keys-read", {"keys": count})
         except UserError as error:
-            codes = ",".join(sorted({problem.code for problem in error.problems}))
-            LOGGER.error("keys=%d kept: their file cannot be read, code=%s", len(self._keys), codes)
+            self._log_kept(sorted({problem.code for problem in error.problems}))
+
+    def _log_kept(self, codes: Sequence[str]) -> None:
+        count = len(self._keys)
+        text = f"keys={count} kept: their file cannot be read, code={','.join(codes)}"
+        log_event(text, "keys-unreadable", {"keys": count, "codes": list(codes)}, logging.ERROR)
 
 
 def _environment_key(settings: Settings) -> tuple[ApiKey, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -25,7 +24,6 @@ __all__ = ["require_extra", "serve", "serve_model"]
 
 _NEEDED = ("fastapi", "prometheus_client", "uvicorn")
 _BACKLOG = 2048
-_LOGGERS = {"tunesmith.api": logging.INFO, "uvicorn.error": logging.WARNING}
 
 
 def serve_model(
@@ -146,29 +144,19 @@ def _run(
     on_listening: Callable[[str], None],
     tls: SSLContext | None,
 ) -> None:
-    from tunesmith.api.exchange import LOGGER
+    from tunesmith.api.exchange import log_event
+    from tunesmith.api.logs import start_log
     from tunesmith.api.runner import Server
 
     port = listener.getsockname()[1]
     # two servers may have bound the port while both loaded a model; only one can listen
     with _start_errors(f"{host}:{port}"):
         listener.listen(_BACKLOG)
-    _log_to_stderr()
+    start_log(app.state.context.settings.log_format)
     url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def listening() -> None:
-        LOGGER.info("listening on %s", url)
+        log_event(f"listening on {url}", "listening", {"url": url})
         on_listening(url)
 
     Server(app, listening, tls).run([listener])
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for name, level in _LOGGERS.items():
-        logger = logging.getLogger(name)
-        logger.setLevel(level)
-        if not logger.handlers:
-            logger.addHandler(handler)
-        logger.propagate = False

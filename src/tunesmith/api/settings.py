@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
@@ -69,6 +69,9 @@ class Settings(Config):
 
     body_timeout_seconds: float = Field(default=30.0, gt=0)
     """How long a request body may take to arrive."""
+
+    log_format: Literal["text", "json"] = "text"
+    """How the log is written: lines for people, or one JSON object a line."""
 
     drain_seconds: float = Field(default=0.0, ge=0)
     """How long to go on answering as not ready before the port closes, for a load balancer to see it."""

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.unit.api.conftest import CLASSIFY, KEY, Client, MakeClient
+from tunesmith.api.logs import LogFormat, log_handler
 
 CANARY = "canary-7f3a"
+FILE = "canary-8d21.csv"
 
 
-def test_no_text_and_no_key_reaches_the_log(
-    make_client: MakeClient, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+@pytest.fixture
+def log() -> Iterator[Callable[[LogFormat], io.StringIO]]:
+    """A format -> all that is logged in it from now on, whoever logs it."""
+    opened: list[logging.Handler] = []
+
+    def start(log_format: LogFormat) -> io.StringIO:
+        stream = io.StringIO()
+        opened.append(log_handler(log_format, stream))
+        logging.getLogger().addHandler(opened[-1])
+        return stream
+
+    yield start
+    for handler in opened:
+        logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_text_no_key_and_no_file_name_reaches_the_log(
+    make_client: MakeClient,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    log: Callable[[LogFormat], io.StringIO],
+    log_format: LogFormat,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     # the test's own client logs what it sends
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    stream = log(log_format)
     client = make_client(api_key=KEY, max_characters=500)
     right = {"Authorization": f"Bearer {KEY}"}
     said = [
@@ -25,20 +53,83 @@ def test_no_text_and_no_key_reaches_the_log(
         {"input": f"nan {CANARY}"},
         {"input": CANARY * 100},
         {"input": [CANARY, ""]},
+        {"input": FILE, "file": FILE},
         {CANARY: CANARY},
+        {KEY: KEY, "input": KEY},
     ]
     for body in said:
         client.post(CLASSIFY, json=body, headers=right)
     client.post(CLASSIFY, content=f'{{"{CANARY}'.encode(), headers=right)
-    client.get(f"/{CANARY}?q={CANARY}", headers={**right, "User-Agent": CANARY, "Referer": CANARY})
-    client.get("/v1/model", headers={"Authorization": f"Bearer {CANARY}"})
+    client.post(CLASSIFY, files={"file": (FILE, CANARY)}, headers=right)
+    for word in (CANARY, FILE, KEY):
+        placed = dict.fromkeys(("User-Agent", "Referer", "Cookie"), word)
+        client.get(f"/{word}?q={word}", headers=right | placed)
+        client.get("/v1/model", headers={"Authorization": f"Bearer {word}"})
+        client.get("/v1/model", headers={"Authorization": word, "Host": word, "Origin": word})
+        placed = {"Content-Disposition": f'attachment; filename="{word}"'}
+        client.post(CLASSIFY, content=word, headers=right | placed)
+        placed = {"Content-Type": word, "X-Request-Id": f"{word} "}
+        client.post(CLASSIFY, content=word, headers=right | placed)
+        client.request("POST", f"/static/{word}", headers={"X-Request-Id": KEY})
     client.request(CANARY, "/v1/model", headers=right)
     metrics = client.get("/metrics", headers=right).text
-    written = caplog.text + "".join(capfd.readouterr()) + metrics
-    assert "server-fault" in written
-    assert "fault=ValueError" in written
-    assert CANARY not in written
-    assert KEY not in written
+    written = caplog.text + "".join(capfd.readouterr()) + metrics + stream.getvalue()
+    assert "server-fault" in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+    assert not [word for word in (CANARY, FILE, KEY) if word in written]
+    if log_format == "json":
+        lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+        assert {"request", "fault"} <= {line["event"] for line in lines}
+
+
+def test_json_is_one_object_a_line_with_all_that_is_known(
+    make_client: MakeClient, log: Callable[[LogFormat], io.StringIO], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tunesmith.api")
+    stream = log("json")
+    client = make_client(api_key=KEY)
+    headers = {"Authorization": f"Bearer {KEY}", "X-Request-Id": "job-7.a_B"}
+    response = client.post(CLASSIFY, json={"input": ["music", "travel"]}, headers=headers)
+    assert response.headers["x-request-id"] == "job-7.a_B"
+    client.get("/nothing", headers=headers)
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["time"])
+    assert {
+        "level": "info",
+        "event": "request",
+        "request_id": "job-7.a_B",
+        "key": "environment",
+        "method": "POST",
+        "route": CLASSIFY,
+        "status": 200,
+        "code": None,
+        "texts": 2,
+        "characters": 11,
+        "tokens": 2,
+    }.items() <= first.items()
+    assert first["milliseconds"] > 0
+    assert (second["status"], second["code"], second["route"]) == (404, "no-such-path", "other")
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "a/b", "ä", "a;b", 'a"b', KEY])
+def test_an_id_of_another_form_is_replaced(make_client: MakeClient, given: str) -> None:
+    client = make_client(api_key=KEY)
+    answer = client.get("/healthz", headers={"X-Request-Id": given.encode("latin-1")})
+    assert re.fullmatch(r"req_[0-9a-f]{24}", answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_other_libraries_log_quotes_nothing(log_format: LogFormat) -> None:
+    stream = io.StringIO()
+    logger = logging.Logger("asyncio")
+    logger.addHandler(log_handler(log_format, stream))
+    try:
+        raise ValueError(CANARY)
+    except ValueError:
+        logger.exception("Task exception was never retrieved\nfuture: <Task %s>", CANARY)
+    (line,) = stream.getvalue().splitlines()
+    assert "Task exception was never retrieved fault=ValueError" in line
+    assert CANARY not in line
 
 
 def test_a_line_tells_what_a_request_was(client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -54,15 +54,17 @@ def create_app(predictor: Answers, settings: Settings, *, about: dict[str, Any])
 
 def _context(predictor: Answers, settings: Settings, about: dict[str, Any]) -> Context:
     labels = list(predictor.labels)
-    waiting = Gate(settings.max_waiting)
+    metrics = Metrics()
+    waiting, uploads = Gate(settings.max_waiting), Gate(settings.max_uploads)
+    waiting.on_change, uploads.on_change = metrics.waiting.set, metrics.uploads.set
     return Context(
         settings=settings,
         facts=ModelFacts(labels=labels, max_tokens=predictor.max_tokens, **about),
         request_model=request_model(len(labels), settings),
-        batcher=Batcher(predictor.predict, waiting),
+        batcher=Batcher(metrics.observed(predictor.predict), waiting),
         waiting=waiting,
-        uploads=Gate(settings.max_uploads),
-        metrics=Metrics(),
+        uploads=uploads,
+        metrics=metrics,
     )
 
 

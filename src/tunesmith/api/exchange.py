@@ -6,14 +6,18 @@ import logging
 import secrets
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from tunesmith.api.quotas import Caller
 
-__all__ = ["LOGGER", "Exchange", "log_event", "log_exchange", "log_fault", "new_id"]
+__all__ = ["LOGGER", "Exchange", "Stage", "log_event", "log_exchange", "log_fault", "new_id"]
+
+Stage = Literal["admit", "read", "answer", "queue", "tokenize", "model", "write"]
+"""Where the time of a request goes: who it is, its body, the answer and its parts, and sending it."""
 
 LOGGER = logging.getLogger("tunesmith.api")
 
@@ -44,6 +48,21 @@ class Exchange:
     texts: int = 0
     characters: int = 0
     tokens: int = 0
+    stages: dict[Stage, float] = field(default_factory=dict)
+    """Seconds by stage; `answer` is the whole of queue, tokenize and model."""
+
+    def note(self, stage: Stage, seconds: float) -> None:
+        """Add the seconds that a stage took."""
+        self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+
+    @contextmanager
+    def timed(self, stage: Stage) -> Iterator[None]:
+        """Add the seconds that the block takes to a stage, however it ends."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.note(stage, time.perf_counter() - began)
 
     @property
     def known_method(self) -> str:
@@ -62,7 +81,8 @@ class Exchange:
             "texts": self.texts,
             "characters": self.characters,
             "tokens": self.tokens,
-            "milliseconds": round(1000 * self.seconds, 3),
+            "milliseconds": _milliseconds(self.seconds),
+            "stages": {stage: _milliseconds(seconds) for stage, seconds in self.stages.items()},
         }
 
     def count(self, texts: Sequence[str]) -> None:
@@ -78,6 +98,10 @@ class Exchange:
         return time.perf_counter() - self.began
 
 
+def _milliseconds(seconds: float) -> float:
+    return round(1000 * seconds, 3)
+
+
 def log_event(text: str, event: str, fields: Mapping[str, object], level: int = logging.INFO) -> None:
     """One line of the log: `text` for people, `event` and `fields` where it is written as JSON."""
     LOGGER.log(level, "%s", text, extra={"fields": {"event": event, **fields}})
@@ -85,10 +109,12 @@ def log_event(text: str, event: str, fields: Mapping[str, object], level: int = 
 
 def log_exchange(exchange: Exchange) -> None:
     """One line a request."""
+    stages = ",".join(f"{stage}:{1000 * seconds:.1f}" for stage, seconds in exchange.stages.items())
     text = (
         f"{exchange.request_id} {exchange.known_method} {exchange.route} status={exchange.status}"
         f" code={exchange.code} texts={exchange.texts} characters={exchange.characters}"
         f" tokens={exchange.tokens} ms={1000 * exchange.seconds:.1f} key={exchange.key}"
+        f" stages={stages or '-'}"
     )
     log_event(text, "request", exchange.fields())
 

@@ -86,7 +86,8 @@ class Front:
     def _admitted(self, scope: Scope, exchange: Exchange) -> Iterator[None]:
         """Let the request in, within the limits of its caller; raises Refusal."""
         headers = Headers(scope=scope)
-        key = admit(scope["method"], scope["path"], headers, self._context.settings, self._keyring)
+        with exchange.timed("admit"):
+            key = admit(scope["method"], scope["path"], headers, self._context.settings, self._keyring)
         if key is not None:
             exchange.key = key.name
         address, _ = scope.get("client") or ("unknown", 0)
@@ -114,6 +115,7 @@ def _marked(send: Send, exchange: Exchange) -> Send:
             for name, value in _HEADERS.items():
                 headers[name] = value
             headers.setdefault("Cache-Control", "no-store")
-        await send(message)
+        with exchange.timed("write"):
+            await send(message)
 
     return send_marked

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.unit.api.conftest import CLASSIFY, KEY, Client, MakeClient
+from tests.unit.api.conftest import CLASSIFY, KEY, Client, FakePredictor, MakeClient
+from tunesmith.api.exchange import Exchange
 from tunesmith.api.logs import LogFormat, log_handler
+from tunesmith.api.metrics import Metrics
 
 CANARY = "canary-7f3a"
 FILE = "canary-8d21.csv"
@@ -153,6 +155,71 @@ def test_metrics_count_what_was_asked(client: Client) -> None:
     assert "tunesmith_tokens_total 4.0" in lines
     assert "tunesmith_requests_in_flight 1.0" in lines
     assert "tunesmith_ready 1.0" in lines
+
+
+def test_stages_tell_where_the_time_went(
+    client: Client, log: Callable[[LogFormat], io.StringIO], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tunesmith.api")
+    stream = log("json")
+    client.classify(["music", "travel"])
+    client.get("/healthz")
+    lines = client.get("/metrics").text.splitlines()
+    for stage in ("admit", "read", "answer", "write"):
+        # probes are not among them
+        assert f'tunesmith_stage_seconds_count{{stage="{stage}"}} 1.0' in lines
+        assert f'tunesmith_stage_seconds_bucket{{le="0.001",stage="{stage}"}}' in "".join(lines)
+    logged = json.loads(stream.getvalue().splitlines()[0])
+    assert list(logged["stages"]) == ["admit", "read", "answer", "write"]
+    assert sum(logged["stages"].values()) <= logged["milliseconds"]
+    assert re.search(r" stages=admit:\d+\.\d,read:", caplog.messages[0])
+
+
+def test_a_stage_is_noted_by_whoever_knows_it() -> None:
+    exchange = Exchange("POST")
+    exchange.note("model", 0.5)
+    exchange.note("model", 0.25)
+    with pytest.raises(ValueError, match="it ends"), exchange.timed("queue"):
+        raise ValueError("it ends")
+    assert exchange.stages["model"] == 0.75
+    assert exchange.stages["queue"] > 0
+    metrics = Metrics()
+    exchange.texts = 1
+    metrics.note(exchange)
+    assert 'tunesmith_stage_seconds_sum{stage="model"} 0.75' in metrics.exposition().decode()
+
+
+def test_batches_and_what_waits_are_counted(make_client: MakeClient, predictor: FakePredictor) -> None:
+    client = make_client()
+    client.classify("warm up is over")
+    before = client.get("/metrics").text
+    predictor.go_on.clear()
+    begun = [client.begin(["music and sports", "travel"])]
+    client.until_waiting(1)
+    begun.append(client.begin("weather"))
+    client.until_waiting(2)
+    assert "tunesmith_requests_waiting 2.0" in client.get("/metrics").text
+    predictor.go_on.set()
+    assert [request.result().status_code for request in begun] == [200, 200]
+    after = client.get("/metrics").text
+    assert "tunesmith_requests_waiting 0.0" in after
+    assert "tunesmith_uploads 0.0" in after
+    for name, added in (("texts_sum", 3), ("tokens_sum", 5), ("seconds_count", 2)):
+        assert value(after, f"tunesmith_batch_{name}") - value(before, f"tunesmith_batch_{name}") == added
+
+
+def value(metrics: str, name: str) -> float:
+    (line,) = [line for line in metrics.splitlines() if line.startswith(f"{name} ")]
+    return float(line.rpartition(" ")[2])
+
+
+def test_what_is_declared_is_what_is_told(client: Client) -> None:
+    client.classify("music")
+    client.classify("")
+    told = client.get("/metrics").text
+    for metric in Metrics().declared:
+        name = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
+        assert re.search(rf"^# TYPE {name}(_total)? {metric.kind}$", told, re.MULTILINE)
 
 
 def test_two_applications_count_apart(make_client: MakeClient) -> None:

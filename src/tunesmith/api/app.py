@@ -20,6 +20,7 @@ from tunesmith.api.keyring import Keyring
 from tunesmith.api.metrics import Metrics
 from tunesmith.api.native import add_native_routes
 from tunesmith.api.pages import add_pages
+from tunesmith.api.quotas import Quotas
 from tunesmith.api.refusal import Refusal, from_http
 from tunesmith.api.request import request_model
 from tunesmith.api.schemas import ModelFacts
@@ -28,10 +29,13 @@ from tunesmith.api.settings import Settings
 __all__ = ["create_app"]
 
 
-def create_app(predictor: Answers, settings: Settings, *, about: dict[str, Any]) -> FastAPI:
+def create_app(
+    predictor: Answers, settings: Settings, *, about: dict[str, Any], quotas: Quotas | None = None
+) -> FastAPI:
     """The application that serves `predictor`.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
+    `quotas` are given where other processes count towards them, too.
     """
     context = _context(predictor, settings, about)
     app = FastAPI(
@@ -48,7 +52,8 @@ def create_app(predictor: Answers, settings: Settings, *, about: dict[str, Any])
     add_pages(app)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_http)
-    app.add_middleware(Front, context=context, keyring=Keyring(settings))
+    quotas = quotas or Quotas(settings)
+    app.add_middleware(Front, context=context, keyring=Keyring(settings), quotas=quotas)
     return app
 
 

@@ -40,11 +40,11 @@ _CLIENT_GONE = 499  # nobody reads this status; it marks the log and the metrics
 class Front:
     """ASGI middleware: admits or refuses, gives an id, sets the headers, logs, counts, hides our bugs."""
 
-    def __init__(self, app: ASGIApp, context: Context, keyring: Keyring) -> None:
+    def __init__(self, app: ASGIApp, context: Context, keyring: Keyring, quotas: Quotas) -> None:
         self._app = app
         self._context = context
         self._keyring = keyring
-        self._quotas = Quotas(context.settings)
+        self._quotas = quotas
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

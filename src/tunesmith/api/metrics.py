@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from tunesmith.api.exchange import Exchange
 from tunesmith.predict import Prediction
 
-__all__ = ["Declared", "Metrics"]
+__all__ = ["Declared", "Metrics", "share_metrics"]
 
 # answers of a small model take a millisecond, the parts of one less
 _SECONDS = (
@@ -22,7 +25,24 @@ _SECONDS = (
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _TOKENS = (16, 64, 256, 1024, 4096, 16384, 65536, 262144)
 
+Together = Literal["livesum", "livemin"]
 Predict = Callable[[Sequence[str]], list[Prediction]]
+
+
+_shared: Path | None = None
+
+
+def share_metrics(directory: Path, place: int) -> None:
+    """Count from now on in files of `directory`, together with all processes that do; `place` is this one's.
+
+    A process that takes the place of one that ended counts on from where that was.
+    """
+    global _shared
+    _shared = directory
+    # where the library looks for it
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    # chosen by the library when it is imported, which was before there were several processes
+    values.ValueClass = values.MultiProcessValue(lambda: place)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +79,16 @@ class Metrics:
         self.in_flight = self._gauge("requests_in_flight", "Requests that have begun and not ended.")
         self.waiting = self._gauge("requests_waiting", "Requests at the model or waiting for it.")
         self.uploads = self._gauge("uploads", "Request bodies that are being read.")
-        self.ready = self._gauge("ready", "1 while the server takes requests.")
+        self.ready = self._gauge("ready", "1 while the server takes requests.", "livemin")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         made = Counter(f"tunesmith_{name}", meaning, labels, registry=self.registry)
         self.declared.append(Declared(f"tunesmith_{name}_total", "counter", labels, meaning))
         return made
 
-    def _gauge(self, name: str, meaning: str) -> Gauge:
-        made = Gauge(f"tunesmith_{name}", meaning, registry=self.registry)
+    def _gauge(self, name: str, meaning: str, together: Together = "livesum") -> Gauge:
+        full = f"tunesmith_{name}"
+        made = Gauge(full, meaning, registry=self.registry, multiprocess_mode=together)
         self.declared.append(Declared(f"tunesmith_{name}", "gauge", (), meaning))
         return made
 
@@ -114,5 +135,9 @@ class Metrics:
         return counted
 
     def exposition(self) -> bytes:
-        """The metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """The metrics in Prometheus' text format, of all processes that share them."""
+        if _shared is None:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together, str(_shared))  # type: ignore[no-untyped-call]
+        return generate_latest(together)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from tunesmith.api.context import Context
 
-__all__ = ["Server"]
+__all__ = ["BACKLOG", "Server"]
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 _TICK_SECONDS = 0.1
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from tunesmith.api.settings import Settings
+    from tunesmith.api.workers import MakeApp
+
+    Run = Callable[[socket.socket, Callable[[], None]], None]
+    """Answers on a socket, and says when it does."""
 
 __all__ = ["require_extra", "serve", "serve_model"]
 
 _NEEDED = ("fastapi", "prometheus_client", "uvicorn")
-_BACKLOG = 2048
 
 
 def serve_model(
@@ -33,6 +38,7 @@ def serve_model(
     port: int = 8000,
     settings: Settings | None = None,
     min_confidence: float = 0.0,
+    workers: int = 1,
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Open the bundle or run at `path` and serve it until SIGTERM or SIGINT.
@@ -40,6 +46,9 @@ def serve_model(
     A text whose likeliest label is less likely than `min_confidence` is given none. `settings` default to the
     environment's; `on_listening` hears the address once it answers. Raises ServiceError (`port-in-use`,
     `key-needed`, `bad-address`, …) before the model is loaded.
+
+    Several `workers` are processes that answer on one port over one model in memory. They are forked off the
+    main thread of this process, which must not have computed anything with torch before.
     """
     require_extra()
     from tunesmith.api.about import about_bundle
@@ -49,14 +58,16 @@ def serve_model(
 
     settings = settings or read_settings(os.environ)
     tls = tls_context(settings)
-    with _bound(host, port, settings) as listener:
+    with _bound(host, port, settings) as listener, _shared_out(workers) as threads:
         # only now: these take seconds, and what is wrong with the port is said before
         from tunesmith.pipeline import find_bundle
 
         bundle = find_bundle(path)
         predictor = bundle.predictor().abstaining(min_confidence)
         about = about_bundle(bundle) | {"parameters": predictor.classifier.parameters}
-        _run(create_app(predictor, settings, about=about), listener, host, on_listening, tls)
+        make_app = partial(create_app, predictor, settings, about=about)
+        run = _alone(make_app(), tls) if workers == 1 else _several(make_app, workers, threads, settings, tls)
+        _run(run, listener, host, on_listening, settings, secure=tls is not None)
 
 
 def serve(
@@ -72,7 +83,7 @@ def serve(
     settings = app.state.context.settings
     tls = tls_context(settings)
     with _bound(host, port, settings) as listener:
-        _run(app, listener, host, on_listening, tls)
+        _run(_alone(app, tls), listener, host, on_listening, settings, secure=tls is not None)
 
 
 def require_extra() -> None:
@@ -138,25 +149,66 @@ def _bad_address(where: str, reason: str) -> Problem:
 
 
 def _run(
-    app: FastAPI,
+    run: Run,
     listener: socket.socket,
     host: str,
     on_listening: Callable[[str], None],
-    tls: SSLContext | None,
+    settings: Settings,
+    *,
+    secure: bool,
 ) -> None:
     from tunesmith.api.exchange import log_event
     from tunesmith.api.logs import start_log
-    from tunesmith.api.runner import Server
+    from tunesmith.api.runner import BACKLOG
 
     port = listener.getsockname()[1]
     # two servers may have bound the port while both loaded a model; only one can listen
     with _start_errors(f"{host}:{port}"):
-        listener.listen(_BACKLOG)
-    start_log(app.state.context.settings.log_format)
-    url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
+        listener.listen(BACKLOG)
+    start_log(settings.log_format)
+    url = f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def listening() -> None:
         log_event(f"listening on {url}", "listening", {"url": url})
         on_listening(url)
 
-    Server(app, listening, tls).run([listener])
+    run(listener, listening)
+
+
+def _alone(app: FastAPI, tls: SSLContext | None) -> Run:
+    """Answer in this process."""
+    from tunesmith.api.runner import Server
+
+    return lambda listener, listening: Server(app, listening, tls).run([listener])
+
+
+def _several(
+    make_app: MakeApp, workers: int, threads: int, settings: Settings, tls: SSLContext | None
+) -> Run:
+    """Answer in several processes, each with so many threads."""
+    from tunesmith.api.workers import serve_workers
+
+    return lambda listener, listening: serve_workers(
+        make_app,
+        workers,
+        threads=threads,
+        listener=listener,
+        tls=tls,
+        settings=settings,
+        on_started=listening,
+    )
+
+
+@contextmanager
+def _shared_out(workers: int) -> Iterator[int]:
+    """The threads that each worker may have; a process that will be forked computes with one meanwhile."""
+    if workers == 1:
+        yield 0
+        return
+    if not hasattr(os, "fork") or not hasattr(signal, "sigtimedwait"):
+        what = "several workers need a system on which a process can be forked, such as Linux"
+        raise ServiceError(Problem("workers-unavailable", what, "--workers", "leave --workers out"))
+    from tunesmith.api.workers import threads_for
+
+    with threads_for(workers) as threads:
+        yield threads

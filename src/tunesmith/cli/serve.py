@@ -32,6 +32,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer, over one model in memory.")] = 1,
     tls_cert: Annotated[
         Path | None,
         typer.Option(help="Answer HTTPS only, with this certificate.", readable=False, show_default=False),
@@ -51,4 +52,6 @@ def command(
     from tunesmith.api.settings import read_settings
 
     settings = read_settings(os.environ, keys_file=keys, tls_cert=tls_cert, tls_key=tls_key)
-    serve_model(model, host=host, port=port, settings=settings, min_confidence=min_confidence)
+    serve_model(
+        model, host=host, port=port, settings=settings, min_confidence=min_confidence, workers=workers
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def test_keys_are_read_before_the_model(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="bad-keys"):
         (tmp_path / "keys.json").write_text("{}")
         serve_model(Path("no-such-model"), port=0, settings=Settings(keys_file=tmp_path / "keys.json"))
+
+
+def test_several_workers_need_a_system_that_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(signal, "sigtimedwait")
+    with pytest.raises(ServiceError, match="workers-unavailable"):
+        serve_model(Path("no-such-model"), port=0, settings=Settings(), workers=2)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "a" * 300, "not an address"])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["MAKERS", "fields", "ranges", "renewed", "statuses", "verbs"]
+__all__ = ["MAKERS", "fields", "metrics", "ranges", "renewed", "statuses", "verbs"]
 
 _KINDS = {
     "boolean": "`true`, `false`",
@@ -74,6 +74,17 @@ def statuses() -> str:
         for status in sorted(set(STATUS.values()))
     ]
     return _table(("status", "codes"), rows)
+
+
+def metrics() -> str:
+    """A table of what Prometheus is told."""
+    from tunesmith.api.metrics import Metrics
+
+    rows = [
+        (f"`{metric.name}`", metric.kind, ", ".join(f"`{label}`" for label in metric.labels), metric.meaning)
+        for metric in Metrics().declared
+    ]
+    return _table(("metric", "kind", "labels", "meaning"), rows)
 
 
 def verbs() -> str:
@@ -157,7 +168,7 @@ def ranges() -> str:
 MAKERS: Mapping[str, Makers] = {
     "docs/bases.md": {"adapt": _adapt},
     "docs/command-line.md": {"verbs": verbs},
-    "docs/serving.md": {"settings": settings, "statuses": statuses},
+    "docs/serving.md": {"metrics": metrics, "settings": settings, "statuses": statuses},
     "docs/tuning.md": {"ranges": ranges},
     "docs/task-and-recipe.md": {"task": _task, "bar": _bar, "recipe": _recipe},
 }

@@ -10,15 +10,21 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # a system without such locks
+    fcntl = None  # type: ignore[assignment]
 
 from safetensors import SafetensorError
 
 from tunesmith.errors import ConfigError, Problem, StorageError
 
 __all__ = [
+    "alone_beside",
     "atomic_file",
     "read_json",
     "refuse_existing",
@@ -109,16 +115,35 @@ def sweep(directory: Path) -> None:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def alone_beside(path: Path) -> Iterator[None]:
+    """Wait until nobody else who asks for it changes a file in the directory of `path`, and hold it alone.
+
+    Where the system or the file system has no locks, nothing is waited for.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_file(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
     """Open a file for bytes that appears at `path` only when the block ends well.
 
-    Written beside, flushed to disk, then renamed: a reader sees the old or the new, never half.
+    Written beside, flushed to disk, then renamed: a reader sees the old or the new, never half. `mode` is its
+    permissions from the first byte on, of which the umask takes some away.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = _beside(path, "tmp")
         try:
-            with beside.open("wb") as stream:
+            with open(beside, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -178,15 +203,15 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, mode: int = 0o666) -> None:
     """Write `text` as UTF-8, atomically."""
-    with atomic_file(path) as stream:
+    with atomic_file(path, mode=mode) as stream:
         stream.write(text.encode("utf-8"))
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, mode: int = 0o666) -> None:
     """Write `value` as indented JSON, atomically; NaN and infinities are refused."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", mode=mode)
 
 
 def read_json(path: Path) -> Any:

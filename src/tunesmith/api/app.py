@@ -16,9 +16,11 @@ from tunesmith.api.batcher import Batcher
 from tunesmith.api.context import Answers, Context
 from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
+from tunesmith.api.keyring import Keyring
 from tunesmith.api.metrics import Metrics
 from tunesmith.api.native import add_native_routes
 from tunesmith.api.pages import add_pages
+from tunesmith.api.quotas import Quotas
 from tunesmith.api.refusal import Refusal, from_http
 from tunesmith.api.request import request_model
 from tunesmith.api.schemas import ModelFacts
@@ -27,10 +29,13 @@ from tunesmith.api.settings import Settings
 __all__ = ["create_app"]
 
 
-def create_app(predictor: Answers, settings: Settings, *, about: dict[str, Any]) -> FastAPI:
+def create_app(
+    predictor: Answers, settings: Settings, *, about: dict[str, Any], quotas: Quotas | None = None
+) -> FastAPI:
     """The application that serves `predictor`.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
+    `quotas` are given where other processes count towards them, too.
     """
     context = _context(predictor, settings, about)
     app = FastAPI(
@@ -47,13 +52,16 @@ def create_app(predictor: Answers, settings: Settings, *, about: dict[str, Any])
     add_pages(app)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_http)
-    app.add_middleware(Front, context=context)
+    quotas = quotas or Quotas(settings)
+    app.add_middleware(Front, context=context, keyring=Keyring(settings), quotas=quotas)
     return app
 
 
 def _context(predictor: Answers, settings: Settings, about: dict[str, Any]) -> Context:
     labels = list(predictor.labels)
-    waiting = Gate(settings.max_waiting)
+    metrics = Metrics()
+    waiting, uploads = Gate(settings.max_waiting), Gate(settings.max_uploads)
+    waiting.on_change, uploads.on_change = metrics.waiting.set, metrics.uploads.set
     return Context(
         settings=settings,
         facts=ModelFacts(labels=labels, max_tokens=predictor.max_tokens, **about),
@@ -63,10 +71,11 @@ def _context(predictor: Answers, settings: Settings, about: dict[str, Any]) -> C
             waiting,
             batch_tokens=settings.batch_tokens,
             max_wait_seconds=settings.max_wait_ms / 1000,
+            observe=metrics.note_batch,
         ),
         waiting=waiting,
-        uploads=Gate(settings.max_uploads),
-        metrics=Metrics(),
+        uploads=uploads,
+        metrics=metrics,
     )
 
 

@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
+from tunesmith.api.exchange import Stage
 from tunesmith.api.gate import Gate
 from tunesmith.model.encode import Encoded, picked
 from tunesmith.predict import Prediction
 
 __all__ = ["Batcher", "Note", "Observe"]
 
-Note = Callable[[str, float], None]
+Note = Callable[[Stage, float], None]
 """Hears the seconds that a request spent in a stage: `tokenize`, `queue`, `model`"""
-Observe = Callable[[int, int], None]
-"""Hears the texts and tokens of each batch, equal texts counted once"""
+Observe = Callable[[int, int, float], None]
+"""Hears the texts, equal ones counted once, the tokens and the seconds of each batch"""
 
 _Key = tuple[bytes, bool]
 """A text's token ids, and whether it was cut"""
@@ -77,7 +78,7 @@ class Batcher:
         *,
         batch_tokens: int = 2048,
         max_wait_seconds: float = 0.002,
-        observe: Observe = lambda _texts, _tokens: None,
+        observe: Observe = lambda _texts, _tokens, _seconds: None,
     ) -> None:
         self._model = model
         self._gate = gate
@@ -126,6 +127,7 @@ class Batcher:
                 if places:
                     await self._answer(places)
                 self._jobs.extend(job for job in unfinished if not job.done.done())
+            self._latest = {}
 
     def close(self) -> None:
         """Let the threads end once their work is done; what still waits is not answered."""
@@ -199,9 +201,9 @@ class Batcher:
 
     async def _in_thread(self, texts: Sequence[tuple[_Job, int]]) -> list[Prediction]:
         encoded = picked([(job.encoded, at) for job, at in texts])
-        self._observe(len(encoded), len(encoded.flat))
-        loop = asyncio.get_running_loop()
+        loop, began = asyncio.get_running_loop(), perf_counter()
         answers = await loop.run_in_executor(self._thread, self._model.answer, encoded)
+        self._observe(len(encoded), len(encoded.flat), perf_counter() - began)
         assert len(answers) == len(texts), "one answer a text"
         return answers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -54,11 +54,18 @@ class Context:
     metrics: Metrics
     warm: bool = False
     draining: bool = False
+    peers_ready: Callable[[], bool] = lambda: True
+    """Whether the other processes on the same port take requests."""
+
+    @property
+    def ready_here(self) -> bool:
+        """Whether this process takes requests."""
+        return self.warm and not self.draining
 
     @property
     def ready(self) -> bool:
         """Whether new requests are welcome."""
-        return self.warm and not self.draining
+        return self.ready_here and self.peers_ready()
 
     def check_open(self) -> None:
         """Raise Refusal where a new request would only be read in vain."""

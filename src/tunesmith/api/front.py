@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith.api.context import Context
-from tunesmith.api.exchange import Exchange, log_exchange, log_fault
+from tunesmith.api.exchange import Exchange, log_exchange, log_fault, new_id
 from tunesmith.api.guard import admit
+from tunesmith.api.keyring import Keyring
+from tunesmith.api.quotas import Quotas
 from tunesmith.api.refusal import Refusal, refusal_response
 
 __all__ = ["Front"]
@@ -27,22 +31,27 @@ _HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# probes, pages and metrics are no use of the model
+_LIMITED = "/v1/"
 _CLIENT_GONE = 499  # nobody reads this status; it marks the log and the metrics
 
 
 class Front:
     """ASGI middleware: admits or refuses, gives an id, sets the headers, logs, counts, hides our bugs."""
 
-    def __init__(self, app: ASGIApp, context: Context) -> None:
+    def __init__(self, app: ASGIApp, context: Context, keyring: Keyring, quotas: Quotas) -> None:
         self._app = app
         self._context = context
+        self._keyring = keyring
+        self._quotas = quotas
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope["method"])
+        exchange = Exchange(scope["method"], self._request_id(Headers(scope=scope)))
         scope.setdefault("state", {})["exchange"] = exchange
         with self._context.metrics.in_flight.track_inprogress():
             await self._answer(scope, receive, _marked(send, exchange), exchange)
@@ -53,8 +62,8 @@ class Front:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         try:
-            admit(scope["method"], scope["path"], Headers(scope=scope), self._context.settings)
-            await self._app(scope, receive, send)
+            with self._admitted(scope, exchange):
+                await self._app(scope, receive, send)
         except ClientDisconnect:
             exchange.status = _CLIENT_GONE
         except Refusal as refusal:
@@ -67,6 +76,28 @@ class Front:
             log_fault(exchange.request_id, error)
             message = f"the server has a fault; its log has more under {exchange.request_id}"
             await self._refuse(Refusal("server-fault", message), scope, receive, send)
+
+    def _request_id(self, headers: Headers) -> str:
+        """The caller's own id where it has the form of one and is no key; else a new one."""
+        given = headers.get("x-request-id", "")
+        return given if _REQUEST_ID.fullmatch(given) and self._keyring.find(given) is None else new_id()
+
+    @contextmanager
+    def _admitted(self, scope: Scope, exchange: Exchange) -> Iterator[None]:
+        """Let the request in, within the limits of its caller; raises Refusal."""
+        headers = Headers(scope=scope)
+        with exchange.timed("admit"):
+            key = admit(scope["method"], scope["path"], headers, self._context.settings, self._keyring)
+        if key is not None:
+            exchange.key = key.name
+        address, _ = scope.get("client") or ("unknown", 0)
+        exchange.caller = self._quotas.caller(key, address)
+        if not scope["path"].startswith(_LIMITED):
+            yield
+            return
+        exchange.caller.take_request()
+        with exchange.caller.place():
+            yield
 
     async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["state"]["exchange"]
@@ -84,6 +115,7 @@ def _marked(send: Send, exchange: Exchange) -> Send:
             for name, value in _HEADERS.items():
                 headers[name] = value
             headers.setdefault("Cache-Control", "no-store")
-        await send(message)
+        with exchange.timed("write"):
+            await send(message)
 
     return send_marked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tunesmith.api.refusal import Refusal
@@ -18,6 +18,8 @@ class Gate:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._taken = 0
+        self.on_change: Callable[[int], object] = lambda _taken: None
+        """Hears how many permits are out whenever that changes."""
 
     @property
     def taken(self) -> int:
@@ -34,8 +36,12 @@ class Gate:
     def permit(self) -> Iterator[None]:
         """Hold a permit while the block runs; raise Refusal `busy` where none is left."""
         self.check()
-        self._taken += 1
+        self._move(1)
         try:
             yield
         finally:
-            self._taken -= 1
+            self._move(-1)
+
+    def _move(self, by: int) -> None:
+        self._taken += by
+        self.on_change(self._taken)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from tunesmith.api.keyring import Keyring
+from tunesmith.api.keys import ApiKey
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.settings import Settings
 
@@ -23,15 +23,19 @@ _WITHOUT_KEY = _PROBES | {"/", "/docs", "/openapi.json"}
 _STATIC = "/static/"
 
 
-def admit(method: str, path: str, headers: Headers, settings: Settings) -> None:
-    """Raise Refusal for a foreign name, a foreign page or a wrong key."""
+def admit(method: str, path: str, headers: Headers, settings: Settings, keyring: Keyring) -> ApiKey | None:
+    """Whose key was sent; None where none is needed.
+
+    Raises Refusal for a foreign name, a foreign page or a wrong key.
+    """
     # a probe calls by address, and learns nothing
     if path not in _PROBES:
         _check_host(headers, settings)
     if method not in _SAFE_METHODS:
         _check_origin(headers)
-    if path not in _WITHOUT_KEY and not path.startswith(_STATIC):
-        _check_key(headers, settings)
+    if not settings.needs_key or path in _WITHOUT_KEY or path.startswith(_STATIC):
+        return None
+    return _key_of(headers, keyring)
 
 
 def is_loopback(host: str) -> bool:
@@ -57,7 +61,7 @@ def _is_allowed(name: str, settings: Settings) -> bool:
     if settings.allowed_hosts:
         return name in (host.lower() for host in settings.allowed_hosts)
     # a page that was lured here does not know the key
-    return settings.api_key is not None or is_loopback(name)
+    return settings.needs_key or is_loopback(name)
 
 
 def _check_origin(headers: Headers) -> None:
@@ -66,15 +70,10 @@ def _check_origin(headers: Headers) -> None:
         raise Refusal("foreign-origin", "pages of other sites may not send requests here")
 
 
-def _check_key(headers: Headers, settings: Settings) -> None:
-    if settings.api_key is None:
-        return
+def _key_of(headers: Headers, keyring: Keyring) -> ApiKey:
     scheme, _, given = headers.get("authorization", "").partition(" ")
-    right = hmac.compare_digest(_sha256(given.strip()), _sha256(settings.api_key.get_secret_value()))
-    if scheme.lower() != "bearer" or not right:
+    found = keyring.find(given.strip())
+    if scheme.lower() != "bearer" or found is None:
         message = "the API key is missing or wrong; send it as `Authorization: Bearer …`"
         raise Refusal("wrong-key", message, headers={"WWW-Authenticate": "Bearer"})
-
-
-def _sha256(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+    return found

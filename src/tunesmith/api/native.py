@@ -72,13 +72,19 @@ async def classify(request: Request) -> Response:
     """Classify a text, or many in one request."""
     context, exchange = context_of(request), exchange_of(request)
     context.check_open()
-    asked = read_request(await read_object(request, context.settings, context.uploads), context.request_model)
-    exchange.texts = len(asked.texts)
-    exchange.characters = sum(len(text) for text in asked.texts)
-    predictions = await _while_connected(request, context.batcher.predict(asked.texts))
+    with exchange.timed("read"):
+        values = await read_object(request, context.settings, context.uploads)
+        asked = read_request(values, context.request_model)
+    # what the server is too busy for counts against nobody
+    context.waiting.check()
+    exchange.count(asked.texts)
+    answered = context.batcher.predict(asked.texts, exchange.note)
+    with exchange.timed("answer"):
+        predictions = await _while_connected(request, answered)
     exchange.tokens = sum(prediction.tokens for prediction in predictions)
     most = context.settings.max_top_k
-    return JSONResponse(_response(context.facts.model, predictions, asked.top_k, most).model_dump())
+    with exchange.timed("write"):
+        return JSONResponse(_response(context.facts.model, predictions, asked.top_k, most).model_dump())
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, AnswerT]) -> AnswerT:

@@ -53,8 +53,8 @@ async def try_page(request: Request) -> Response:
     return _page(
         "try.html.jinja",
         # who may not ask for the facts does not read them here either
-        facts=None if context.settings.api_key else facts,
-        needs_key=context.settings.api_key is not None,
+        facts=None if context.settings.needs_key else facts,
+        needs_key=context.settings.needs_key,
         bars=min(len(facts.labels), _MOST_BARS, context.settings.max_top_k),
         top_k=min(len(facts.labels), 3, DEFAULT_TOP_K),
         most_labels=_MOST_LABELS,

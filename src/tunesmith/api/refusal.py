@@ -34,6 +34,7 @@ STATUS: Mapping[str, int] = {
     "encoded-body": 415,
     "not-json": 415,
     "busy": 429,
+    "rate-limited": 429,
     "server-fault": 500,
     "draining": 503,
 }

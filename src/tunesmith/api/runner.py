@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from ssl import SSLContext
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
     from tunesmith.api.context import Context
 
-__all__ = ["Server"]
+__all__ = ["BACKLOG", "Server"]
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 _TICK_SECONDS = 0.1
 
@@ -23,22 +27,23 @@ _TICK_SECONDS = 0.1
 class Server(uvicorn.Server):
     """Says when it listens; on a signal drains, ends what has begun, and returns."""
 
-    def __init__(self, app: FastAPI, on_listening: Callable[[], None]) -> None:
+    def __init__(self, app: FastAPI, on_listening: Callable[[], None], tls: SSLContext | None = None) -> None:
         self._context: Context = app.state.context
         self._on_listening = on_listening
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http="h11",
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=self._context.settings.shutdown_seconds,
-            )
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=self._context.settings.shutdown_seconds,
         )
+        config.load()
+        config.ssl = tls
+        super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port, then say so."""

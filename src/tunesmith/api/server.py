@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +16,20 @@ from typing import TYPE_CHECKING
 from tunesmith.errors import Problem, ServiceError
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from fastapi import FastAPI
 
     from tunesmith.api.settings import Settings
+    from tunesmith.api.workers import MakeApp
     from tunesmith.opening import EngineName
+
+    Run = Callable[[socket.socket, Callable[[], None]], None]
+    """Answers on a socket, and says when it does."""
 
 __all__ = ["require_extra", "serve", "serve_model"]
 
 _NEEDED = ("fastapi", "prometheus_client", "uvicorn")
-_BACKLOG = 2048
-_LOGGERS = {"tunesmith.api": logging.INFO, "uvicorn.error": logging.WARNING}
 
 
 def serve_model(
@@ -35,6 +40,7 @@ def serve_model(
     settings: Settings | None = None,
     min_confidence: float = 0.0,
     engine: EngineName = "auto",
+    workers: int = 1,
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Open the bundle or run at `path` and serve it until SIGTERM or SIGINT.
@@ -43,24 +49,32 @@ def serve_model(
     `open_predictor` has it, and the log says which it is. `settings` default to the
     environment's; `on_listening` hears the address once it answers. Raises ServiceError (`port-in-use`,
     `key-needed`, `bad-address`, …) before the model is loaded.
+
+    Several `workers` are processes that answer on one port over one model in memory. They are forked off the
+    main thread of this process, which must not have computed anything with torch before.
     """
     require_extra()
     from tunesmith.api.about import about_bundle
     from tunesmith.api.app import create_app
     from tunesmith.api.settings import read_settings
+    from tunesmith.api.tls import tls_context
 
     settings = settings or read_settings(os.environ)
-    with _bound(host, port, settings) as listener:
+    tls = tls_context(settings)
+    with _bound(host, port, settings) as listener, _shared_out(workers) as threads:
         # only now: these take seconds, and what is wrong with the port is said before
-        from tunesmith.api.exchange import LOGGER
+        from tunesmith.api.exchange import log_event
+        from tunesmith.api.logs import start_log
         from tunesmith.opening import open_predictor
 
-        _log_to_stderr()
         opened = open_predictor(path, engine)
         predictor = opened.predictor.abstaining(min_confidence)
-        LOGGER.info("engine %s", opened.why)
+        start_log(settings.log_format)
+        log_event(f"engine {opened.why}", "engine", {"engine": predictor.engine, "why": opened.why})
         about = about_bundle(opened.bundle) | {"parameters": predictor.parameters, "engine": predictor.engine}
-        _run(create_app(predictor, settings, about=about), listener, host, on_listening)
+        make_app = partial(create_app, predictor, settings, about=about)
+        run = _alone(make_app(), tls) if workers == 1 else _several(make_app, workers, threads, settings, tls)
+        _run(run, listener, host, on_listening, settings, secure=tls is not None)
 
 
 def serve(
@@ -71,8 +85,12 @@ def serve(
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve what `create_app` made until SIGTERM or SIGINT; raises ServiceError as `serve_model` does."""
-    with _bound(host, port, app.state.context.settings) as listener:
-        _run(app, listener, host, on_listening)
+    from tunesmith.api.tls import tls_context
+
+    settings = app.state.context.settings
+    tls = tls_context(settings)
+    with _bound(host, port, settings) as listener:
+        _run(_alone(app, tls), listener, host, on_listening, settings, secure=tls is not None)
 
 
 def require_extra() -> None:
@@ -101,10 +119,12 @@ def _bound(host: str, port: int, settings: Settings) -> Iterator[socket.socket]:
 
 def _check_exposure(address: str, where: str, settings: Settings) -> None:
     from tunesmith.api.guard import is_loopback
+    from tunesmith.api.keyring import Keyring
 
-    if not is_loopback(address) and settings.api_key is None:
+    # the file of keys is read wherever the server listens: what is wrong with it is told now
+    if Keyring(settings).empty and not is_loopback(address):
         what = "anyone who reaches this address could use the model: beyond loopback a key is needed"
-        fix = "set TUNESMITH_API_KEY, or listen on 127.0.0.1"
+        fix = "set TUNESMITH_API_KEY, add a key to the file of --keys, or listen on 127.0.0.1"
         raise ServiceError(Problem("key-needed", what, where, fix))
 
 
@@ -135,30 +155,67 @@ def _bad_address(where: str, reason: str) -> Problem:
     return Problem("bad-address", f"this is no address to listen on: {reason}", where, fix)
 
 
-def _run(app: FastAPI, listener: socket.socket, host: str, on_listening: Callable[[str], None]) -> None:
-    from tunesmith.api.exchange import LOGGER
-    from tunesmith.api.runner import Server
+def _run(
+    run: Run,
+    listener: socket.socket,
+    host: str,
+    on_listening: Callable[[str], None],
+    settings: Settings,
+    *,
+    secure: bool,
+) -> None:
+    from tunesmith.api.exchange import log_event
+    from tunesmith.api.logs import start_log
+    from tunesmith.api.runner import BACKLOG
 
     port = listener.getsockname()[1]
     # two servers may have bound the port while both loaded a model; only one can listen
     with _start_errors(f"{host}:{port}"):
-        listener.listen(_BACKLOG)
-    _log_to_stderr()
-    url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        listener.listen(BACKLOG)
+    start_log(settings.log_format)
+    url = f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def listening() -> None:
-        LOGGER.info("listening on %s", url)
+        log_event(f"listening on {url}", "listening", {"url": url})
         on_listening(url)
 
-    Server(app, listening).run([listener])
+    run(listener, listening)
 
 
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for name, level in _LOGGERS.items():
-        logger = logging.getLogger(name)
-        logger.setLevel(level)
-        if not logger.handlers:
-            logger.addHandler(handler)
-        logger.propagate = False
+def _alone(app: FastAPI, tls: SSLContext | None) -> Run:
+    """Answer in this process."""
+    from tunesmith.api.runner import Server
+
+    return lambda listener, listening: Server(app, listening, tls).run([listener])
+
+
+def _several(
+    make_app: MakeApp, workers: int, threads: int, settings: Settings, tls: SSLContext | None
+) -> Run:
+    """Answer in several processes, each with so many threads."""
+    from tunesmith.api.workers import serve_workers
+
+    return lambda listener, listening: serve_workers(
+        make_app,
+        workers,
+        threads=threads,
+        listener=listener,
+        tls=tls,
+        settings=settings,
+        on_started=listening,
+    )
+
+
+@contextmanager
+def _shared_out(workers: int) -> Iterator[int]:
+    """The threads that each worker may have; a process that will be forked computes with one meanwhile."""
+    if workers == 1:
+        yield 0
+        return
+    if not hasattr(os, "fork") or not hasattr(signal, "sigtimedwait"):
+        what = "several workers need a system on which a process can be forked, such as Linux"
+        raise ServiceError(Problem("workers-unavailable", what, "--workers", "leave --workers out"))
+    from tunesmith.api.workers import threads_for
+
+    with threads_for(workers) as threads:
+        yield threads

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
@@ -24,8 +25,20 @@ class Settings(Config):
     api_key: SecretStr | None = None
     """What callers must send as `Authorization: Bearer …`; needed beyond loopback."""
 
+    keys_file: Path | None = None
+    """A file of keys, as `tunesmith keys` writes it; what is changed there counts within a second."""
+
     allowed_hosts: tuple[str, ...] = ()
     """Names by which the server may be called. Empty: loopback names, or with a key any name."""
+
+    tls_cert: Path | None = None
+    """The certificate, with those that sign it, as PEM: with it the server answers HTTPS only."""
+
+    tls_key: Path | None = None
+    """The private key of the certificate, as PEM."""
+
+    tls_key_password: SecretStr | None = None
+    """The password of the private key, where it is encrypted."""
 
     max_body_bytes: int = Field(default=2 << 20, ge=1)
     """The largest request body."""
@@ -47,6 +60,14 @@ class Settings(Config):
 
     max_wait_ms: float = Field(default=2.0, ge=0)
     """Milliseconds that a request may wait for others to share a batch, where several came at once lately."""
+    max_waiting_per_key: int | None = Field(default=None, ge=1)
+    """Requests of one key that may be under way at the same time; without keys, of one address."""
+
+    requests_per_minute: int = Field(default=0, ge=0)
+    """Requests that one key may send in a minute; without keys, one address. 0: any number."""
+
+    texts_per_minute: int = Field(default=0, ge=0)
+    """Texts that one key may send in a minute; without keys, one address. 0: any number."""
 
     max_uploads: int = Field(default=64, ge=1)
     """Request bodies that are read at the same time."""
@@ -54,11 +75,19 @@ class Settings(Config):
     body_timeout_seconds: float = Field(default=30.0, gt=0)
     """How long a request body may take to arrive."""
 
+    log_format: Literal["text", "json"] = "text"
+    """How the log is written: lines for people, or one JSON object a line."""
+
     drain_seconds: float = Field(default=0.0, ge=0)
     """How long to go on answering as not ready before the port closes, for a load balancer to see it."""
 
     shutdown_seconds: int = Field(default=30, ge=1)
     """How long requests that have begun may take to end once the port is closed."""
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether callers must send a key."""
+        return self.api_key is not None or self.keys_file is not None
 
     @field_validator("api_key")
     @classmethod
@@ -74,11 +103,15 @@ class Settings(Config):
         return key
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings in `environ`; raise ServiceError with every one that cannot be used."""
+def read_settings(environ: Mapping[str, str], **options: object) -> Settings:
+    """The settings in `environ`; raise ServiceError with every one that cannot be used.
+
+    `options` are fields that take the place of what stands there, where they are not None.
+    """
     found: dict[str, Any] = {
         name: environ[_variable(name)] for name in Settings.model_fields if environ.get(_variable(name))
     }
+    found |= {name: value for name, value in options.items() if value is not None}
     if hosts := found.get("allowed_hosts"):
         found["allowed_hosts"] = tuple(host.strip() for host in hosts.split(",") if host.strip())
     try:

@@ -16,6 +16,7 @@ from tunesmith.cli import (
     evaluate,
     export,
     init,
+    keys,
     label,
     predict,
     pretrain,
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 _VERBS = (
     *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, export, serve),
+    keys,
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,13 +25,40 @@ def command(
     ] = 8000,
     min_confidence: MinConfidence = 0.0,
     engine: EngineOption = EngineName.AUTO,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of keys, as `tunesmith keys` writes it; else what TUNESMITH_KEYS_FILE says.",
+            readable=False,
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer, over one model in memory.")] = 1,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="Answer HTTPS only, with this certificate.", readable=False, show_default=False),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(help="The private key of --tls-cert.", readable=False, show_default=False),
+    ] = None,
 ) -> None:
     """Classify over HTTP: POST /v1/classify, a page to try it at /, metrics at /metrics.
 
-    A key, where one is wanted, stands in the environment variable TUNESMITH_API_KEY.
+    Keys, where they are wanted, stand in the file of --keys, or one in TUNESMITH_API_KEY of the environment.
 
     Example: [bold]tunesmith serve runs/news --port 8080[/]
     """
     from tunesmith.api.server import serve_model
+    from tunesmith.api.settings import read_settings
 
-    serve_model(model, host=host, port=port, min_confidence=min_confidence, engine=engine.value)
+    settings = read_settings(os.environ, keys_file=keys, tls_cert=tls_cert, tls_key=tls_key)
+    serve_model(
+        model,
+        host=host,
+        port=port,
+        settings=settings,
+        min_confidence=min_confidence,
+        engine=engine.value,
+        workers=workers,
+    )

@@ -18,7 +18,9 @@ from starlette.responses import Response
 
 from tunesmith.api.context import Context
 from tunesmith.api.front import Front
+from tunesmith.api.keyring import Keyring
 from tunesmith.api.metrics import Metrics
+from tunesmith.api.quotas import Quotas
 from tunesmith.api.refusal import Refusal, from_http
 from tunesmith.api.server import serve
 from tunesmith.api.settings import Settings
@@ -89,7 +91,8 @@ def create_page(session: Session, labels: Sequence[str], *, several: bool, key: 
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     app.add_exception_handler(UserError, _refuse)
-    app.add_middleware(Front, context=cast(Context, desk))
+    keyring, quotas = Keyring(desk.settings), Quotas(desk.settings)
+    app.add_middleware(Front, context=cast(Context, desk), keyring=keyring, quotas=quotas)
     return app
 
 

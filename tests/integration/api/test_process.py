@@ -70,22 +70,23 @@ def start() -> Iterator[Start]:
             environ = {**os.environ, "OMP_NUM_THREADS": "1"}
             environ |= {f"TUNESMITH_{name.upper()}": value for name, value in variables.items()}
             command = [sys.executable, "-c", script, str(argument)]
-            process = stack.enter_context(_process(command, environ))
-            assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            assert url.startswith("http://127.0.0.1:")
-            return Running(process, stack.enter_context(httpx.Client(base_url=url, timeout=30)))
+            return stack.enter_context(running_process(command, environ))
 
         yield begin
 
 
 @contextmanager
-def _process(command: list[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def running_process(command: list[str], environ: dict[str, str]) -> Iterator[Running]:
+    """A server that has said where it listens; it is killed in the end."""
     with subprocess.Popen(
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            yield process
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            assert url.startswith("http://127.0.0.1:")
+            with httpx.Client(base_url=url, timeout=30) as client:
+                yield Running(process, client)
         finally:
             process.kill()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
@@ -50,6 +51,16 @@ class FakePredictor(Served):
         return Prediction(target, scores, len(words) > self.max_tokens, min(len(words), self.max_tokens))
 
 
+class Clock:
+    """Goes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Client:
     """Calls an application from a test that is not asynchronous."""
 
@@ -70,9 +81,17 @@ class Client:
     def classify(self, texts: object, **fields: object) -> httpx.Response:
         return self.post(CLASSIFY, json={"input": texts, **fields})
 
-    def begin(self, texts: object) -> Any:
+    def begin(self, texts: object, **options: Any) -> Any:
         """A request in the background; `.result()` is its response."""
-        return self._portal.start_task_soon(partial(self._http.post, CLASSIFY, json={"input": texts}))
+        post = partial(self._http.post, CLASSIFY, json={"input": texts}, **options)
+        return self._portal.start_task_soon(post)
+
+    def until_waiting(self, count: int) -> None:
+        """Wait until so many requests wait for the model or are at it."""
+        deadline = time.monotonic() + 20
+        while self.app.state.context.waiting.taken != count:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ async def running(
     waiting: int = 100,
     size: int = 4,
     wait: float = 0.002,
-    observe: Observe = lambda _texts, _tokens: None,
+    observe: Observe = lambda _texts, _tokens, _seconds: None,
 ) -> AsyncIterator[Batcher]:
     limits: Any = {"batch_tokens": size, "max_wait_seconds": wait}
     batcher = Batcher(predictor, Gate(waiting), observe=observe, **limits)
@@ -172,11 +172,13 @@ def test_after_a_crowd_a_request_waits_for_others_but_not_for_ever(predictor: Fa
 
 def test_stages_and_batches_are_told(predictor: FakePredictor) -> None:
     async def scenario() -> None:
-        batches: list[tuple[int, int]] = []
+        batches: list[tuple[int, int, float]] = []
         stages: list[str] = []
         async with running(predictor, size=9, observe=lambda *batch: batches.append(batch)) as batcher:
             await batcher.predict(["music now", "music now", "travel"], lambda stage, _: stages.append(stage))
-        assert batches == [(2, 3)]
+        ((texts, tokens, seconds),) = batches
+        assert (texts, tokens) == (2, 3)
+        assert seconds > 0
         assert stages == ["tokenize", "queue", "model"]
 
     asyncio.run(scenario())

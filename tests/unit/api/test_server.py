@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.unit.api.conftest import KEY, FakePredictor
 from tunesmith.api.app import create_app
 from tunesmith.api.server import serve, serve_model
 from tunesmith.api.settings import Settings
-from tunesmith.errors import Problem, ServiceError
+from tunesmith.errors import ConfigError, Problem, ServiceError
 
 
 def refused(host: str, port: int, settings: Settings) -> Problem:
@@ -34,6 +35,23 @@ def test_a_port_in_use_is_one_clear_error() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_beyond_loopback_a_key_is_needed(host: str) -> None:
     assert refused(host, 0, Settings()).code == "key-needed"
+
+
+def test_a_file_without_any_key_opens_nothing(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text("[]")
+    assert refused("0.0.0.0", 0, Settings(keys_file=tmp_path / "keys.json")).code == "key-needed"
+
+
+def test_keys_are_read_before_the_model(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="bad-keys"):
+        (tmp_path / "keys.json").write_text("{}")
+        serve_model(Path("no-such-model"), port=0, settings=Settings(keys_file=tmp_path / "keys.json"))
+
+
+def test_several_workers_need_a_system_that_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(signal, "sigtimedwait")
+    with pytest.raises(ServiceError, match="workers-unavailable"):
+        serve_model(Path("no-such-model"), port=0, settings=Settings(), workers=2)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "a" * 300, "not an address"])

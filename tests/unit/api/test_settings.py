@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit.api.conftest import KEY
@@ -43,3 +45,9 @@ def test_a_weak_key_is_refused_and_not_repeated(key: str) -> None:
         read_settings({"TUNESMITH_API_KEY": key})
     assert caught.value.problems[0].code == "bad-key"
     assert key not in str(caught.value)
+
+
+def test_an_option_takes_the_place_of_the_environment(tmp_path: Path) -> None:
+    environ = {"TUNESMITH_KEYS_FILE": "elsewhere.json", "TUNESMITH_MAX_TEXTS": "9"}
+    found = read_settings(environ, keys_file=tmp_path / "keys.json", max_texts=None)
+    assert (found.keys_file, found.max_texts) == (tmp_path / "keys.json", 9)

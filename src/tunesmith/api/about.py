@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tunesmith.bundle import Bundle
 
-__all__ = ["about_bundle"]
+__all__ = ["about_bundle", "name_of"]
 
 
 def about_bundle(bundle: Bundle) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def about_bundle(bundle: Bundle) -> dict[str, Any]:
     report = bundle.read("report.json")
     beside = "micro_f1" if bundle.task.kind == "multi_label" else "accuracy"
     return {
-        "model": _name(bundle.path),
+        "model": name_of(bundle.path),
         "base": _base(bundle.recipe.base),
         "kind": bundle.task.kind,
         "macro_f1": _measured(report, "macro_f1"),
@@ -35,8 +35,8 @@ def about_bundle(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _name(path: Path) -> str:
-    """A run's name for its `model` directory."""
+def name_of(path: Path) -> str:
+    """What a model at `path` is called: a run's name for its `model` directory."""
     path = path.resolve()
     return path.parent.name if path.name == "model" else path.name
 

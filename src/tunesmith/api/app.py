@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -12,27 +12,28 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tunesmith import __version__
-from tunesmith.api.batcher import Batcher
 from tunesmith.api.context import Answers, Context
 from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
 from tunesmith.api.metrics import Metrics
+from tunesmith.api.models import Models
 from tunesmith.api.native import add_native_routes
 from tunesmith.api.pages import add_pages
 from tunesmith.api.refusal import Refusal, from_http
-from tunesmith.api.request import request_model
-from tunesmith.api.schemas import ModelFacts
+from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
 
 __all__ = ["create_app"]
 
 
-def create_app(predictor: Answers, settings: Settings, *, about: dict[str, Any]) -> FastAPI:
-    """The application that serves `predictor`.
+def create_app(
+    predictor: Answers, settings: Settings, *, about: dict[str, Any], others: Sequence[Loaded] = ()
+) -> FastAPI:
+    """The application that serves `predictor`, and beside it `others`, each under a name of its own.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
     """
-    context = _context(predictor, settings, about)
+    context = _context([Loaded(predictor, about), *others], settings)
     app = FastAPI(
         title="tunesmith",
         version=__version__,
@@ -51,14 +52,11 @@ def create_app(predictor: Answers, settings: Settings, *, about: dict[str, Any])
     return app
 
 
-def _context(predictor: Answers, settings: Settings, about: dict[str, Any]) -> Context:
-    labels = list(predictor.labels)
+def _context(loaded: Sequence[Loaded], settings: Settings) -> Context:
     waiting = Gate(settings.max_waiting)
     return Context(
         settings=settings,
-        facts=ModelFacts(labels=labels, max_tokens=predictor.max_tokens, **about),
-        request_model=request_model(len(labels), settings),
-        batcher=Batcher(predictor.predict, waiting),
+        models=Models(loaded, settings, waiting),
         waiting=waiting,
         uploads=Gate(settings.max_uploads),
         metrics=Metrics(),

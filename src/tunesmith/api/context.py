@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from starlette.requests import Request
 
-from tunesmith.api.batcher import Batcher
-from tunesmith.api.exchange import Exchange, log_fault
+from tunesmith.api.exchange import Exchange
 from tunesmith.api.gate import Gate
 from tunesmith.api.metrics import Metrics
+from tunesmith.api.models import Models
 from tunesmith.api.refusal import Refusal
-from tunesmith.api.schemas import ClassifyRequest, ModelFacts
 from tunesmith.api.settings import Settings
 from tunesmith.predict import Prediction
 
@@ -39,22 +37,19 @@ class Answers(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """The model, the guards and the state of one app."""
+    """The models, the guards and the state of one app."""
 
     settings: Settings
-    facts: ModelFacts
-    request_model: type[ClassifyRequest]
-    batcher: Batcher
+    models: Models
     waiting: Gate
     uploads: Gate
     metrics: Metrics
-    warm: bool = False
     draining: bool = False
 
     @property
     def ready(self) -> bool:
         """Whether new requests are welcome."""
-        return self.warm and not self.draining
+        return self.models.warm and not self.draining
 
     def check_open(self) -> None:
         """Raise Refusal where a new request would only be read in vain."""
@@ -70,24 +65,12 @@ class Context:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep the model at work while the block runs; ready once it has answered for the first time."""
-        work = asyncio.create_task(self._work())
-        try:
+        """Keep the models at work while the block runs; ready once each has answered for the first time."""
+        async with self.models.running(self._tell_ready):
             yield
-        finally:
-            work.cancel()
-            with suppress(asyncio.CancelledError):
-                await work
-            self.batcher.close()
 
-    async def _work(self) -> None:
-        try:
-            await self.batcher.warm_up()
-            self.warm = True
-            self.metrics.ready.set(float(self.ready))
-        except Exception as error:  # noqa: BLE001 -- it stays unready, and the log says why
-            log_fault("warm-up", error)
-        await self.batcher.run()
+    def _tell_ready(self) -> None:
+        self.metrics.ready.set(float(self.ready))
 
 
 def context_of(request: Request) -> Context:

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Query
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from tunesmith.api.context import Context, context_of, exchange_of
 from tunesmith.api.limits import read_object
 from tunesmith.api.refusal import STATUS
-from tunesmith.api.request import DEFAULT_TOP_K, read_request
+from tunesmith.api.request import DEFAULT_TOP_K, read_request, request_model
 from tunesmith.api.schemas import (
     ClassifyResponse,
     ErrorEnvelope,
     Health,
     LabelScore,
     ModelFacts,
+    ModelList,
     Result,
     Usage,
 )
 from tunesmith.predict import Prediction
 
-__all__ = ["add_native_routes", "alive", "classify", "metrics", "model", "ready"]
+__all__ = ["add_native_routes", "alive", "classify", "metrics", "model", "models", "ready"]
 
 AnswerT = TypeVar("AnswerT")
+ModelName = Annotated[
+    str | None, Query(description="Which model, by its name. Left out: the server's first.")
+]
 
 _EVERYWHERE = ("unknown-host", "wrong-key", "server-fault")
 _FROM_THE_FRAMEWORK = ("no-such-path", "wrong-method", "bad-request")
@@ -36,7 +40,8 @@ _CLASSIFY = tuple(code for code in STATUS if code not in _FROM_THE_FRAMEWORK)
 
 def add_native_routes(app: FastAPI, context: Context) -> None:
     """Add the routes that programs call."""
-    schema = context.request_model.model_json_schema()
+    most_labels = max(len(facts.labels) for facts in context.models.facts)
+    schema = request_model(most_labels, context.settings).model_json_schema()
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
     app.add_api_route(
         "/v1/classify",
@@ -46,7 +51,10 @@ def add_native_routes(app: FastAPI, context: Context) -> None:
         responses=_errors(_CLASSIFY),
         openapi_extra={"requestBody": body},
     )
-    app.add_api_route("/v1/model", model, response_model=ModelFacts, responses=_errors(_EVERYWHERE))
+    app.add_api_route(
+        "/v1/model", model, response_model=ModelFacts, responses=_errors((*_EVERYWHERE, "no-such-model"))
+    )
+    app.add_api_route("/v1/models", models, response_model=ModelList, responses=_errors(_EVERYWHERE))
     app.add_api_route("/healthz", alive, response_model=Health)
     app.add_api_route(
         "/readyz",
@@ -72,13 +80,16 @@ async def classify(request: Request) -> Response:
     """Classify a text, or many in one request."""
     context, exchange = context_of(request), exchange_of(request)
     context.check_open()
-    asked = read_request(await read_object(request, context.settings, context.uploads), context.request_model)
+    values = await read_object(request, context.settings, context.uploads)
+    served = context.models.asked_for(values)
+    asked = read_request(values, served.request_model)
     exchange.texts = len(asked.texts)
     exchange.characters = sum(len(text) for text in asked.texts)
-    predictions = await _while_connected(request, context.batcher.predict(asked.texts))
+    with served.in_use():
+        predictions = await _while_connected(request, served.batcher.predict(asked.texts))
     exchange.tokens = sum(prediction.tokens for prediction in predictions)
     most = context.settings.max_top_k
-    return JSONResponse(_response(context.facts.model, predictions, asked.top_k, most).model_dump())
+    return JSONResponse(_response(served.name, predictions, asked.top_k, most).model_dump())
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, AnswerT]) -> AnswerT:
@@ -125,9 +136,15 @@ def _result(prediction: Prediction, top_k: int) -> Result:
     )
 
 
-async def model(request: Request) -> ModelFacts:
+async def model(request: Request, model: ModelName = None) -> ModelFacts:
     """Say what is served: its labels, and how good it was when it was evaluated."""
-    return context_of(request).facts
+    return context_of(request).models.find(model).facts
+
+
+async def models(request: Request) -> ModelList:
+    """Say what is served under which names."""
+    found = context_of(request).models
+    return ModelList(default=found.default.name, models=found.facts)
 
 
 async def alive(request: Request) -> Health:  # noqa: ARG001 -- answers as long as the event loop turns

@@ -49,7 +49,7 @@ def add_pages(app: FastAPI) -> None:
 async def try_page(request: Request) -> Response:
     """The page to try the model."""
     context = context_of(request)
-    facts = context.facts
+    facts = context.models.default.facts
     return _page(
         "try.html.jinja",
         # who may not ask for the facts does not read them here either

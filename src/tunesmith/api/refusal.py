@@ -27,6 +27,7 @@ STATUS: Mapping[str, int] = {
     "unknown-host": 400,
     "wrong-key": 401,
     "foreign-origin": 403,
+    "no-such-model": 404,
     "no-such-path": 404,
     "wrong-method": 405,
     "slow-body": 408,

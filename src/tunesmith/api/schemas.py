@@ -14,6 +14,7 @@ __all__ = [
     "LabelScore",
     "Measured",
     "ModelFacts",
+    "ModelList",
     "Result",
     "Usage",
 ]
@@ -33,6 +34,9 @@ class ClassifyRequest(_Wire):
 
     top_k: int | None = None
     """How many labels each text is answered with, the likeliest first."""
+
+    model: str | None = None
+    """Which model answers, by its name. Left out: the server's first."""
 
     @property
     def texts(self) -> list[str]:
@@ -140,6 +144,16 @@ class ModelFacts(_Wire):
 
     versions: dict[str, str] = Field(default_factory=dict)
     """The software that serves it."""
+
+
+class ModelList(_Wire):
+    """All that is served."""
+
+    default: str
+    """The name of the model that answers requests that name none."""
+
+    models: list[ModelFacts]
+    """The models, the default first."""
 
 
 class Health(_Wire):

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +27,7 @@ _LOGGERS = {"tunesmith.api": logging.INFO, "uvicorn.error": logging.WARNING}
 
 
 def serve_model(
-    path: str | Path,
+    models: str | Path | Mapping[str, str | Path],
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -35,26 +35,25 @@ def serve_model(
     min_confidence: float = 0.0,
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
-    """Open the bundle or run at `path` and serve it until SIGTERM or SIGINT.
+    """Open a bundle or run and serve it until SIGTERM or SIGINT; or several by name, the default first.
 
     A text whose likeliest label is less likely than `min_confidence` is given none. `settings` default to the
     environment's; `on_listening` hears the address once it answers. Raises ServiceError (`port-in-use`,
     `key-needed`, `bad-address`, …) before the model is loaded.
     """
     require_extra()
-    from tunesmith.api.about import about_bundle
     from tunesmith.api.app import create_app
+    from tunesmith.api.loading import Loader
     from tunesmith.api.settings import read_settings
 
     settings = settings or read_settings(os.environ)
     with _bound(host, port, settings) as listener:
         # only now: these take seconds, and what is wrong with the port is said before
-        from tunesmith.pipeline import find_bundle
-
-        bundle = find_bundle(path)
-        predictor = bundle.predictor().abstaining(min_confidence)
-        about = about_bundle(bundle) | {"parameters": predictor.classifier.parameters}
-        _run(create_app(predictor, settings, about=about), listener, host, on_listening)
+        loader = Loader(min_confidence)
+        named = models if isinstance(models, Mapping) else {None: models}
+        first, *others = [loader.load(path, name) for name, path in named.items()]
+        app = create_app(first.answers, settings, about=dict(first.about), others=others)
+        _run(app, listener, host, on_listening)
 
 
 def serve(

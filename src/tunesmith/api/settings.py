@@ -42,6 +42,9 @@ class Settings(Config):
     max_waiting: int = Field(default=32, ge=1)
     """Requests that may be at the model or wait for it; those beyond are refused at once."""
 
+    models_at_once: int = Field(default=1, ge=1)
+    """Models of several that may compute at the same time; the others wait for their turn."""
+
     max_uploads: int = Field(default=64, ge=1)
     """Request bodies that are read at the same time."""
 

@@ -1,20 +1,36 @@
-"""`tunesmith serve`: a model behind HTTP."""
+"""`tunesmith serve`: models behind HTTP."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tunesmith.cli.boundary import verb
-from tunesmith.cli.options import MinConfidence, ModelPath
+from tunesmith.cli.options import MinConfidence
 
 __all__ = ["command"]
 
 
 @verb("serve")
 def command(
-    model: ModelPath,
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Runs, or their model directories; each is called as its run is, and the first answers who "
+            "names none.",
+            metavar="MODEL",
+            readable=False,
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model under a name of your own; repeat.", metavar="NAME=PATH", show_default=False
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than loopback need a key.")
     ] = "127.0.0.1",
@@ -28,7 +44,13 @@ def command(
     A key, where one is wanted, stands in the environment variable TUNESMITH_API_KEY.
 
     Example: [bold]tunesmith serve runs/news --port 8080[/]
+
+    Example: [bold]tunesmith serve runs/news runs/sentiment --model old=backup/news[/]
     """
+    if not (models or model):
+        raise typer.BadParameter("name a model: a run, or its model directory")
+    from tunesmith.api.names import named_models
     from tunesmith.api.server import serve_model
 
-    serve_model(model, host=host, port=port, min_confidence=min_confidence)
+    named = named_models(models or (), model or ())
+    serve_model(named, host=host, port=port, min_confidence=min_confidence)

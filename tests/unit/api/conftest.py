@@ -14,6 +14,7 @@ from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
 
 from tunesmith.api.app import create_app
+from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
 from tunesmith.predict import Prediction
 
@@ -99,9 +100,9 @@ def make_client(predictor: FakePredictor) -> Iterator[MakeClient]:
     """Settings -> a client of an application that serves `predictor`."""
     with ExitStack() as stack:
 
-        def make(model: FakePredictor = predictor, **settings: Any) -> Client:
+        def make(model: FakePredictor = predictor, others: Sequence[Loaded] = (), **settings: Any) -> Client:
             about = {"model": "news", "base": "embedded", "test_rows": 50}
-            return Client(create_app(model, Settings(**settings), about=about), stack)
+            return Client(create_app(model, Settings(**settings), about=about, others=others), stack)
 
         yield make
         predictor.go_on.set()

@@ -16,24 +16,32 @@ from tunesmith.api.context import Answers, Context
 from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
 from tunesmith.api.metrics import Metrics
+from tunesmith.api.model_routes import add_model_routes
 from tunesmith.api.models import Models
 from tunesmith.api.native import add_native_routes
 from tunesmith.api.pages import add_pages
 from tunesmith.api.refusal import Refusal, from_http
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
+from tunesmith.api.shelf import Load, Shelf
 
 __all__ = ["create_app"]
 
 
 def create_app(
-    predictor: Answers, settings: Settings, *, about: dict[str, Any], others: Sequence[Loaded] = ()
+    predictor: Answers,
+    settings: Settings,
+    *,
+    about: dict[str, Any],
+    others: Sequence[Loaded] = (),
+    load: Load | None = None,
 ) -> FastAPI:
     """The application that serves `predictor`, and beside it `others`, each under a name of its own.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
+    Where the settings name a model root, `load` opens those that come while the server runs.
     """
-    context = _context([Loaded(predictor, about), *others], settings)
+    context = _context([Loaded(predictor, about), *others], settings, load)
     app = FastAPI(
         title="tunesmith",
         version=__version__,
@@ -45,6 +53,7 @@ def create_app(
     )
     app.state.context = context
     add_native_routes(app, context)
+    add_model_routes(app)
     add_pages(app)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_http)
@@ -52,11 +61,13 @@ def create_app(
     return app
 
 
-def _context(loaded: Sequence[Loaded], settings: Settings) -> Context:
+def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None) -> Context:
     waiting = Gate(settings.max_waiting)
+    models = Models(loaded, settings, waiting)
     return Context(
         settings=settings,
-        models=Models(loaded, settings, waiting),
+        models=models,
+        shelf=Shelf(models, settings.model_root, load),
         waiting=waiting,
         uploads=Gate(settings.max_uploads),
         metrics=Metrics(),

@@ -15,6 +15,7 @@ from tunesmith.api.metrics import Metrics
 from tunesmith.api.models import Models
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.settings import Settings
+from tunesmith.api.shelf import Shelf
 from tunesmith.predict import Prediction
 
 __all__ = ["Answers", "Context", "context_of", "exchange_of"]
@@ -41,6 +42,7 @@ class Context:
 
     settings: Settings
     models: Models
+    shelf: Shelf
     waiting: Gate
     uploads: Gate
     metrics: Metrics
@@ -53,10 +55,14 @@ class Context:
 
     def check_open(self) -> None:
         """Raise Refusal where a new request would only be read in vain."""
+        self.check_not_draining()
+        self.waiting.check()
+
+    def check_not_draining(self) -> None:
+        """Raise Refusal `draining` where the server takes nothing new."""
         if self.draining:
             message = "the server is shutting down; send the request to another, or again in a moment"
             raise Refusal("draining", message, headers={"Retry-After": "1", "Connection": "close"})
-        self.waiting.check()
 
     def drain(self) -> None:
         """From now on nothing new is taken; what has begun goes on."""

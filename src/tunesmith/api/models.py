@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -28,6 +29,7 @@ class Models:
         self._turns = Turns(settings.models_at_once)
         made = [self.made_of(each) for each in loaded]
         self._served = {served.name: served for served in made}
+        self._leaving: dict[asyncio.Task[None], Served] = {}
         assert len(self._served) == len(made), "a name is given once"
 
     def made_of(self, loaded: Loaded) -> Served:
@@ -63,6 +65,34 @@ class Models:
         name = values.get("model")
         return self.find(name if isinstance(name, str) else None)
 
+    def refuse_taken(self, name: str) -> None:
+        """Raise Refusal `model-taken` where there is a model of that name."""
+        if name in self._served:
+            message = f"there is a model `{name}`; replace it with PUT, or choose another name"
+            raise Refusal("model-taken", message, param="name")
+
+    def put(self, served: Served) -> None:
+        """Answer with a model that is warm; one of the same name ends once nobody uses it."""
+        old = self._served.get(served.name)
+        self._served[served.name] = served
+        served.start()
+        if old is not None:
+            self._leave(old)
+
+    def take(self, name: str) -> asyncio.Task[None]:
+        """Answer no longer with a model; the task ends when it does. Raises Refusal `last-model`."""
+        served = self.find(name)
+        if len(self._served) == 1:
+            raise Refusal("last-model", f"`{name}` is the only model left; load another before")
+        del self._served[name]
+        return self._leave(served)
+
+    def _leave(self, served: Served) -> asyncio.Task[None]:
+        task = asyncio.create_task(served.drain())
+        self._leaving[task] = served
+        task.add_done_callback(self._leaving.pop)
+        return task
+
     @asynccontextmanager
     async def running(self, on_warm: Callable[[], None]) -> AsyncIterator[None]:
         """Keep all at work while the block runs; `on_warm` hears of each that has answered first."""
@@ -71,7 +101,9 @@ class Models:
         try:
             yield
         finally:
-            for served in self._served.values():
+            for task in self._leaving:
+                task.cancel()
+            for served in (*self._served.values(), *self._leaving.values()):
                 await served.stop()
             self._turns.close()
 

@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from tunesmith.api.context import Context, context_of, exchange_of
 from tunesmith.api.limits import read_object
-from tunesmith.api.refusal import STATUS
-from tunesmith.api.request import DEFAULT_TOP_K, read_request, request_model
+from tunesmith.api.refusal import EVERYWHERE, WITH_BODY, responses
+from tunesmith.api.request import DEFAULT_TOP_K, read_values, request_model
 from tunesmith.api.schemas import (
     ClassifyResponse,
-    ErrorEnvelope,
     Health,
     LabelScore,
-    ModelFacts,
-    ModelList,
     Result,
     Usage,
 )
 from tunesmith.predict import Prediction
 
-__all__ = ["add_native_routes", "alive", "classify", "metrics", "model", "models", "ready"]
+__all__ = ["add_native_routes", "alive", "classify", "metrics", "ready"]
 
 AnswerT = TypeVar("AnswerT")
-ModelName = Annotated[
-    str | None, Query(description="Which model, by its name. Left out: the server's first.")
-]
 
-_EVERYWHERE = ("unknown-host", "wrong-key", "server-fault")
-_FROM_THE_FRAMEWORK = ("no-such-path", "wrong-method", "bad-request")
-_CLASSIFY = tuple(code for code in STATUS if code not in _FROM_THE_FRAMEWORK)
+_CLASSIFY = (
+    *(*EVERYWHERE, *WITH_BODY, "empty-input", "text-too-long", "too-many-texts", "bad-top-k"),
+    *("no-such-model", "busy"),
+)
 
 
 def add_native_routes(app: FastAPI, context: Context) -> None:
@@ -48,13 +43,9 @@ def add_native_routes(app: FastAPI, context: Context) -> None:
         classify,
         methods=["POST"],
         response_model=ClassifyResponse,
-        responses=_errors(_CLASSIFY),
+        responses=responses(*_CLASSIFY),
         openapi_extra={"requestBody": body},
     )
-    app.add_api_route(
-        "/v1/model", model, response_model=ModelFacts, responses=_errors((*_EVERYWHERE, "no-such-model"))
-    )
-    app.add_api_route("/v1/models", models, response_model=ModelList, responses=_errors(_EVERYWHERE))
     app.add_api_route("/healthz", alive, response_model=Health)
     app.add_api_route(
         "/readyz",
@@ -62,18 +53,7 @@ def add_native_routes(app: FastAPI, context: Context) -> None:
         response_model=Health,
         responses={503: {"model": Health, "description": "Not ready"}},
     )
-    app.add_api_route("/metrics", metrics, response_class=Response, responses=_errors(_EVERYWHERE))
-
-
-def _errors(codes: Sequence[str]) -> dict[int | str, dict[str, Any]]:
-    """status -> the codes that it may carry."""
-    return {
-        status: {
-            "model": ErrorEnvelope,
-            "description": ", ".join(code for code in codes if STATUS[code] == status),
-        }
-        for status in sorted({STATUS[code] for code in codes})
-    }
+    app.add_api_route("/metrics", metrics, response_class=Response, responses=responses(*EVERYWHERE))
 
 
 async def classify(request: Request) -> Response:
@@ -82,7 +62,7 @@ async def classify(request: Request) -> Response:
     context.check_open()
     values = await read_object(request, context.settings, context.uploads)
     served = context.models.asked_for(values)
-    asked = read_request(values, served.request_model)
+    asked = read_values(values, served.request_model)
     exchange.texts = len(asked.texts)
     exchange.characters = sum(len(text) for text in asked.texts)
     with served.in_use():
@@ -134,17 +114,6 @@ def _result(prediction: Prediction, top_k: int) -> Result:
         truncated=prediction.truncated,
         scores=[LabelScore(label=label, score=score) for label, score in prediction.top(top_k)],
     )
-
-
-async def model(request: Request, model: ModelName = None) -> ModelFacts:
-    """Say what is served: its labels, and how good it was when it was evaluated."""
-    return context_of(request).models.find(model).facts
-
-
-async def models(request: Request) -> ModelList:
-    """Say what is served under which names."""
-    found = context_of(request).models
-    return ModelList(default=found.default.name, models=found.facts)
 
 
 async def alive(request: Request) -> Health:  # noqa: ARG001 -- answers as long as the event loop turns

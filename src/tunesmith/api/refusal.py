@@ -12,7 +12,9 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-__all__ = ["STATUS", "Refusal", "from_http", "refusal_response"]
+from tunesmith.api.schemas import ErrorEnvelope
+
+__all__ = ["EVERYWHERE", "STATUS", "WITH_BODY", "Refusal", "from_http", "refusal_response", "responses"]
 
 STATUS: Mapping[str, int] = {
     "bad-body": 400,
@@ -23,22 +25,38 @@ STATUS: Mapping[str, int] = {
     "text-too-long": 400,
     "too-many-texts": 400,
     "bad-top-k": 400,
+    "bad-model-name": 400,
+    "bad-model-path": 400,
     "bad-request": 400,
     "unknown-host": 400,
     "wrong-key": 401,
     "foreign-origin": 403,
+    "loading-off": 403,
     "no-such-model": 404,
     "no-such-path": 404,
     "wrong-method": 405,
     "slow-body": 408,
+    "last-model": 409,
+    "model-taken": 409,
     "body-too-large": 413,
     "encoded-body": 415,
     "not-json": 415,
+    "bad-model": 422,
     "busy": 429,
     "server-fault": 500,
     "draining": 503,
+    "model-too-large": 507,
 }
 """code -> HTTP status."""
+
+EVERYWHERE = ("unknown-host", "wrong-key", "server-fault")
+"""What any route may answer that needs the key."""
+
+WITH_BODY = (
+    *("bad-body", "missing-field", "unknown-field", "bad-field", "foreign-origin", "slow-body"),
+    *("body-too-large", "encoded-body", "not-json", "draining"),
+)
+"""What any route may answer that reads JSON."""
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
@@ -78,6 +96,17 @@ class Refusal(Exception):  # noqa: N818 (the server does as it should)
 def refusal_response(refusal: Refusal) -> JSONResponse:
     """The refusal as an HTTP response."""
     return JSONResponse(refusal.envelope(), status_code=refusal.status, headers=refusal.headers)
+
+
+def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI schema says of a route that may answer with `codes`."""
+    return {
+        status: {
+            "model": ErrorEnvelope,
+            "description": ", ".join(code for code in codes if STATUS[code] == status),
+        }
+        for status in sorted({STATUS[code] for code in codes})
+    }
 
 
 def from_http(error: HTTPException) -> Refusal:

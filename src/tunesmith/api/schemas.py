@@ -12,9 +12,11 @@ __all__ = [
     "ErrorEnvelope",
     "Health",
     "LabelScore",
+    "LoadRequest",
     "Measured",
     "ModelFacts",
     "ModelList",
+    "ReplaceRequest",
     "Result",
     "Usage",
 ]
@@ -42,6 +44,22 @@ class ClassifyRequest(_Wire):
     def texts(self) -> list[str]:
         """The texts, one or many."""
         return [self.input] if isinstance(self.input, str) else self.input
+
+
+class ReplaceRequest(_Wire):
+    """A model to be loaded."""
+
+    model_config = ConfigDict(strict=True)
+
+    path: str
+    """The run, or its model directory, below the model root."""
+
+
+class LoadRequest(ReplaceRequest):
+    """A model to be loaded under a name of its own."""
+
+    name: str
+    """The name that requests will give."""
 
 
 class LabelScore(_Wire):

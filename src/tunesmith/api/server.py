@@ -33,26 +33,33 @@ def serve_model(
     port: int = 8000,
     settings: Settings | None = None,
     min_confidence: float = 0.0,
+    model_root: Path | None = None,
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Open a bundle or run and serve it until SIGTERM or SIGINT; or several by name, the default first.
 
-    A text whose likeliest label is less likely than `min_confidence` is given none. `settings` default to the
+    A text whose likeliest label is less likely than `min_confidence` is given none. Models below
+    `model_root`, else below that of the settings, may come and go meanwhile. `settings` default to the
     environment's; `on_listening` hears the address once it answers. Raises ServiceError (`port-in-use`,
-    `key-needed`, `bad-address`, …) before the model is loaded.
+    `key-needed`, `bad-address`, …) before a model is loaded.
     """
     require_extra()
     from tunesmith.api.app import create_app
     from tunesmith.api.loading import Loader
+    from tunesmith.api.root import check_root
     from tunesmith.api.settings import read_settings
 
     settings = settings or read_settings(os.environ)
+    if model_root is not None:
+        settings = settings.model_copy(update={"model_root": model_root})
+    if settings.model_root is not None:
+        check_root(settings.model_root)
     with _bound(host, port, settings) as listener:
         # only now: these take seconds, and what is wrong with the port is said before
         loader = Loader(min_confidence)
         named = models if isinstance(models, Mapping) else {None: models}
         first, *others = [loader.load(path, name) for name, path in named.items()]
-        app = create_app(first.answers, settings, about=dict(first.about), others=others)
+        app = create_app(first.answers, settings, about=dict(first.about), others=others, load=loader.load)
         _run(app, listener, host, on_listening)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -44,6 +45,9 @@ class Settings(Config):
 
     models_at_once: int = Field(default=1, ge=1)
     """Models of several that may compute at the same time; the others wait for their turn."""
+
+    model_root: Path | None = None
+    """The directory below which callers may load and unload models. Not set: they may not."""
 
     max_uploads: int = Field(default=64, ge=1)
     """Request bodies that are read at the same time."""

@@ -38,6 +38,14 @@ def command(
         int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free one.")
     ] = 8000,
     min_confidence: MinConfidence = 0.0,
+    model_root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Let callers load and unload the models below this directory while the server runs.",
+            show_default=False,
+            readable=False,
+        ),
+    ] = None,
 ) -> None:
     """Classify over HTTP: POST /v1/classify, a page to try it at /, metrics at /metrics.
 
@@ -53,4 +61,4 @@ def command(
     from tunesmith.api.server import serve_model
 
     named = named_models(models or (), model or ())
-    serve_model(named, host=host, port=port, min_confidence=min_confidence)
+    serve_model(named, host=host, port=port, min_confidence=min_confidence, model_root=model_root)

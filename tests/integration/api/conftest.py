@@ -17,6 +17,7 @@ from tunesmith.api.context import Answers
 from tunesmith.api.runner import Server
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
+from tunesmith.api.shelf import Load
 from tunesmith.bundle import write_bundle
 from tunesmith.model.load import load_classifier
 from tunesmith.predict import Prediction, Predictor
@@ -98,8 +99,11 @@ def serve_live() -> Iterator[Serve]:
     """A predictor and settings -> a client of a server that listens on a port of this machine."""
     with ExitStack() as stack:
 
-        def start(model: Answers, others: Sequence[Loaded] = (), **settings: Any) -> httpx.Client:
-            app = create_app(model, Settings(**settings), about={"model": "tiny"}, others=others)
+        def start(
+            model: Answers, others: Sequence[Loaded] = (), load: Load | None = None, **settings: Any
+        ) -> httpx.Client:
+            about = {"model": "tiny"}
+            app = create_app(model, Settings(**settings), about=about, others=others, load=load)
             url = stack.enter_context(_listening(app))
             return stack.enter_context(httpx.Client(base_url=url, timeout=30))
 

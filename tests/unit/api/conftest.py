@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from tunesmith.api.app import create_app
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
+from tunesmith.api.shelf import Load
 from tunesmith.predict import Prediction
 
 KEY = "a-key-that-nobody-can-guess"
@@ -71,8 +72,12 @@ class Client:
         return self.post(CLASSIFY, json={"input": texts, **fields})
 
     def begin(self, texts: object) -> Any:
-        """A request in the background; `.result()` is its response."""
-        return self._portal.start_task_soon(partial(self._http.post, CLASSIFY, json={"input": texts}))
+        """A request to classify in the background; `.result()` is its response."""
+        return self.start("POST", CLASSIFY, json={"input": texts})
+
+    def start(self, method: str, path: str, **options: Any) -> Any:
+        """Any request in the background."""
+        return self._portal.start_task_soon(partial(self._http.request, method, path, **options))
 
 
 @asynccontextmanager
@@ -100,9 +105,15 @@ def make_client(predictor: FakePredictor) -> Iterator[MakeClient]:
     """Settings -> a client of an application that serves `predictor`."""
     with ExitStack() as stack:
 
-        def make(model: FakePredictor = predictor, others: Sequence[Loaded] = (), **settings: Any) -> Client:
+        def make(
+            model: FakePredictor = predictor,
+            others: Sequence[Loaded] = (),
+            load: Load | None = None,
+            **settings: Any,
+        ) -> Client:
             about = {"model": "news", "base": "embedded", "test_rows": 50}
-            return Client(create_app(model, Settings(**settings), about=about, others=others), stack)
+            app = create_app(model, Settings(**settings), about=about, others=others, load=load)
+            return Client(app, stack)
 
         yield make
         predictor.go_on.set()

@@ -114,6 +114,7 @@ def test_a_fault_is_the_callers_alone(callers: ThreadPoolExecutor) -> None:
 def test_who_waits_when_it_closes_is_not_left_waiting(callers: ThreadPoolExecutor) -> None:
     turns, machine = Turns(), Machine()
     first = begin(callers, turns, machine, "first")
+    assert machine.begun.acquire(timeout=20)
     second = begin(callers, turns, machine, "second")
     turns.close()
     with pytest.raises(CancelledError):

@@ -13,7 +13,7 @@ from tunesmith.api.gate import Gate
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.settings import Settings
 
-__all__ = ["parse_object", "read_object", "shown_name"]
+__all__ = ["check_encoding", "media_type", "parse_object", "read_object", "shown_name"]
 
 # read and dropped so that a client that is still sending hears why, instead of a broken connection
 _DROPPED_BYTES = 16 << 20
@@ -30,10 +30,20 @@ async def read_object(request: Request, settings: Settings, uploads: Gate) -> di
     return parse_object(body)
 
 
-def _check_headers(headers: Headers, settings: Settings) -> None:
+def media_type(headers: Headers) -> str:
+    """What the body is said to be, in lower case and without parameters."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_encoding(headers: Headers) -> None:
+    """Raise Refusal `encoded-body` for a compressed body."""
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Refusal("encoded-body", "compressed bodies are not read; leave Content-Encoding out")
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+
+
+def _check_headers(headers: Headers, settings: Settings) -> None:
+    check_encoding(headers)
+    if media_type(headers) != "application/json":
         raise Refusal("not-json", "send JSON and say so: `Content-Type: application/json`")
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > settings.max_body_bytes + _DROPPED_BYTES:

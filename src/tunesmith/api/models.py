@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tunesmith.api.gate import Gate
@@ -59,11 +59,6 @@ class Models:
             message = f"there is no model `{shown_name(name)}`; there is {self._listed()}"
             raise Refusal("no-such-model", message, param="model")
         return self._served[name]
-
-    def asked_for(self, values: Mapping[str, object]) -> Served:
-        """The model that a request's values name; what is no name is left to their validation."""
-        name = values.get("model")
-        return self.find(name if isinstance(name, str) else None)
 
     def refuse_taken(self, name: str) -> None:
         """Raise Refusal `model-taken` where there is a model of that name."""

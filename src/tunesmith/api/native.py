@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
-
 from fastapi import FastAPI
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from tunesmith.api.connected import disconnected, while_connected
 from tunesmith.api.context import Context, context_of, exchange_of
-from tunesmith.api.limits import read_object
+from tunesmith.api.limits import check_encoding, media_type, read_object
+from tunesmith.api.model_routes import ModelName
 from tunesmith.api.refusal import EVERYWHERE, WITH_BODY, responses
-from tunesmith.api.request import DEFAULT_TOP_K, read_values, request_model
-from tunesmith.api.schemas import (
-    ClassifyResponse,
-    Health,
-    LabelScore,
-    Result,
-    Usage,
-)
-from tunesmith.predict import Prediction
+from tunesmith.api.request import line_model, read_values, request_model
+from tunesmith.api.results import response_of
+from tunesmith.api.schemas import ClassifyRequest, ClassifyResponse, Health, LineResult
+from tunesmith.api.served import Served
+from tunesmith.api.streaming import NDJSON, LineStream
 
 __all__ = ["add_native_routes", "alive", "classify", "metrics", "ready"]
 
-AnswerT = TypeVar("AnswerT")
-
+_LINE = LineResult.model_json_schema(ref_template="#/components/schemas/{model}")
 _CLASSIFY = (
     *(*EVERYWHERE, *WITH_BODY, "empty-input", "text-too-long", "too-many-texts", "bad-top-k"),
     *("no-such-model", "busy"),
@@ -36,15 +29,18 @@ _CLASSIFY = (
 def add_native_routes(app: FastAPI, context: Context) -> None:
     """Add the routes that programs call."""
     most_labels = max(len(facts.labels) for facts in context.models.facts)
-    schema = request_model(most_labels, context.settings).model_json_schema()
-    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    bodies = {"application/json": request_model, NDJSON: line_model}
+    content = {
+        kind: {"schema": make(most_labels, context.settings).model_json_schema()}
+        for kind, make in bodies.items()
+    }
     app.add_api_route(
         "/v1/classify",
         classify,
         methods=["POST"],
         response_model=ClassifyResponse,
-        responses=responses(*_CLASSIFY),
-        openapi_extra={"requestBody": body},
+        responses={**responses(*_CLASSIFY), 200: {"content": {NDJSON: {"schema": _LINE}}}},
+        openapi_extra={"requestBody": {"required": True, "content": content}},
     )
     app.add_api_route("/healthz", alive, response_model=Health)
     app.add_api_route(
@@ -56,64 +52,30 @@ def add_native_routes(app: FastAPI, context: Context) -> None:
     app.add_api_route("/metrics", metrics, response_class=Response, responses=responses(*EVERYWHERE))
 
 
-async def classify(request: Request) -> Response:
-    """Classify a text, or many in one request."""
-    context, exchange = context_of(request), exchange_of(request)
+async def classify(request: Request, model: ModelName = None) -> Response:
+    """Classify a text, or many in one request; or lines of JSON, one answer a line, as they come."""
+    context = context_of(request)
     context.check_open()
+    if media_type(request.headers) == NDJSON:
+        check_encoding(request.headers)
+        return LineStream(context.models.find(model), context, exchange_of(request))
     values = await read_object(request, context.settings, context.uploads)
-    served = context.models.asked_for(values)
-    asked = read_values(values, served.request_model)
+    name = values.get("model")
+    # what is no name is left to the validation
+    served = context.models.find(name if isinstance(name, str) else model)
+    return await _classified(request, served, read_values(values, served.request_model))
+
+
+async def _classified(request: Request, served: Served, asked: ClassifyRequest) -> Response:
+    exchange = exchange_of(request)
     exchange.texts = len(asked.texts)
     exchange.characters = sum(len(text) for text in asked.texts)
     with served.in_use():
-        predictions = await _while_connected(request, served.batcher.predict(asked.texts))
+        answers = served.batcher.predict(asked.texts)
+        predictions = await while_connected(disconnected(request.receive), answers)
     exchange.tokens = sum(prediction.tokens for prediction in predictions)
-    most = context.settings.max_top_k
-    return JSONResponse(_response(served.name, predictions, asked.top_k, most).model_dump())
-
-
-async def _while_connected(request: Request, work: Coroutine[Any, Any, AnswerT]) -> AnswerT:
-    """The answer of `work`; where the caller goes away first, it is cancelled at once."""
-    answer, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientDisconnect
-        return answer.result()
-    finally:
-        answer.cancel()
-        gone.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _response(
-    model_name: str, predictions: Sequence[Prediction], top_k: int | None, most: int
-) -> ClassifyResponse:
-    return ClassifyResponse(
-        model=model_name,
-        results=[_result(prediction, top_k or _fitting(prediction, most)) for prediction in predictions],
-        usage=Usage(texts=len(predictions), tokens=sum(prediction.tokens for prediction in predictions)),
-    )
-
-
-def _fitting(prediction: Prediction, most: int) -> int:
-    """So many scores that those of all labels given are among them, within the cap."""
-    return min(most, max(DEFAULT_TOP_K, len(prediction.labels)))
-
-
-def _result(prediction: Prediction, top_k: int) -> Result:
-    likeliest = next(iter(prediction.labels), None)
-    return Result(
-        label=likeliest,
-        score=None if likeliest is None else prediction.scores[likeliest],
-        labels=list(prediction.labels),
-        truncated=prediction.truncated,
-        scores=[LabelScore(label=label, score=score) for label, score in prediction.top(top_k)],
-    )
+    most = context_of(request).settings.max_top_k
+    return JSONResponse(response_of(served.name, predictions, asked.top_k, most).model_dump())
 
 
 async def alive(request: Request) -> Health:  # noqa: ARG001 -- answers as long as the event loop turns

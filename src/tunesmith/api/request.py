@@ -20,10 +20,10 @@ from pydantic_core import PydanticCustomError
 
 from tunesmith.api.limits import shown_name
 from tunesmith.api.refusal import Refusal
-from tunesmith.api.schemas import ClassifyRequest
+from tunesmith.api.schemas import ClassifyLine, ClassifyRequest
 from tunesmith.api.settings import Settings
 
-__all__ = ["DEFAULT_TOP_K", "read_values", "request_model"]
+__all__ = ["DEFAULT_TOP_K", "line_model", "read_values", "request_model"]
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
@@ -33,24 +33,44 @@ DEFAULT_TOP_K = 5
 
 def request_model(labels: int, settings: Settings) -> type[ClassifyRequest]:
     """ClassifyRequest with the caps of this server and this model."""
-    text: Any = Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=settings.max_characters),
-        AfterValidator(_readable),
-    ]
+    text: Any = _text(settings)
     texts: Any = Annotated[list[text], Field(min_length=1, max_length=settings.max_texts, fail_fast=True)]
     either: Any = Annotated[text, Tag("text")] | Annotated[texts, Tag("texts")]
-    most = min(labels, settings.max_top_k)
-    top_k: Any = Annotated[int, Field(ge=1, le=most)] | None
     fields = ClassifyRequest.model_fields
-    how_many = f"{fields['top_k'].description} Left out: {min(most, DEFAULT_TOP_K)}."
     return create_model(
         "ClassifyRequest",
         __base__=ClassifyRequest,
         __doc__=ClassifyRequest.__doc__,
         input=(Annotated[either, Discriminator(_kind)], Field(description=fields["input"].description)),
-        top_k=(top_k, Field(default=None, description=how_many)),
+        top_k=_top_k(labels, settings, fields["top_k"].description),
     )
+
+
+def line_model(labels: int, settings: Settings) -> type[ClassifyLine]:
+    """ClassifyLine with the caps of this server and this model."""
+    fields = ClassifyLine.model_fields
+    return create_model(
+        "ClassifyLine",
+        __base__=ClassifyLine,
+        __doc__=ClassifyLine.__doc__,
+        input=(_text(settings), Field(description=fields["input"].description)),
+        top_k=_top_k(labels, settings, fields["top_k"].description),
+    )
+
+
+def _text(settings: Settings) -> Any:
+    return Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=settings.max_characters),
+        AfterValidator(_readable),
+    ]
+
+
+def _top_k(labels: int, settings: Settings, description: str | None) -> tuple[Any, Any]:
+    most = min(labels, settings.max_top_k)
+    kind: Any = Annotated[int, Field(ge=1, le=most)] | None
+    how_many = f"{description} Left out: {min(most, DEFAULT_TOP_K)}."
+    return kind, Field(default=None, description=how_many)
 
 
 def _kind(value: object) -> str:

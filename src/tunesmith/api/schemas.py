@@ -7,11 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from tunesmith.task import Kind
 
 __all__ = [
+    "ClassifyLine",
     "ClassifyRequest",
     "ClassifyResponse",
     "ErrorEnvelope",
     "Health",
     "LabelScore",
+    "LineFault",
+    "LineResult",
     "LoadRequest",
     "Measured",
     "ModelFacts",
@@ -44,6 +47,21 @@ class ClassifyRequest(_Wire):
     def texts(self) -> list[str]:
         """The texts, one or many."""
         return [self.input] if isinstance(self.input, str) else self.input
+
+
+class ClassifyLine(_Wire):
+    """One line of a stream to classify."""
+
+    model_config = ConfigDict(strict=True)
+
+    input: str
+    """The text."""
+
+    id: str | int | None = None
+    """Whatever the answer shall be known by; it comes back as it is."""
+
+    top_k: int | None = None
+    """How many labels the text is answered with, the likeliest first."""
 
 
 class ReplaceRequest(_Wire):
@@ -89,6 +107,13 @@ class Result(_Wire):
 
     scores: list[LabelScore]
     """The `top_k` likeliest labels, the likeliest first."""
+
+
+class LineResult(Result):
+    """The answer to one line."""
+
+    id: str | int | None
+    """The line's own, or null."""
 
 
 class Usage(_Wire):
@@ -197,6 +222,19 @@ class _Fault(_Wire):
 
 class ErrorEnvelope(_Wire):
     """Every answer that is no success."""
+
+    error: _Fault
+    """What is wrong."""
+
+
+class LineFault(_Wire):
+    """What stands in place of the answer to a line that cannot be answered."""
+
+    id: str | int | None
+    """The line's own where it could be read, or null."""
+
+    line: int
+    """The number of the line, from 1."""
 
     error: _Fault
     """What is wrong."""

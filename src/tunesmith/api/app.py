@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tunesmith import __version__
+from tunesmith.api.batch_routes import add_batch_routes
+from tunesmith.api.batches import Batches
 from tunesmith.api.context import Answers, Context
 from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
@@ -24,6 +26,7 @@ from tunesmith.api.refusal import Refusal, from_http
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
 from tunesmith.api.shelf import Load, Shelf
+from tunesmith.task import Task
 
 __all__ = ["create_app"]
 
@@ -33,15 +36,17 @@ def create_app(
     settings: Settings,
     *,
     about: dict[str, Any],
+    task: Task | None = None,
     others: Sequence[Loaded] = (),
     load: Load | None = None,
 ) -> FastAPI:
     """The application that serves `predictor`, and beside it `others`, each under a name of its own.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
+    `task` says in which column of a file its texts stand.
     Where the settings name a model root, `load` opens those that come while the server runs.
     """
-    context = _context([Loaded(predictor, about), *others], settings, load)
+    context = _context([Loaded(predictor, about, task), *others], settings, load)
     app = FastAPI(
         title="tunesmith",
         version=__version__,
@@ -54,6 +59,7 @@ def create_app(
     app.state.context = context
     add_native_routes(app, context)
     add_model_routes(app)
+    add_batch_routes(app)
     add_pages(app)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_http)
@@ -68,6 +74,7 @@ def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None) ->
         settings=settings,
         models=models,
         shelf=Shelf(models, settings.model_root, load),
+        batches=Batches(settings),
         waiting=waiting,
         uploads=Gate(settings.max_uploads),
         metrics=Metrics(),

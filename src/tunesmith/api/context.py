@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from starlette.requests import Request
 
+from tunesmith.api.batches import Batches
 from tunesmith.api.exchange import Exchange
 from tunesmith.api.gate import Gate
 from tunesmith.api.metrics import Metrics
@@ -43,6 +44,7 @@ class Context:
     settings: Settings
     models: Models
     shelf: Shelf
+    batches: Batches
     waiting: Gate
     uploads: Gate
     metrics: Metrics
@@ -67,12 +69,13 @@ class Context:
     def drain(self) -> None:
         """From now on nothing new is taken; what has begun goes on."""
         self.draining = True
+        self.batches.stop()
         self.metrics.ready.set(0)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the models at work while the block runs; ready once each has answered for the first time."""
-        async with self.models.running(self._tell_ready):
+        async with self.models.running(self._tell_ready), self.batches.running():
             yield
 
     def _tell_ready(self) -> None:

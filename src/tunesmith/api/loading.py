@@ -30,4 +30,4 @@ class Loader:
         # counted first: what is shared would be counted once
         about = about_bundle(bundle) | {"parameters": predictor.classifier.parameters}
         self._weights.share(predictor.classifier.model)
-        return Loaded(predictor, about | ({"model": name} if name else {}))
+        return Loaded(predictor, about | ({"model": name} if name else {}), bundle.task)

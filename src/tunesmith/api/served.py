@@ -15,6 +15,7 @@ from tunesmith.api.request import request_model
 from tunesmith.api.schemas import ModelFacts
 from tunesmith.api.settings import Settings
 from tunesmith.api.turns import Turns
+from tunesmith.task import Task
 
 if TYPE_CHECKING:
     from tunesmith.api.context import Answers
@@ -29,6 +30,8 @@ class Loaded:
     answers: Answers
     about: Mapping[str, Any]
     """Fields of `ModelFacts` that it does not know itself, `model` (its name) at least."""
+    task: Task | None = None
+    """What it has learned, and from which column."""
 
 
 class Served:
@@ -38,6 +41,9 @@ class Served:
         answers = loaded.answers
         self.facts = ModelFacts(labels=list(answers.labels), max_tokens=answers.max_tokens, **loaded.about)
         self.request_model = request_model(len(answers.labels), settings)
+        self.task = loaded.task or Task(labels=answers.labels, kind=self.facts.kind)
+        self.predict_behind = turns.taking(answers.predict, behind=True)
+        """For work that nobody waits for; it blocks."""
         self.batcher = Batcher(turns.taking(answers.predict), waiting)
         self.warm = False
         self._uses = 0

@@ -48,18 +48,27 @@ def serve_model(
     from tunesmith.api.loading import Loader
     from tunesmith.api.root import check_root
     from tunesmith.api.settings import read_settings
+    from tunesmith.api.spool import check_spool
 
     settings = settings or read_settings(os.environ)
     if model_root is not None:
         settings = settings.model_copy(update={"model_root": model_root})
     if settings.model_root is not None:
         check_root(settings.model_root)
+    check_spool(settings.spool)
     with _bound(host, port, settings) as listener:
         # only now: these take seconds, and what is wrong with the port is said before
         loader = Loader(min_confidence)
         named = models if isinstance(models, Mapping) else {None: models}
         first, *others = [loader.load(path, name) for name, path in named.items()]
-        app = create_app(first.answers, settings, about=dict(first.about), others=others, load=loader.load)
+        app = create_app(
+            first.answers,
+            settings,
+            about=dict(first.about),
+            task=first.task,
+            others=others,
+            load=loader.load,
+        )
         _run(app, listener, host, on_listening)
 
 

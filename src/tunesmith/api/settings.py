@@ -43,6 +43,18 @@ class Settings(Config):
     max_waiting: int = Field(default=32, ge=1)
     """Requests that may be at the model or wait for it; those beyond are refused at once."""
 
+    max_batch_bytes: int = Field(default=100 << 20, ge=1)
+    """The largest file that is answered as a batch."""
+
+    max_batches: int = Field(default=16, ge=1)
+    """Batches that are kept at the same time, done or not; those beyond are refused."""
+
+    batch_keep_seconds: float = Field(default=86_400.0, gt=0)
+    """How long a batch is kept once it has ended."""
+
+    spool: Path | None = None
+    """This server's own directory, in which batches outlive it. Not set: they are gone with it."""
+
     models_at_once: int = Field(default=1, ge=1)
     """Models of several that may compute at the same time; the others wait for their turn."""
 

@@ -109,9 +109,10 @@ def make_client(predictor: FakePredictor) -> Iterator[MakeClient]:
             model: FakePredictor = predictor,
             others: Sequence[Loaded] = (),
             load: Load | None = None,
+            about_kind: str = "single_label",
             **settings: Any,
         ) -> Client:
-            about = {"model": "news", "base": "embedded", "test_rows": 50}
+            about = {"model": "news", "base": "embedded", "test_rows": 50, "kind": about_kind}
             app = create_app(model, Settings(**settings), about=about, others=others, load=load)
             return Client(app, stack)
 

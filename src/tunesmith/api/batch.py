@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
+from tunesmith.api.batch_facts import BatchFacts, BatchProblem
 from tunesmith.api.exchange import log_fault
-from tunesmith.api.schemas import BatchFacts, BatchProblem
 from tunesmith.errors import Problem
 from tunesmith.predict import Prediction, in_chunks
 from tunesmith.task import Task

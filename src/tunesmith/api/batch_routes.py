@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from tunesmith.api.batch import Suffix
+from tunesmith.api.batch_facts import BatchFacts
 from tunesmith.api.context import context_of
 from tunesmith.api.limits import body_chunks, check_encoding, check_length, in_time, media_type
 from tunesmith.api.model_routes import ModelName
-from tunesmith.api.refusal import EVERYWHERE, Refusal, responses
-from tunesmith.api.schemas import BatchFacts
+from tunesmith.api.openapi import EVERYWHERE, answered_with, body_of, responses
+from tunesmith.api.refusal import Refusal
 from tunesmith.api.streaming import NDJSON
 
 __all__ = ["add_batch", "add_batch_routes", "batch_facts", "batch_result", "forget_batch"]
@@ -25,7 +26,7 @@ _UPLOADING = (
     *("no-such-model", "foreign-origin", "slow-body", "body-too-large", "encoded-body", "not-a-table"),
     *("busy", "too-many-batches", "draining", "spool-full"),
 )
-_FILE = {"schema": {"type": "string", "format": "binary"}}
+_FILE = {"type": "string", "format": "binary"}
 TextColumnName = Annotated[
     str | None,
     Query(description="The column that holds the texts. Left out: as in training, else inferred."),
@@ -42,10 +43,9 @@ def add_batch_routes(app: FastAPI) -> None:
         status_code=202,
         response_model=BatchFacts,
         responses=responses(*EVERYWHERE, *_UPLOADING),
-        openapi_extra={
-            "requestBody": {"required": True, "content": dict.fromkeys(_MEDIA_TYPES.values(), _FILE)}
-        },
+        openapi_extra=body_of(dict.fromkeys(_MEDIA_TYPES.values(), _FILE)),
     )
+    files = answered_with(dict.fromkeys(_MEDIA_TYPES.values(), _FILE))
     told = responses(*EVERYWHERE, "no-such-batch")
     app.add_api_route(one, batch_facts, response_model=BatchFacts, responses=told)
     app.add_api_route(
@@ -60,12 +60,8 @@ def add_batch_routes(app: FastAPI) -> None:
         f"{one}/result",
         batch_result,
         response_class=FileResponse,
-        responses=_files() | responses(*EVERYWHERE, "no-such-batch", "batch-not-done"),
+        responses=files | responses(*EVERYWHERE, "no-such-batch", "batch-not-done"),
     )
-
-
-def _files() -> dict[int | str, dict[str, Any]]:
-    return {200: {"content": dict.fromkeys(_MEDIA_TYPES.values(), _FILE)}}
 
 
 async def add_batch(

@@ -11,9 +11,9 @@ from functools import partial
 from typing import IO
 
 from tunesmith.api.batch import Batch, BatchRecord, Stopped, Suffix, is_batch_id, new_batch_id
+from tunesmith.api.batch_facts import BatchProblem
 from tunesmith.api.exchange import log_fault
 from tunesmith.api.refusal import Refusal
-from tunesmith.api.schemas import BatchProblem
 from tunesmith.api.served import Served
 from tunesmith.api.settings import Settings
 from tunesmith.api.spool import Spool
@@ -136,7 +136,7 @@ class Batches:
         try:
             with batch.source.open("wb") as file:
                 await _write(file, chunks)
-            self._its_spool.save(batch)
+            await asyncio.to_thread(self._its_spool.save, batch)
         except BaseException as error:
             self._its_spool.remove(batch)
             if isinstance(error, OSError | UserError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Query
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from tunesmith.api.context import context_of
 from tunesmith.api.limits import read_object
-from tunesmith.api.refusal import EVERYWHERE, WITH_BODY, responses
+from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, body_of, responses
 from tunesmith.api.request import read_values
 from tunesmith.api.schemas import LoadRequest, ModelFacts, ModelList, ReplaceRequest
 
@@ -35,7 +35,7 @@ def add_model_routes(app: FastAPI) -> None:
         status_code=201,
         response_model=ModelFacts,
         responses=responses(*_LOADING, "bad-model-name", "model-taken"),
-        openapi_extra=_body(LoadRequest),
+        openapi_extra=body_of({"application/json": LoadRequest}),
     )
     app.add_api_route(
         "/v1/models/{name}",
@@ -43,7 +43,7 @@ def add_model_routes(app: FastAPI) -> None:
         methods=["PUT"],
         response_model=ModelFacts,
         responses=responses(*_LOADING, "no-such-model"),
-        openapi_extra=_body(ReplaceRequest),
+        openapi_extra=body_of({"application/json": ReplaceRequest}),
     )
     app.add_api_route(
         "/v1/models/{name}",
@@ -53,11 +53,6 @@ def add_model_routes(app: FastAPI) -> None:
         response_class=Response,
         responses=responses(*EVERYWHERE, "loading-off", "no-such-model", "last-model", "draining"),
     )
-
-
-def _body(of: type[ReplaceRequest]) -> dict[str, Any]:
-    schema = of.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 async def model(request: Request, model: ModelName = None) -> ModelFacts:

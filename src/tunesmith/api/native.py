@@ -10,16 +10,15 @@ from tunesmith.api.connected import disconnected, while_connected
 from tunesmith.api.context import Context, context_of, exchange_of
 from tunesmith.api.limits import check_encoding, media_type, read_object
 from tunesmith.api.model_routes import ModelName
-from tunesmith.api.refusal import EVERYWHERE, WITH_BODY, responses
+from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, answered_with, body_of, responses
 from tunesmith.api.request import line_model, read_values, request_model
 from tunesmith.api.results import response_of
-from tunesmith.api.schemas import ClassifyRequest, ClassifyResponse, Health, LineResult
+from tunesmith.api.schemas import ClassifyRequest, ClassifyResponse, Health, LineFault, LineResult
 from tunesmith.api.served import Served
 from tunesmith.api.streaming import NDJSON, LineStream
 
 __all__ = ["add_native_routes", "alive", "classify", "metrics", "ready"]
 
-_LINE = LineResult.model_json_schema(ref_template="#/components/schemas/{model}")
 _CLASSIFY = (
     *(*EVERYWHERE, *WITH_BODY, "empty-input", "text-too-long", "too-many-texts", "bad-top-k"),
     *("no-such-model", "busy"),
@@ -29,18 +28,16 @@ _CLASSIFY = (
 def add_native_routes(app: FastAPI, context: Context) -> None:
     """Add the routes that programs call."""
     most_labels = max(len(facts.labels) for facts in context.models.facts)
-    bodies = {"application/json": request_model, NDJSON: line_model}
-    content = {
-        kind: {"schema": make(most_labels, context.settings).model_json_schema()}
-        for kind, make in bodies.items()
-    }
+    makers = {"application/json": request_model, NDJSON: line_model}
+    bodies = {kind: make(most_labels, context.settings) for kind, make in makers.items()}
+    lines = answered_with({NDJSON: LineResult | LineFault})
     app.add_api_route(
         "/v1/classify",
         classify,
         methods=["POST"],
         response_model=ClassifyResponse,
-        responses={**responses(*_CLASSIFY), 200: {"content": {NDJSON: {"schema": _LINE}}}},
-        openapi_extra={"requestBody": {"required": True, "content": content}},
+        responses=lines | responses(*_CLASSIFY),
+        openapi_extra=body_of(bodies),
     )
     app.add_api_route("/healthz", alive, response_model=Health)
     app.add_api_route(

@@ -12,9 +12,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from tunesmith.api.schemas import ErrorEnvelope
-
-__all__ = ["EVERYWHERE", "STATUS", "WITH_BODY", "Refusal", "from_http", "refusal_response", "responses"]
+__all__ = ["STATUS", "Refusal", "from_http", "refusal_response"]
 
 STATUS: Mapping[str, int] = {
     "bad-body": 400,
@@ -54,15 +52,6 @@ STATUS: Mapping[str, int] = {
 }
 """code -> HTTP status."""
 
-EVERYWHERE = ("unknown-host", "wrong-key", "server-fault")
-"""What any route may answer that needs the key."""
-
-WITH_BODY = (
-    *("bad-body", "missing-field", "unknown-field", "bad-field", "foreign-origin", "slow-body"),
-    *("body-too-large", "encoded-body", "not-json", "draining"),
-)
-"""What any route may answer that reads JSON."""
-
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -101,17 +90,6 @@ class Refusal(Exception):  # noqa: N818 (the server does as it should)
 def refusal_response(refusal: Refusal) -> JSONResponse:
     """The refusal as an HTTP response."""
     return JSONResponse(refusal.envelope(), status_code=refusal.status, headers=refusal.headers)
-
-
-def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """What the OpenAPI schema says of a route that may answer with `codes`."""
-    return {
-        status: {
-            "model": ErrorEnvelope,
-            "description": ", ".join(code for code in codes if STATUS[code] == status),
-        }
-        for status in sorted({STATUS[code] for code in codes})
-    }
 
 
 def from_http(error: HTTPException) -> Refusal:

@@ -7,8 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from tunesmith.task import Kind
 
 __all__ = [
-    "BatchFacts",
-    "BatchProblem",
     "ClassifyLine",
     "ClassifyRequest",
     "ClassifyResponse",
@@ -24,14 +22,17 @@ __all__ = [
     "ReplaceRequest",
     "Result",
     "Usage",
+    "Wire",
 ]
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
+    """What all that travels shares: unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class ClassifyRequest(_Wire):
+class ClassifyRequest(Wire):
     """Texts to classify."""
 
     model_config = ConfigDict(strict=True)
@@ -51,7 +52,7 @@ class ClassifyRequest(_Wire):
         return [self.input] if isinstance(self.input, str) else self.input
 
 
-class ClassifyLine(_Wire):
+class ClassifyLine(Wire):
     """One line of a stream to classify."""
 
     model_config = ConfigDict(strict=True)
@@ -66,7 +67,7 @@ class ClassifyLine(_Wire):
     """How many labels the text is answered with, the likeliest first."""
 
 
-class ReplaceRequest(_Wire):
+class ReplaceRequest(Wire):
     """A model to be loaded."""
 
     model_config = ConfigDict(strict=True)
@@ -82,7 +83,7 @@ class LoadRequest(ReplaceRequest):
     """The name that requests will give."""
 
 
-class LabelScore(_Wire):
+class LabelScore(Wire):
     """A label and its probability."""
 
     label: str
@@ -92,7 +93,7 @@ class LabelScore(_Wire):
     """From 0 to 1; over all labels the scores of a text sum to 1, unless the model is multi-label."""
 
 
-class Result(_Wire):
+class Result(Wire):
     """The answer to one text."""
 
     label: str | None
@@ -118,7 +119,7 @@ class LineResult(Result):
     """The line's own, or null."""
 
 
-class Usage(_Wire):
+class Usage(Wire):
     """What a request came to."""
 
     texts: int
@@ -128,7 +129,7 @@ class Usage(_Wire):
     """Tokens that the model read."""
 
 
-class ClassifyResponse(_Wire):
+class ClassifyResponse(Wire):
     """One result a text, in the order of the request."""
 
     model: str
@@ -141,7 +142,7 @@ class ClassifyResponse(_Wire):
     """What the request came to."""
 
 
-class Measured(_Wire):
+class Measured(Wire):
     """A score on the test rows, with its 95 % interval."""
 
     value: float
@@ -154,7 +155,7 @@ class Measured(_Wire):
     """Where it ends."""
 
 
-class ModelFacts(_Wire):
+class ModelFacts(Wire):
     """What is served, and how good it was when it was evaluated."""
 
     model: str
@@ -191,7 +192,7 @@ class ModelFacts(_Wire):
     """The software that serves it."""
 
 
-class ModelList(_Wire):
+class ModelList(Wire):
     """All that is served."""
 
     default: str
@@ -201,58 +202,14 @@ class ModelList(_Wire):
     """The models, the default first."""
 
 
-class Health(_Wire):
+class Health(Wire):
     """Whether the server lives, or is ready."""
 
     status: str
     """`alive`, or `ready`, `loading`, `draining`."""
 
 
-class BatchProblem(_Wire):
-    """What is wrong with rows of a file, or with all of it."""
-
-    code: str
-    """A heading of the error reference."""
-
-    what: str
-    """What is wrong, and where it is so first."""
-
-    count: int
-    """Rows of which this is so."""
-
-
-class BatchFacts(_Wire):
-    """How far a batch is."""
-
-    id: str
-    """Its name, which nobody can guess."""
-
-    status: str
-    """`waiting`, `running`, `done`, `failed` (the file cannot be read), or `stopped` (the server ended)."""
-
-    model: str
-    """The name of the model that answers it."""
-
-    rows_done: int
-    """Rows that are answered."""
-
-    rows_total: int | None
-    """Rows of the file that can be read; null until they are counted."""
-
-    rows_per_second: float | None
-    """How quickly it goes."""
-
-    problems: list[BatchProblem]
-    """Rows that could not be read or answered, or why the batch failed."""
-
-    created_at: str
-    """When it came, as ISO 8601 has it."""
-
-    expires_at: str | None
-    """When it will be forgotten; null until it has ended."""
-
-
-class _Fault(_Wire):
+class _Fault(Wire):
     message: str
     """What is wrong, for people."""
 
@@ -266,14 +223,14 @@ class _Fault(_Wire):
     """A heading of the error reference."""
 
 
-class ErrorEnvelope(_Wire):
+class ErrorEnvelope(Wire):
     """Every answer that is no success."""
 
     error: _Fault
     """What is wrong."""
 
 
-class LineFault(_Wire):
+class LineFault(Wire):
     """What stands in place of the answer to a line that cannot be answered."""
 
     id: str | int | None

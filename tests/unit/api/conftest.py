@@ -33,8 +33,10 @@ class FakePredictor:
         self.go_on = threading.Event()
         self.go_on.set()
         self.batches: list[list[str]] = []
+        self.at_work: list[str] = []
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        self.at_work = list(texts)
         assert self.go_on.wait(20)
         self.batches.append(list(texts))
         if any("explode" in text for text in texts):

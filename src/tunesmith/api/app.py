@@ -77,6 +77,7 @@ def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None) ->
         batches=Batches(settings),
         waiting=waiting,
         uploads=Gate(settings.max_uploads),
+        streams=Gate(settings.max_streams),
         metrics=Metrics(),
     )
 

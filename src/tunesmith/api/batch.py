@@ -22,7 +22,7 @@ from tunesmith.task import Task
 if TYPE_CHECKING:
     from tunesmith.score import Predict
 
-__all__ = ["Batch", "BatchRecord", "Stopped", "is_batch_id", "new_batch_id"]
+__all__ = ["Batch", "BatchRecord", "Status", "Stopped", "Suffix", "is_batch_id", "new_batch_id"]
 
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
 Suffix = Literal[".csv", ".jsonl"]

@@ -10,7 +10,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import IO
 
-from tunesmith.api.batch import Batch, BatchRecord, Stopped, Suffix, is_batch_id, new_batch_id
+from tunesmith.api.batch import Batch, BatchRecord, Status, Stopped, Suffix, is_batch_id, new_batch_id
 from tunesmith.api.batch_facts import BatchProblem
 from tunesmith.api.exchange import log_fault
 from tunesmith.api.refusal import Refusal
@@ -146,14 +146,18 @@ class Batches:
 
     async def _work(self) -> None:
         while True:
-            batch, served = await self._waiting.get()
-            try:
-                if not batch.stop.is_set() and not self._stopping:
-                    await self._answer(batch, served)
-                elif batch.record.ended is None and batch.record.id in self._batches:
-                    self._end(batch, "stopped")
-            finally:
-                self._waiting.task_done()
+            # in a function of its own: a name here would keep the last model in memory
+            await self._answer_next()
+
+    async def _answer_next(self) -> None:
+        batch, served = await self._waiting.get()
+        try:
+            if not batch.stop.is_set() and not self._stopping:
+                await self._answer(batch, served)
+            elif batch.record.ended is None and batch.record.id in self._batches:
+                self._end(batch, "stopped")
+        finally:
+            self._waiting.task_done()
 
     async def _answer(self, batch: Batch, served: Served) -> None:
         batch.record.status = "running"
@@ -173,8 +177,8 @@ class Batches:
         else:
             self._end(batch, "done")
 
-    def _end(self, batch: Batch, status: str) -> None:
-        batch.record.status = status  # type: ignore[assignment]
+    def _end(self, batch: Batch, status: Status) -> None:
+        batch.record.status = status
         batch.record.ended = self._now()
         if batch.record.id not in self._batches:
             self._its_spool.remove(batch)

@@ -47,6 +47,7 @@ class Context:
     batches: Batches
     waiting: Gate
     uploads: Gate
+    streams: Gate
     metrics: Metrics
     draining: bool = False
 

@@ -43,6 +43,9 @@ class Settings(Config):
     max_waiting: int = Field(default=32, ge=1)
     """Requests that may be at the model or wait for it; those beyond are refused at once."""
 
+    max_streams: int = Field(default=16, ge=1)
+    """Requests whose lines are answered as they come, at the same time."""
+
     max_batch_bytes: int = Field(default=100 << 20, ge=1)
     """The largest file that is answered as a batch."""
 

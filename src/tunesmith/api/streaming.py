@@ -54,7 +54,7 @@ class LineStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Answer; raises ClientDisconnect where the caller goes away, or takes no answers any more."""
         upload = Upload(receive)
-        with self._context.uploads.permit(), self._served.in_use():
+        with self._context.streams.permit(), self._served.in_use():
             await while_connected(upload.pump(), self._answer(upload, send))
 
     async def _answer(self, upload: Upload, send: Send) -> None:

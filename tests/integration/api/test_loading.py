@@ -6,7 +6,7 @@ import asyncio
 import copy
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 from tests.integration.api.conftest import LABELS, Serve, WriteModel
 from tests.models import POLITICS, SPORTS
 from tests.unit.model.test_shared import held_bytes
+from tunesmith.api.batches import Batches
 from tunesmith.api.gate import Gate
 from tunesmith.api.loading import Loader
 from tunesmith.api.models import Models
@@ -135,3 +136,32 @@ def test_a_model_that_went_is_freed(write_model: WriteModel, tmp_path: Path) -> 
 
     asyncio.run(come_and_go())
     assert held[0]() is None
+
+
+def test_a_batch_keeps_its_model_no_longer_than_it_takes(write_model: WriteModel, tmp_path: Path) -> None:
+    loader, place = Loader(), write_model(tmp_path / "one")
+    held: list[weakref.ref[Predictor]] = []
+
+    async def scenario() -> None:
+        models = Models([loader.load(place)], Settings(), Gate(9))
+        batches = Batches(Settings())
+        async with models.running(lambda: None), batches.running():
+            await answered(models, batches)
+            assert held[0]() is None
+
+    async def answered(models: Models, batches: Batches) -> None:
+        loaded = loader.load(place, "new")
+        assert isinstance(loaded.answers, Predictor)
+        held.append(weakref.ref(loaded.answers))
+        served = models.made_of(loaded)
+        del loaded
+        batch = await batches.add(chunks(), served, owner="", suffix=".csv", text_column=None)
+        while batch.record.ended is None:
+            await asyncio.sleep(0.01)
+        assert batch.record.status == "done"
+        await served.stop()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"text\nthe striker scored\n"
+
+    asyncio.run(scenario())

@@ -209,7 +209,7 @@ def test_who_hangs_up_frees_everything_at_once(predictor: FakePredictor) -> None
         await line.until(lambda: context.waiting.taken == 1)
         line.to_server.put_nowait({"type": "http.disconnect"})
         await asyncio.wait_for(line.request, 20)
-        assert (context.waiting.taken, context.uploads.taken) == (0, 0)
+        assert (context.waiting.taken, context.streams.taken) == (0, 0)
         predictor.go_on.set()
         await context.models.default.drain()
         assert sum(map(len, predictor.batches)) <= 1 + 1 + 64
@@ -256,6 +256,15 @@ def test_who_takes_no_answers_is_given_up(predictor: FakePredictor) -> None:
         line.may_write.clear()
         line.say("sports")
         await asyncio.wait_for(line.request, 20)
-        assert app.state.context.uploads.taken == 0
+        assert app.state.context.streams.taken == 0
 
     run(predictor, scenario, body_timeout_seconds=0.3)
+
+
+def test_only_so_many_streams_are_answered_at_once(make_client: MakeClient) -> None:
+    client = make_client(max_streams=1)
+    with client.app.state.context.streams.permit():
+        response = client.post(CLASSIFY, content=b"", headers=NDJSON)
+        assert refusal(response)[:2] == (429, "busy")
+        assert client.classify("music").status_code == 200
+    assert stream(client, {"input": "music"})[0]["label"] == "music"

@@ -14,12 +14,14 @@ from tunesmith.data.chat import as_row_text, before_last_answer, is_answered, me
 from tunesmith.data.conversation import holds_messages, messages_of_cell
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.infer import infer_text_column
+from tunesmith.data.problems import ReadLog
 from tunesmith.data.read import sampled, stream
 from tunesmith.data.write import joined, open_table, separator_for
 from tunesmith.errors import DataError, Problem
 from tunesmith.files import refuse_existing
 from tunesmith.pipeline import find_bundle, known_column
-from tunesmith.predict import Prediction, Predictor, in_chunks
+from tunesmith.predict import Prediction, in_chunks
+from tunesmith.task import Task
 from tunesmith.writer import Writer
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "TRUNCATED",
     "Scored",
     "score_file",
+    "score_rows",
 ]
 
 LABEL, PROBABILITY, TRUNCATED = "predicted_label", "probability", "truncated"
@@ -43,6 +46,8 @@ _SEPARATOR = ";"
 _CHUNK_ROWS = 512
 _MOST_LATE_COLUMNS = 20
 
+Predict = Callable[[Sequence[str]], Sequence[Prediction | None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -51,6 +56,8 @@ class Scored:
     rows: int
     rows_per_second: float
     notes: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+    """Rows that could not be read, where that did not end it."""
 
 
 def score_file(
@@ -76,18 +83,59 @@ def score_file(
     """
     refuse_existing(Path(out), overwrite)
     bundle = find_bundle(model)
-    sample, rows = sampled(stream(source, for_labels=not bundle.task.writes))
-    known = text_column or known_column(bundle.task.text_column, sample)
-    column = known if bundle.task.writes and known else infer_text_column(str(source), sample, known)
-    answers = _answers_for(bundle, out, min_confidence)
-    columns = _columns(sample, source, answers.columns)
-    with open_table(out, [*columns, *answers.columns]) as table:
-        scoring = _Scoring(column, columns, answers)
-        for chunk in in_chunks(rows, _CHUNK_ROWS):
-            table.write(scoring.score(chunk))
-            on_rows(scoring.done, scoring.rows_per_second)
-    notes = [f'text is read from column "{column}"'] if text_column is None else []
-    return Scored(scoring.done, scoring.rows_per_second, (*notes, *scoring.notes()))
+    table = _Table(source, out, bundle.task, text_column, ReadLog(strict=True))
+    return table.scored(lambda: _answers_for(bundle, out, min_confidence), on_rows)
+
+
+def score_rows(
+    predict: Predict,
+    task: Task,
+    source: str | Path,
+    out: str | Path,
+    *,
+    text_column: str | None = None,
+    chunk_rows: int = _CHUNK_ROWS,
+    on_rows: Callable[[int, float], None] = lambda _rows, _speed: None,
+) -> Scored:
+    """As `score_file`, with a model that is open, and on over every row that cannot be read.
+
+    A row whose text cannot be read, or to which `predict` gives no Prediction, keeps its place and gets no
+    label; one that cannot be read at all is left out. `problems` tell of all but what `predict` leaves open.
+    """
+    table = _Table(source, out, task, text_column, ReadLog(lenient=True), chunk_rows)
+    return table.scored(lambda: _labels_for(task, out, predict), on_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table that is to be scored, and where it goes."""
+
+    source: str | Path
+    out: str | Path
+    task: Task
+    text_column: str | None
+    log: ReadLog
+    chunk_rows: int = _CHUNK_ROWS
+
+    def scored(self, make_answers: Callable[[], _Answers], on_rows: Callable[[int, float], None]) -> Scored:
+        """Score it; a model is loaded only once it is known what of the table it is to read."""
+        rows = stream(self.source, for_labels=not self.task.writes, log=self.log)
+        sample, rows = sampled(rows)
+        column = self._column(sample)
+        answers = make_answers()
+        columns = _columns(sample, self.source, answers.columns)
+        with open_table(self.out, [*columns, *answers.columns]) as table:
+            scoring = _Scoring(column, columns, answers, self.log)
+            for chunk in in_chunks(rows, self.chunk_rows):
+                table.write(scoring.score(chunk))
+                on_rows(scoring.done, scoring.rows_per_second)
+        notes = [f'text is read from column "{column}"'] if self.text_column is None else []
+        notes += scoring.notes()
+        return Scored(scoring.done, scoring.rows_per_second, tuple(notes), self.log.problems)
+
+    def _column(self, sample: Sequence[Row]) -> str:
+        known = self.text_column or known_column(self.task.text_column, sample)
+        return known if self.task.writes and known else infer_text_column(str(self.source), sample, known)
 
 
 class _Answers(Protocol):
@@ -105,7 +153,7 @@ class _Answers(Protocol):
 class _Labels:
     """How a prediction stands in a table: its columns, and what joins several labels of one cell."""
 
-    predictor: Predictor
+    predict: Predict
     columns: tuple[str, ...]
     separator: str | None = None
 
@@ -113,9 +161,11 @@ class _Labels:
         return text_of(cell) or ""
 
     def cells(self, texts: Sequence[str]) -> Iterable[Mapping[str, object]]:
-        return map(self._cells, self.predictor.predict(texts))
+        return map(self._cells, self.predict(texts))
 
-    def _cells(self, prediction: Prediction) -> Mapping[str, object]:
+    def _cells(self, prediction: Prediction | None) -> Mapping[str, object]:
+        if prediction is None:
+            return dict.fromkeys(self.columns)
         match prediction.target:
             case str(label):
                 told: tuple[object, object] = (None if prediction.abstained else label, prediction.score)
@@ -150,11 +200,14 @@ class _Writing:
 def _answers_for(bundle: Bundle, out: str | Path, min_confidence: float) -> _Answers:
     if bundle.task.writes:
         return _Writing(bundle.writer())
-    predictor = bundle.predictor().abstaining(min_confidence)
-    if bundle.task.kind == "single_label":
-        return _Labels(predictor, (LABEL, PROBABILITY, TRUNCATED))
-    separator = separator_for(out, bundle.task, _SEPARATOR)
-    return _Labels(predictor, (LABELS, PROBABILITIES, TRUNCATED), separator)
+    return _labels_for(bundle.task, out, bundle.predictor().abstaining(min_confidence).predict)
+
+
+def _labels_for(task: Task, out: str | Path, predict: Predict) -> _Labels:
+    if task.kind == "single_label":
+        return _Labels(predict, (LABEL, PROBABILITY, TRUNCATED))
+    separator = separator_for(out, task, _SEPARATOR)
+    return _Labels(predict, (LABELS, PROBABILITIES, TRUNCATED), separator)
 
 
 def _columns(sample: Sequence[Row], source: str | Path, added: Sequence[str]) -> list[str]:
@@ -169,11 +222,12 @@ def _columns(sample: Sequence[Row], source: str | Path, added: Sequence[str]) ->
 class _Scoring:
     """Adds answers to rows, and counts what is worth a note."""
 
-    def __init__(self, column: str, columns: Sequence[str], answers: _Answers) -> None:
+    def __init__(self, column: str, columns: Sequence[str], answers: _Answers, log: ReadLog) -> None:
         self.done = 0
         self._empty = 0
         self._late: dict[str, str] = {}
         self._column = column
+        self._log = log
         self._answers = answers
         self._columns = frozenset(columns)
         self._started = time.perf_counter()
@@ -195,7 +249,8 @@ class _Scoring:
         try:
             return self._answers.text(row.values.get(self._column))
         except CellError as fault:
-            raise DataError(Problem(fault.code, fault.what, row.where, fault.fix)) from fault
+            self._log.fault(fault.code, fault.what, row.where, fault.fix)
+            return ""
 
     def _note_late_columns(self, rows: Sequence[Row]) -> None:
         for row in rows:

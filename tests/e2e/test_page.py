@@ -13,6 +13,7 @@ import pytest
 from tests.served import Served
 from tunesmith.api.app import create_app
 from tunesmith.api.runner import Server
+from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
 from tunesmith.predict import Prediction
 
@@ -46,7 +47,7 @@ class Topics(Words):
 
 
 @contextmanager
-def serving(words: Words | None = None, **settings: Any) -> Iterator[str]:
+def serving(words: Words | None = None, others: Sequence[Loaded] = (), **settings: Any) -> Iterator[str]:
     about = {
         "model": "news",
         "base": "embedded",
@@ -55,7 +56,8 @@ def serving(words: Words | None = None, **settings: Any) -> Iterator[str]:
         "test_rows": 7600,
     }
     ready = threading.Event()
-    server = Server(create_app(words or Words(), Settings(**settings), about=about), ready.set)
+    app = create_app(words or Words(), Settings(**settings), about=about, others=others)
+    server = Server(app, ready.set)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
@@ -183,4 +185,22 @@ def test_any_number_of_labels_is_shown(browser: Any, text: str, said: list[str])
         opened.wait_for_selector("#bars li")
         assert opened.locator("#said .verdict").all_inner_texts() == said
         assert opened.locator("#bars li").count() == 3
+        opened.close()
+
+
+def test_another_model_is_a_click_away(browser: Any) -> None:
+    with serving(others=[Loaded(Topics(), {"model": "topics", "kind": "multi_label"})]) as url:
+        opened = browser.new_page()
+        opened.goto(url)
+        opened.get_by_role("link", name="topics").click()
+        assert "any number of which may fit" in opened.inner_text("main")
+        opened.get_by_label("Text").fill("sports and politics")
+        opened.get_by_role("button", name="Classify").click()
+        opened.wait_for_selector("#bars li")
+        assert opened.locator("#said .verdict").count() == 2
+        opened.get_by_role("link", name="news").click()
+        opened.get_by_label("Text").fill("sports and politics")
+        opened.get_by_role("button", name="Classify").click()
+        opened.wait_for_selector("#bars li")
+        assert opened.locator("#said .verdict").count() == 1
         opened.close()

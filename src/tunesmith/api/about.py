@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tunesmith.bundle import Bundle
 
-__all__ = ["about_bundle"]
+__all__ = ["about_bundle", "name_of"]
 
 
 def about_bundle(bundle: Bundle) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def about_bundle(bundle: Bundle) -> dict[str, Any]:
     report = bundle.read("report.json")
     beside = "micro_f1" if bundle.task.kind == "multi_label" else "accuracy"
     return {
-        "model": _name(bundle.path),
+        "model": name_of(bundle.path),
         "base": _base(bundle.recipe.base),
         "kind": bundle.task.kind,
         "macro_f1": _measured(report, "macro_f1"),
@@ -37,8 +37,8 @@ def about_bundle(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _name(path: Path) -> str:
-    """A run's name for its `model` directory and its exports."""
+def name_of(path: Path) -> str:
+    """What a model at `path` is called: a run's name for its `model` directory and its exports."""
     path = path.resolve()
     if path.parent.name == EXPORTS:
         return path.parent.parent.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -12,32 +12,45 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from tunesmith import __version__
-from tunesmith.api.batcher import Batcher
+from tunesmith.api.batch_routes import add_batch_routes
+from tunesmith.api.batches import Batches
 from tunesmith.api.context import Answers, Context
 from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
 from tunesmith.api.keyring import Keyring
 from tunesmith.api.metrics import Metrics
+from tunesmith.api.model_routes import add_model_routes
+from tunesmith.api.models import Models
 from tunesmith.api.native import add_native_routes
 from tunesmith.api.pages import add_pages
 from tunesmith.api.quotas import Quotas
 from tunesmith.api.refusal import Refusal, from_http
-from tunesmith.api.request import request_model
-from tunesmith.api.schemas import ModelFacts
+from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
+from tunesmith.api.shelf import Load, Shelf
+from tunesmith.task import Task
 
 __all__ = ["create_app"]
 
 
 def create_app(
-    predictor: Answers, settings: Settings, *, about: dict[str, Any], quotas: Quotas | None = None
+    predictor: Answers,
+    settings: Settings,
+    *,
+    about: dict[str, Any],
+    task: Task | None = None,
+    others: Sequence[Loaded] = (),
+    load: Load | None = None,
+    quotas: Quotas | None = None,
 ) -> FastAPI:
-    """The application that serves `predictor`.
+    """The application that serves `predictor`, and beside it `others`, each under a name of its own.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
+    `task` says in which column of a file its texts stand.
+    Where the settings name a model root, `load` opens those that come while the server runs.
     `quotas` are given where other processes count towards them, too.
     """
-    context = _context(predictor, settings, about)
+    context = _context([Loaded(predictor, about, task), *others], settings, load)
     app = FastAPI(
         title="tunesmith",
         version=__version__,
@@ -49,6 +62,10 @@ def create_app(
     )
     app.state.context = context
     add_native_routes(app, context)
+    add_model_routes(app)
+    if quotas is None:
+        # several processes would each know only their own batches
+        add_batch_routes(app)
     add_pages(app)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_http)
@@ -57,24 +74,19 @@ def create_app(
     return app
 
 
-def _context(predictor: Answers, settings: Settings, about: dict[str, Any]) -> Context:
-    labels = list(predictor.labels)
+def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None) -> Context:
     metrics = Metrics()
     waiting, uploads = Gate(settings.max_waiting), Gate(settings.max_uploads)
     waiting.on_change, uploads.on_change = metrics.waiting.set, metrics.uploads.set
+    models = Models(loaded, settings, waiting, metrics.note_batch)
     return Context(
         settings=settings,
-        facts=ModelFacts(labels=labels, max_tokens=predictor.max_tokens, **about),
-        request_model=request_model(len(labels), settings),
-        batcher=Batcher(
-            predictor,
-            waiting,
-            batch_tokens=settings.batch_tokens,
-            max_wait_seconds=settings.max_wait_ms / 1000,
-            observe=metrics.note_batch,
-        ),
+        models=models,
+        shelf=Shelf(models, settings.model_root, load),
+        batches=Batches(settings),
         waiting=waiting,
         uploads=uploads,
+        streams=Gate(settings.max_streams),
         metrics=metrics,
     )
 

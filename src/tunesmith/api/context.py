@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from starlette.requests import Request
 
-from tunesmith.api.batcher import Batcher
-from tunesmith.api.exchange import Exchange, log_fault
+from tunesmith.api.batches import Batches
+from tunesmith.api.exchange import Exchange
 from tunesmith.api.gate import Gate
 from tunesmith.api.metrics import Metrics
+from tunesmith.api.models import Models
 from tunesmith.api.refusal import Refusal
-from tunesmith.api.schemas import ClassifyRequest, ModelFacts
 from tunesmith.api.settings import Settings
+from tunesmith.api.shelf import Shelf
 from tunesmith.model.encode import Encoded
 from tunesmith.predict import Prediction
 
@@ -43,16 +43,16 @@ class Answers(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """The model, the guards and the state of one app."""
+    """The models, the guards and the state of one app."""
 
     settings: Settings
-    facts: ModelFacts
-    request_model: type[ClassifyRequest]
-    batcher: Batcher
+    models: Models
+    shelf: Shelf
+    batches: Batches
     waiting: Gate
     uploads: Gate
+    streams: Gate
     metrics: Metrics
-    warm: bool = False
     draining: bool = False
     peers_ready: Callable[[], bool] = lambda: True
     """Whether the other processes on the same port take requests."""
@@ -60,7 +60,7 @@ class Context:
     @property
     def ready_here(self) -> bool:
         """Whether this process takes requests."""
-        return self.warm and not self.draining
+        return self.models.warm and not self.draining
 
     @property
     def ready(self) -> bool:
@@ -69,36 +69,29 @@ class Context:
 
     def check_open(self) -> None:
         """Raise Refusal where a new request would only be read in vain."""
+        self.check_not_draining()
+        self.waiting.check()
+
+    def check_not_draining(self) -> None:
+        """Raise Refusal `draining` where the server takes nothing new."""
         if self.draining:
             message = "the server is shutting down; send the request to another, or again in a moment"
             raise Refusal("draining", message, headers={"Retry-After": "1", "Connection": "close"})
-        self.waiting.check()
 
     def drain(self) -> None:
         """From now on nothing new is taken; what has begun goes on."""
         self.draining = True
+        self.batches.stop()
         self.metrics.ready.set(0)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep the model at work while the block runs; ready once it has answered for the first time."""
-        work = asyncio.create_task(self._work())
-        try:
+        """Keep the models at work while the block runs; ready once each has answered for the first time."""
+        async with self.models.running(self._tell_ready), self.batches.running():
             yield
-        finally:
-            work.cancel()
-            with suppress(asyncio.CancelledError):
-                await work
-            self.batcher.close()
 
-    async def _work(self) -> None:
-        try:
-            await self.batcher.warm_up()
-            self.warm = True
-            self.metrics.ready.set(float(self.ready))
-        except Exception as error:  # noqa: BLE001 -- it stays unready, and the log says why
-            log_fault("warm-up", error)
-        await self.batcher.run()
+    def _tell_ready(self) -> None:
+        self.metrics.ready.set(float(self.ready))
 
 
 def context_of(request: Request) -> Context:

@@ -89,8 +89,12 @@ class Exchange:
         """Note what was asked; raise Refusal where it is more than the caller may."""
         self.texts = len(texts)
         self.characters = sum(len(text) for text in texts)
+        self.charge(self.texts)
+
+    def charge(self, texts: int) -> None:
+        """Count texts against the caller's limit; raise Refusal where they are too many."""
         if self.caller is not None:
-            self.caller.take_texts(self.texts)
+            self.caller.take_texts(texts)
 
     @property
     def seconds(self) -> float:

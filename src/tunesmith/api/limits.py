@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import NoReturn
 
 from starlette.datastructures import Headers
@@ -13,7 +14,16 @@ from tunesmith.api.gate import Gate
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.settings import Settings
 
-__all__ = ["parse_object", "read_object", "shown_name"]
+__all__ = [
+    "body_chunks",
+    "check_encoding",
+    "check_length",
+    "in_time",
+    "media_type",
+    "parse_object",
+    "read_object",
+    "shown_name",
+]
 
 # read and dropped so that a client that is still sending hears why, instead of a broken connection
 _DROPPED_BYTES = 16 << 20
@@ -30,14 +40,29 @@ async def read_object(request: Request, settings: Settings, uploads: Gate) -> di
     return parse_object(body)
 
 
-def _check_headers(headers: Headers, settings: Settings) -> None:
+def media_type(headers: Headers) -> str:
+    """What the body is said to be, in lower case and without parameters."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_encoding(headers: Headers) -> None:
+    """Raise Refusal `encoded-body` for a compressed body."""
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Refusal("encoded-body", "compressed bodies are not read; leave Content-Encoding out")
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+
+
+def _check_headers(headers: Headers, settings: Settings) -> None:
+    check_encoding(headers)
+    if media_type(headers) != "application/json":
         raise Refusal("not-json", "send JSON and say so: `Content-Type: application/json`")
+    check_length(headers, settings.max_body_bytes)
+
+
+def check_length(headers: Headers, max_bytes: int) -> None:
+    """Raise Refusal `body-too-large` for a body that is said to be too large even to be dropped."""
     declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > settings.max_body_bytes + _DROPPED_BYTES:
-        raise _too_large(settings.max_body_bytes, close=True)
+    if declared.isdecimal() and int(declared) > max_bytes + _DROPPED_BYTES:
+        raise _too_large(max_bytes, close=True)
 
 
 async def _read_in_time(request: Request, settings: Settings) -> bytes:
@@ -45,25 +70,48 @@ async def _read_in_time(request: Request, settings: Settings) -> bytes:
         async with asyncio.timeout(settings.body_timeout_seconds):
             return await _read(request, settings.max_body_bytes)
     except TimeoutError:
-        message = f"the body did not arrive within {settings.body_timeout_seconds:g} s"
-        raise Refusal("slow-body", message, headers=_CLOSE) from None
+        raise _too_slow(settings.body_timeout_seconds) from None
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
-    body, count = bytearray(), 0
+    body = bytearray()
+    async for chunk in body_chunks(request, max_bytes):
+        body += chunk
+    return bytes(body)
+
+
+async def body_chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+    """The body as it comes; raise Refusal `body-too-large` where it is."""
+    count = 0
     async for chunk in request.stream():
         count += len(chunk)
         if count <= max_bytes:
-            body += chunk
+            yield chunk
         elif count > max_bytes + _DROPPED_BYTES:
             raise _too_large(max_bytes, close=True)
     if count > max_bytes:
         raise _too_large(max_bytes)
-    return bytes(body)
+
+
+async def in_time(chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """The same chunks; raise Refusal `slow-body` where the next does not come within `seconds`."""
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise _too_slow(seconds) from None
+        yield chunk
+
+
+def _too_slow(seconds: float) -> Refusal:
+    return Refusal("slow-body", f"the body did not arrive within {seconds:g} s", headers=_CLOSE)
 
 
 def _too_large(max_bytes: int, *, close: bool = False) -> Refusal:
-    message = f"the body is larger than {max_bytes:,} bytes; send the texts in several requests"
+    message = f"the body is larger than {max_bytes:,} bytes; send it in several requests"
     return Refusal("body-too-large", message, headers=_CLOSE if close else None)
 
 

@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
-
 from fastapi import FastAPI
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from tunesmith.api.connected import disconnected, while_connected
 from tunesmith.api.context import Context, context_of, exchange_of
-from tunesmith.api.limits import read_object
-from tunesmith.api.refusal import STATUS
-from tunesmith.api.request import DEFAULT_TOP_K, read_request
-from tunesmith.api.schemas import (
-    ClassifyResponse,
-    ErrorEnvelope,
-    Health,
-    LabelScore,
-    ModelFacts,
-    Result,
-    Usage,
+from tunesmith.api.limits import check_encoding, media_type, read_object
+from tunesmith.api.model_routes import ModelName
+from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, answered_with, body_of, responses
+from tunesmith.api.request import line_model, read_values, request_model
+from tunesmith.api.results import response_of
+from tunesmith.api.schemas import ClassifyRequest, ClassifyResponse, Health, LineFault, LineResult
+from tunesmith.api.served import Served
+from tunesmith.api.streaming import NDJSON, LineStream
+
+__all__ = ["add_native_routes", "alive", "classify", "metrics", "ready"]
+
+_CLASSIFY = (
+    *(*EVERYWHERE, *WITH_BODY, "empty-input", "text-too-long", "too-many-texts", "bad-top-k"),
+    *("no-such-model", "busy"),
 )
-from tunesmith.predict import Prediction
-
-__all__ = ["add_native_routes", "alive", "classify", "metrics", "model", "ready"]
-
-AnswerT = TypeVar("AnswerT")
-
-_EVERYWHERE = ("unknown-host", "wrong-key", "server-fault")
-_FROM_THE_FRAMEWORK = ("no-such-path", "wrong-method", "bad-request")
-_CLASSIFY = tuple(code for code in STATUS if code not in _FROM_THE_FRAMEWORK)
 
 
 def add_native_routes(app: FastAPI, context: Context) -> None:
     """Add the routes that programs call."""
-    schema = context.request_model.model_json_schema()
-    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    most_labels = max(len(facts.labels) for facts in context.models.facts)
+    makers = {"application/json": request_model, NDJSON: line_model}
+    bodies = {kind: make(most_labels, context.settings) for kind, make in makers.items()}
+    lines = answered_with({NDJSON: LineResult | LineFault})
     app.add_api_route(
         "/v1/classify",
         classify,
         methods=["POST"],
         response_model=ClassifyResponse,
-        responses=_errors(_CLASSIFY),
-        openapi_extra={"requestBody": body},
+        responses=lines | responses(*_CLASSIFY),
+        openapi_extra=body_of(bodies),
     )
-    app.add_api_route("/v1/model", model, response_model=ModelFacts, responses=_errors(_EVERYWHERE))
     app.add_api_route("/healthz", alive, response_model=Health)
     app.add_api_route(
         "/readyz",
@@ -54,86 +46,37 @@ def add_native_routes(app: FastAPI, context: Context) -> None:
         response_model=Health,
         responses={503: {"model": Health, "description": "Not ready"}},
     )
-    app.add_api_route("/metrics", metrics, response_class=Response, responses=_errors(_EVERYWHERE))
+    app.add_api_route("/metrics", metrics, response_class=Response, responses=responses(*EVERYWHERE))
 
 
-def _errors(codes: Sequence[str]) -> dict[int | str, dict[str, Any]]:
-    """status -> the codes that it may carry."""
-    return {
-        status: {
-            "model": ErrorEnvelope,
-            "description": ", ".join(code for code in codes if STATUS[code] == status),
-        }
-        for status in sorted({STATUS[code] for code in codes})
-    }
-
-
-async def classify(request: Request) -> Response:
-    """Classify a text, or many in one request."""
-    context, exchange = context_of(request), exchange_of(request)
+async def classify(request: Request, model: ModelName = None) -> Response:
+    """Classify a text, or many in one request; or lines of JSON, one answer a line, as they come."""
+    context = context_of(request)
     context.check_open()
-    with exchange.timed("read"):
+    if media_type(request.headers) == NDJSON:
+        check_encoding(request.headers)
+        return LineStream(context.models.find(model), context, exchange_of(request))
+    with exchange_of(request).timed("read"):
         values = await read_object(request, context.settings, context.uploads)
-        asked = read_request(values, context.request_model)
+        name = values.get("model")
+        # what is no name is left to the validation
+        served = context.models.find(name if isinstance(name, str) else model)
+        asked = read_values(values, served.request_model)
     # what the server is too busy for counts against nobody
     context.waiting.check()
-    exchange.count(asked.texts)
-    answered = context.batcher.predict(asked.texts, exchange.note)
-    with exchange.timed("answer"):
-        predictions = await _while_connected(request, answered)
+    exchange_of(request).count(asked.texts)
+    return await _classified(request, served, asked)
+
+
+async def _classified(request: Request, served: Served, asked: ClassifyRequest) -> Response:
+    exchange = exchange_of(request)
+    with served.in_use(), exchange.timed("answer"):
+        answers = served.batcher.predict(asked.texts, exchange.note)
+        predictions = await while_connected(disconnected(request.receive), answers)
     exchange.tokens = sum(prediction.tokens for prediction in predictions)
-    most = context.settings.max_top_k
+    most = context_of(request).settings.max_top_k
     with exchange.timed("write"):
-        return JSONResponse(_response(context.facts.model, predictions, asked.top_k, most).model_dump())
-
-
-async def _while_connected(request: Request, work: Coroutine[Any, Any, AnswerT]) -> AnswerT:
-    """The answer of `work`; where the caller goes away first, it is cancelled at once."""
-    answer, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientDisconnect
-        return answer.result()
-    finally:
-        answer.cancel()
-        gone.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _response(
-    model_name: str, predictions: Sequence[Prediction], top_k: int | None, most: int
-) -> ClassifyResponse:
-    return ClassifyResponse(
-        model=model_name,
-        results=[_result(prediction, top_k or _fitting(prediction, most)) for prediction in predictions],
-        usage=Usage(texts=len(predictions), tokens=sum(prediction.tokens for prediction in predictions)),
-    )
-
-
-def _fitting(prediction: Prediction, most: int) -> int:
-    """So many scores that those of all labels given are among them, within the cap."""
-    return min(most, max(DEFAULT_TOP_K, len(prediction.labels)))
-
-
-def _result(prediction: Prediction, top_k: int) -> Result:
-    likeliest = next(iter(prediction.labels), None)
-    return Result(
-        label=likeliest,
-        score=None if likeliest is None else prediction.scores[likeliest],
-        labels=list(prediction.labels),
-        truncated=prediction.truncated,
-        scores=[LabelScore(label=label, score=score) for label, score in prediction.top(top_k)],
-    )
-
-
-async def model(request: Request) -> ModelFacts:
-    """Say what is served: its labels, and how good it was when it was evaluated."""
-    return context_of(request).facts
+        return JSONResponse(response_of(served.name, predictions, asked.top_k, most).model_dump())
 
 
 async def alive(request: Request) -> Health:  # noqa: ARG001 -- answers as long as the event loop turns

@@ -47,14 +47,17 @@ def add_pages(app: FastAPI) -> None:
 
 
 async def try_page(request: Request) -> Response:
-    """The page to try the model."""
+    """The page to try a model: the one that the query names, else the default."""
     context = context_of(request)
-    facts = context.facts
+    needs_key = context.settings.needs_key
+    # who may not ask for the facts does not read them here either, nor which models there are
+    facts = context.models.find(None if needs_key else request.query_params.get("model")).facts
+    names = [] if needs_key else [each.model for each in context.models.facts]
     return _page(
         "try.html.jinja",
-        # who may not ask for the facts does not read them here either
-        facts=None if context.settings.needs_key else facts,
-        needs_key=context.settings.needs_key,
+        facts=None if needs_key else facts,
+        others=names if len(names) > 1 else [],
+        needs_key=needs_key,
         bars=min(len(facts.labels), _MOST_BARS, context.settings.max_top_k),
         top_k=min(len(facts.labels), 3, DEFAULT_TOP_K),
         most_labels=_MOST_LABELS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,11 @@ class Operation:
     response: tuple[FieldRow, ...]
     refusals: tuple[Answer, ...]
 
+    @property
+    def anchor(self) -> str:
+        """Its place on the page."""
+        return self.method.lower() + re.sub(r"[^a-z0-9]+", "-", self.path)
+
 
 def operations(schema: Schema) -> tuple[Operation, ...]:
     """Every operation of an OpenAPI schema, in its order."""
@@ -65,10 +71,17 @@ def _operation(method: str, path: str, values: Schema, root: Schema) -> Operatio
         method,
         path,
         values.get("description", values["summary"]),
-        tuple(_rows(_body(values.get("requestBody", {})), root)),
+        (*_parameters(values, root), *_rows(_body(values.get("requestBody", {})), root)),
         tuple(_rows(_body(answers.get("200", {})), root)),
         tuple(Answer(status, said["description"]) for status, said in answers.items() if status != "200"),
     )
+
+
+def _parameters(values: Schema, root: Schema) -> Iterator[FieldRow]:
+    """What stands in the path or behind its question mark."""
+    for part in values.get("parameters", ()):
+        kind, required = _kind(part["schema"], root), part["required"]
+        yield FieldRow(part["name"], 0, kind, required, part.get("description", ""))
 
 
 def _body(holder: Schema) -> Schema:

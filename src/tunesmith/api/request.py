@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     Discriminator,
     Field,
     StringConstraints,
@@ -19,34 +20,57 @@ from pydantic_core import PydanticCustomError
 
 from tunesmith.api.limits import shown_name
 from tunesmith.api.refusal import Refusal
-from tunesmith.api.schemas import ClassifyRequest
+from tunesmith.api.schemas import ClassifyLine, ClassifyRequest
 from tunesmith.api.settings import Settings
 
-__all__ = ["DEFAULT_TOP_K", "read_request", "request_model"]
+__all__ = ["DEFAULT_TOP_K", "line_model", "read_values", "request_model"]
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+
 
 DEFAULT_TOP_K = 5
 
 
 def request_model(labels: int, settings: Settings) -> type[ClassifyRequest]:
     """ClassifyRequest with the caps of this server and this model."""
-    text: Any = Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=settings.max_characters),
-        AfterValidator(_readable),
-    ]
+    text: Any = _text(settings)
     texts: Any = Annotated[list[text], Field(min_length=1, max_length=settings.max_texts, fail_fast=True)]
     either: Any = Annotated[text, Tag("text")] | Annotated[texts, Tag("texts")]
-    most = min(labels, settings.max_top_k)
-    top_k: Any = Annotated[int, Field(ge=1, le=most)] | None
     fields = ClassifyRequest.model_fields
-    how_many = f"{fields['top_k'].description} Left out: {min(most, DEFAULT_TOP_K)}."
     return create_model(
         "ClassifyRequest",
         __base__=ClassifyRequest,
         __doc__=ClassifyRequest.__doc__,
         input=(Annotated[either, Discriminator(_kind)], Field(description=fields["input"].description)),
-        top_k=(top_k, Field(default=None, description=how_many)),
+        top_k=_top_k(labels, settings, fields["top_k"].description),
     )
+
+
+def line_model(labels: int, settings: Settings) -> type[ClassifyLine]:
+    """ClassifyLine with the caps of this server and this model."""
+    fields = ClassifyLine.model_fields
+    return create_model(
+        "ClassifyLine",
+        __base__=ClassifyLine,
+        __doc__=ClassifyLine.__doc__,
+        input=(_text(settings), Field(description=fields["input"].description)),
+        top_k=_top_k(labels, settings, fields["top_k"].description),
+    )
+
+
+def _text(settings: Settings) -> Any:
+    return Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=settings.max_characters),
+        AfterValidator(_readable),
+    ]
+
+
+def _top_k(labels: int, settings: Settings, description: str | None) -> tuple[Any, Any]:
+    most = min(labels, settings.max_top_k)
+    kind: Any = Annotated[int, Field(ge=1, le=most)] | None
+    how_many = f"{description} Left out: {min(most, DEFAULT_TOP_K)}."
+    return kind, Field(default=None, description=how_many)
 
 
 def _kind(value: object) -> str:
@@ -59,7 +83,7 @@ def _readable(text: str) -> str:
     return text
 
 
-def read_request(values: Mapping[str, object], model: type[ClassifyRequest]) -> ClassifyRequest:
+def read_values(values: Mapping[str, object], model: type[RequestT]) -> RequestT:
     """Validate a request's values; raise Refusal in words, without repeating any text."""
     unknown = [name for name in values if name not in model.model_fields]
     if unknown:
@@ -67,22 +91,22 @@ def read_request(values: Mapping[str, object], model: type[ClassifyRequest]) -> 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _refusal(dict(error.errors(include_url=False)[0])) from None
+        raise _refusal(dict(error.errors(include_url=False)[0]), model) from None
 
 
-def _unknown_field(name: str, model: type[ClassifyRequest]) -> Refusal:
+def _unknown_field(name: str, model: type[BaseModel]) -> Refusal:
     near = difflib.get_close_matches(shown_name(name), model.model_fields, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"the fields are: {', '.join(model.model_fields)}"
     message = f"`{shown_name(name)}` is not a field of the request; {hint}"
     return Refusal("unknown-field", message, param=shown_name(name))
 
 
-def _refusal(fault: Mapping[str, Any]) -> Refusal:
+def _refusal(fault: Mapping[str, Any], model: type[BaseModel]) -> Refusal:
     param = _param(fault["loc"])
     limits = fault.get("ctx", {})
     match fault["type"]:
         case "missing":
-            code, what = "missing-field", "is missing; it is a text, or a list of texts"
+            code, what = "missing-field", f"is missing: {model.model_fields[param].description}"
         case "string_too_short" | "empty_text":
             code, what = "empty-input", "is empty; a text needs something to read"
         case "too_short":

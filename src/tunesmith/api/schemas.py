@@ -7,23 +7,32 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from tunesmith.task import Kind
 
 __all__ = [
+    "ClassifyLine",
     "ClassifyRequest",
     "ClassifyResponse",
     "ErrorEnvelope",
     "Health",
     "LabelScore",
+    "LineFault",
+    "LineResult",
+    "LoadRequest",
     "Measured",
     "ModelFacts",
+    "ModelList",
+    "ReplaceRequest",
     "Result",
     "Usage",
+    "Wire",
 ]
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
+    """What all that travels shares: unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class ClassifyRequest(_Wire):
+class ClassifyRequest(Wire):
     """Texts to classify."""
 
     model_config = ConfigDict(strict=True)
@@ -34,13 +43,47 @@ class ClassifyRequest(_Wire):
     top_k: int | None = None
     """How many labels each text is answered with, the likeliest first."""
 
+    model: str | None = None
+    """Which model answers, by its name. Left out: the server's first."""
+
     @property
     def texts(self) -> list[str]:
         """The texts, one or many."""
         return [self.input] if isinstance(self.input, str) else self.input
 
 
-class LabelScore(_Wire):
+class ClassifyLine(Wire):
+    """One line of a stream to classify."""
+
+    model_config = ConfigDict(strict=True)
+
+    input: str
+    """The text."""
+
+    id: str | int | None = None
+    """Whatever the answer shall be known by; it comes back as it is."""
+
+    top_k: int | None = None
+    """How many labels the text is answered with, the likeliest first."""
+
+
+class ReplaceRequest(Wire):
+    """A model to be loaded."""
+
+    model_config = ConfigDict(strict=True)
+
+    path: str
+    """The run, or its model directory, below the model root."""
+
+
+class LoadRequest(ReplaceRequest):
+    """A model to be loaded under a name of its own."""
+
+    name: str
+    """The name that requests will give."""
+
+
+class LabelScore(Wire):
     """A label and its probability."""
 
     label: str
@@ -50,7 +93,7 @@ class LabelScore(_Wire):
     """From 0 to 1; over all labels the scores of a text sum to 1, unless the model is multi-label."""
 
 
-class Result(_Wire):
+class Result(Wire):
     """The answer to one text."""
 
     label: str | None
@@ -69,7 +112,14 @@ class Result(_Wire):
     """The `top_k` likeliest labels, the likeliest first."""
 
 
-class Usage(_Wire):
+class LineResult(Result):
+    """The answer to one line."""
+
+    id: str | int | None
+    """The line's own, or null."""
+
+
+class Usage(Wire):
     """What a request came to."""
 
     texts: int
@@ -79,7 +129,7 @@ class Usage(_Wire):
     """Tokens that the model read."""
 
 
-class ClassifyResponse(_Wire):
+class ClassifyResponse(Wire):
     """One result a text, in the order of the request."""
 
     model: str
@@ -92,7 +142,7 @@ class ClassifyResponse(_Wire):
     """What the request came to."""
 
 
-class Measured(_Wire):
+class Measured(Wire):
     """A score on the test rows, with its 95 % interval."""
 
     value: float
@@ -105,7 +155,7 @@ class Measured(_Wire):
     """Where it ends."""
 
 
-class ModelFacts(_Wire):
+class ModelFacts(Wire):
     """What is served, and how good it was when it was evaluated."""
 
     model: str
@@ -145,14 +195,24 @@ class ModelFacts(_Wire):
     """The software that serves it."""
 
 
-class Health(_Wire):
+class ModelList(Wire):
+    """All that is served."""
+
+    default: str
+    """The name of the model that answers requests that name none."""
+
+    models: list[ModelFacts]
+    """The models, the default first."""
+
+
+class Health(Wire):
     """Whether the server lives, or is ready."""
 
     status: str
     """`alive`, or `ready`, `loading`, `draining`."""
 
 
-class _Fault(_Wire):
+class _Fault(Wire):
     message: str
     """What is wrong, for people."""
 
@@ -166,8 +226,21 @@ class _Fault(_Wire):
     """A heading of the error reference."""
 
 
-class ErrorEnvelope(_Wire):
+class ErrorEnvelope(Wire):
     """Every answer that is no success."""
+
+    error: _Fault
+    """What is wrong."""
+
+
+class LineFault(Wire):
+    """What stands in place of the answer to a line that cannot be answered."""
+
+    id: str | int | None
+    """The line's own where it could be read, or null."""
+
+    line: int
+    """The number of the line, from 1."""
 
     error: _Fault
     """What is wrong."""

@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -33,7 +33,7 @@ _NEEDED = ("fastapi", "prometheus_client", "uvicorn")
 
 
 def serve_model(
-    path: str | Path,
+    models: str | Path | Mapping[str, str | Path],
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -41,38 +41,55 @@ def serve_model(
     min_confidence: float = 0.0,
     engine: EngineName = "auto",
     workers: int = 1,
+    model_root: Path | None = None,
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
-    """Open the bundle or run at `path` and serve it until SIGTERM or SIGINT.
+    """Open a bundle or run and serve it until SIGTERM or SIGINT; or several by name, the default first.
 
     A text whose likeliest label is less likely than `min_confidence` is given none; `engine` is as
-    `open_predictor` has it, and the log says which it is. `settings` default to the
-    environment's; `on_listening` hears the address once it answers. Raises ServiceError (`port-in-use`,
-    `key-needed`, `bad-address`, …) before the model is loaded.
+    `open_predictor` has it, and the log says which it is. Models below `model_root`, else below that of the
+    settings, may come and go meanwhile. `settings` default to the environment's; `on_listening` hears the
+    address once it answers. Raises ServiceError (`port-in-use`, `key-needed`, `bad-address`, …) before a
+    model is loaded.
 
     Several `workers` are processes that answer on one port over one model in memory. They are forked off the
     main thread of this process, which must not have computed anything with torch before.
     """
     require_extra()
-    from tunesmith.api.about import about_bundle
     from tunesmith.api.app import create_app
+    from tunesmith.api.loading import Loader
+    from tunesmith.api.root import check_root
     from tunesmith.api.settings import read_settings
+    from tunesmith.api.spool import check_spool
     from tunesmith.api.tls import tls_context
 
     settings = settings or read_settings(os.environ)
+    if model_root is not None:
+        settings = settings.model_copy(update={"model_root": model_root})
+    if settings.model_root is not None:
+        check_root(settings.model_root)
+    check_spool(settings.spool)
+    if workers > 1 and settings.model_root is not None:
+        what = "several workers cannot load models while they run: each would know only its own"
+        raise ServiceError(Problem("workers-apart", what, "--workers", "leave --workers or --model-root out"))
     tls = tls_context(settings)
     with _bound(host, port, settings) as listener, _shared_out(workers) as threads:
         # only now: these take seconds, and what is wrong with the port is said before
-        from tunesmith.api.exchange import log_event
         from tunesmith.api.logs import start_log
-        from tunesmith.opening import open_predictor
 
-        opened = open_predictor(path, engine)
-        predictor = opened.predictor.abstaining(min_confidence)
         start_log(settings.log_format)
-        log_event(f"engine {opened.why}", "engine", {"engine": predictor.engine, "why": opened.why})
-        about = about_bundle(opened.bundle) | {"parameters": predictor.parameters, "engine": predictor.engine}
-        make_app = partial(create_app, predictor, settings, about=about)
+        loader = Loader(min_confidence, engine)
+        named = models if isinstance(models, Mapping) else {None: models}
+        first, *others = [loader.load(path, name) for name, path in named.items()]
+        make_app = partial(
+            create_app,
+            first.answers,
+            settings,
+            about=dict(first.about),
+            task=first.task,
+            others=others,
+            load=loader.load,
+        )
         run = _alone(make_app(), tls) if workers == 1 else _several(make_app, workers, threads, settings, tls)
         _run(run, listener, host, on_listening, settings, secure=tls is not None)
 

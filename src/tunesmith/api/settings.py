@@ -69,6 +69,27 @@ class Settings(Config):
     texts_per_minute: int = Field(default=0, ge=0)
     """Texts that one key may send in a minute; without keys, one address. 0: any number."""
 
+    max_streams: int = Field(default=16, ge=1)
+    """Requests whose lines are answered as they come, at the same time."""
+
+    max_batch_bytes: int = Field(default=100 << 20, ge=1)
+    """The largest file that is answered as a batch."""
+
+    max_batches: int = Field(default=16, ge=1)
+    """Batches that are kept at the same time, done or not; those beyond are refused."""
+
+    batch_keep_seconds: float = Field(default=86_400.0, gt=0)
+    """How long a batch is kept once it has ended."""
+
+    spool: Path | None = None
+    """This server's own directory, in which batches outlive it. Not set: they are gone with it."""
+
+    models_at_once: int = Field(default=1, ge=1)
+    """Models of several that may compute at the same time; the others wait for their turn."""
+
+    model_root: Path | None = None
+    """The directory below which callers may load and unload models. Not set: they may not."""
+
     max_uploads: int = Field(default=64, ge=1)
     """Request bodies that are read at the same time."""
 

@@ -124,13 +124,16 @@ def _read_writing(path: Path, rows: Iterable[Row], writing: Writing, task: Task,
     return Dataset(task, stored.table, (*log.notes, writing.note), log.problems, stored.mapped)
 
 
-def stream(path: Path | str, *, lenient: bool = False, for_labels: bool = True) -> Iterator[Row]:
+def stream(
+    path: Path | str, *, lenient: bool = False, for_labels: bool = True, log: ReadLog | None = None
+) -> Iterator[Row]:
     """The rows of a file in constant memory; raise DataError at the first that cannot be read.
 
     Where `lenient`, bad bytes are replaced and unreadable rows are left out. Where they are `for_labels`,
-    OpenAI's rows have a text and a label beside what stands in them.
+    OpenAI's rows have a text and a label beside what stands in them. A `log` decides that itself, and hears
+    of every fault.
     """
-    rows = open_rows(Path(path), ReadLog(strict=not lenient, lenient=lenient))
+    rows = open_rows(Path(path), log or ReadLog(strict=not lenient, lenient=lenient))
     return labelled(Path(path), rows) if for_labels else rows
 
 

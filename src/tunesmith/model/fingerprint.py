@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.files import sha256_bytes
 from tunesmith.model.learner import Learner
 from tunesmith.model.load import HEADS
 
-__all__ = ["fingerprint", "tokenizer_fingerprint"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["bytes_of", "fingerprint", "tokenizer_fingerprint"]
 
 
 def fingerprint(learner: Learner) -> dict[str, str]:
@@ -19,15 +22,20 @@ def fingerprint(learner: Learner) -> dict[str, str]:
 
 
 def _of_weights(learner: Learner) -> str:
-    import torch
-
     digest = hashlib.sha256()
     for name, value in learner.model.named_parameters():
         # the head is new: the seed and the labels decide it
         if not name.startswith(HEADS):
             digest.update(f"{name} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            digest.update(bytes_of(value))
     return digest.hexdigest()
+
+
+def bytes_of(weight: torch.Tensor) -> memoryview:
+    """The numbers of a weight as they stand in memory."""
+    import torch
+
+    return weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:

@@ -15,11 +15,17 @@ import pytest
 from tunesmith.api.app import create_app
 from tunesmith.api.context import Answers
 from tunesmith.api.runner import Server
+from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
+from tunesmith.api.shelf import Load
+from tunesmith.bundle import write_bundle
 from tunesmith.model.encode import Encoded
 from tunesmith.model.load import load_classifier
 from tunesmith.predict import Prediction, Predictor
+from tunesmith.recipe import Recipe
+from tunesmith.task import Task
 
+WriteModel = Callable[..., Path]
 LABELS = ("politics", "sports", "weather")
 
 
@@ -57,6 +63,31 @@ def predictor(tiny_base: Path) -> Predictor:
     return Predictor(classifier, 48)
 
 
+@pytest.fixture(scope="session")
+def write_model(predictor: Predictor) -> WriteModel:
+    """A directory -> it holds a bundle of `predictor`, or of another."""
+
+    def write(path: Path, made: Predictor = predictor) -> Path:
+        scores = {"macro_f1": 0.9, "accuracy": 0.9}
+        report = {
+            "rows": 6,
+            "metrics": scores,
+            "intervals": {name: {"low": 0.8, "high": 1.0} for name in scores},
+        }
+        write_bundle(
+            path,
+            made.classifier,
+            task=Task(labels=made.labels),
+            recipe=Recipe(max_tokens=made.max_tokens),
+            report=report,
+            data_report={},
+            card="",
+        )
+        return path
+
+    return write
+
+
 @pytest.fixture
 def slow(predictor: Predictor) -> Iterator[Slow]:
     made = Slow(predictor)
@@ -72,8 +103,11 @@ def serve_live() -> Iterator[Serve]:
     """A predictor and settings -> a client of a server that listens on a port of this machine."""
     with ExitStack() as stack:
 
-        def start(model: Answers, **settings: Any) -> httpx.Client:
-            app = create_app(model, Settings(**settings), about={"model": "tiny"})
+        def start(
+            model: Answers, others: Sequence[Loaded] = (), load: Load | None = None, **settings: Any
+        ) -> httpx.Client:
+            about = {"model": "tiny"}
+            app = create_app(model, Settings(**settings), about=about, others=others, load=load)
             url = stack.enter_context(_listening(app))
             return stack.enter_context(httpx.Client(base_url=url, timeout=30))
 

@@ -16,15 +16,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tunesmith.bundle import write_bundle
+from tests.integration.api.conftest import WriteModel
 from tunesmith.predict import Predictor
-from tunesmith.recipe import Recipe
-from tunesmith.task import Task
 
 BUNDLE = """
 import sys
 from tunesmith.api.server import serve_model
 serve_model(sys.argv[1], port=0, on_listening=lambda url: print(url, flush=True))
+"""
+
+# the command itself says nothing on standard output
+COMMAND = """
+import sys
+from functools import partial
+from tunesmith.api import server
+from tunesmith.cli.main import main
+server.serve_model = partial(server.serve_model, on_listening=lambda url: print(url, flush=True))
+sys.argv = ["tunesmith", "serve", *sys.argv[1:], "--port", "0"]
+main()
 """
 
 SLEEPY = """
@@ -63,13 +72,13 @@ Start = Callable[..., Running]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """A script, its argument and TUNESMITH_ variables -> a running server."""
+    """A script, its arguments and TUNESMITH_ variables -> a running server."""
     with ExitStack() as stack:
 
-        def begin(script: str, argument: object, **variables: str) -> Running:
+        def begin(script: str, *arguments: object, **variables: str) -> Running:
             environ = {**os.environ, "OMP_NUM_THREADS": "1"}
             environ |= {f"TUNESMITH_{name.upper()}": value for name, value in variables.items()}
-            command = [sys.executable, "-c", script, str(argument)]
+            command = [sys.executable, "-c", script, *map(str, arguments)]
             return stack.enter_context(running_process(command, environ))
 
         yield begin
@@ -97,22 +106,10 @@ def ended(running: Running) -> tuple[int, str]:
     return running.process.returncode, errors
 
 
-def test_a_bundle_is_served(start: Start, predictor: Predictor, tmp_path: Path) -> None:
-    scores = {"macro_f1": 0.9, "accuracy": 0.9}
-    report = {
-        "rows": 6,
-        "metrics": scores,
-        "intervals": {name: {"low": 0.8, "high": 1.0} for name in scores},
-    }
-    write_bundle(
-        tmp_path / "news" / "model",
-        predictor.classifier,
-        task=Task(labels=predictor.labels),
-        recipe=Recipe(max_tokens=predictor.max_tokens),
-        report=report,
-        data_report={},
-        card="",
-    )
+def test_a_bundle_is_served(
+    start: Start, predictor: Predictor, write_model: WriteModel, tmp_path: Path
+) -> None:
+    write_model(tmp_path / "news" / "model")
     running = start(BUNDLE, tmp_path / "news" / "model")
     facts = running.client.get("/v1/model").json()
     assert facts["model"] == "news"
@@ -128,6 +125,24 @@ def test_a_bundle_is_served(start: Start, predictor: Predictor, tmp_path: Path) 
     assert status == 0
     assert "POST /v1/classify status=200" in errors
     assert "senate" not in errors
+
+
+def test_the_command_serves_several_under_their_names(
+    start: Start, predictor: Predictor, write_model: WriteModel, tmp_path: Path
+) -> None:
+    write_model(tmp_path / "news" / "model")
+    write_model(tmp_path / "other" / "model", Predictor(predictor.classifier, 8))
+    running = start(COMMAND, tmp_path / "news" / "model", f"--model=v2={tmp_path / 'other' / 'model'}")
+    listed = running.client.get("/v1/models").json()
+    assert [facts["model"] for facts in listed["models"]] == ["news", "v2"]
+    text = "the senate heard the bill " * 19
+    for name, max_tokens in (("news", predictor.max_tokens), ("v2", 8)):
+        answer = running.client.post("/v1/classify", json={"input": text, "model": name}).json()
+        (expected,) = Predictor(predictor.classifier, max_tokens).predict([text])
+        assert (answer["model"], answer["usage"]["tokens"]) == (name, max_tokens)
+        assert answer["results"][0]["score"] == pytest.approx(expected.score, abs=1e-5)
+    running.stop()
+    assert ended(running)[0] == 0
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

@@ -16,7 +16,9 @@ from fastapi import FastAPI
 
 from tests.served import Served
 from tunesmith.api.app import create_app
+from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
+from tunesmith.api.shelf import Load
 from tunesmith.predict import Prediction
 
 KEY = "a-key-that-nobody-can-guess"
@@ -33,8 +35,10 @@ class FakePredictor(Served):
         self.go_on = threading.Event()
         self.go_on.set()
         self.batches: list[list[str]] = []
+        self.at_work: list[str] = []
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        self.at_work = list(texts)
         assert self.go_on.wait(20)
         self.batches.append(list(texts))
         if any("explode" in text for text in texts):
@@ -82,9 +86,12 @@ class Client:
         return self.post(CLASSIFY, json={"input": texts, **fields})
 
     def begin(self, texts: object, **options: Any) -> Any:
-        """A request in the background; `.result()` is its response."""
-        post = partial(self._http.post, CLASSIFY, json={"input": texts}, **options)
-        return self._portal.start_task_soon(post)
+        """A request to classify in the background; `.result()` is its response."""
+        return self.start("POST", CLASSIFY, json={"input": texts}, **options)
+
+    def start(self, method: str, path: str, **options: Any) -> Any:
+        """Any request in the background."""
+        return self._portal.start_task_soon(partial(self._http.request, method, path, **options))
 
     def until_waiting(self, count: int) -> None:
         """Wait until so many requests wait for the model or are at it."""
@@ -119,9 +126,16 @@ def make_client(predictor: FakePredictor) -> Iterator[MakeClient]:
     """Settings -> a client of an application that serves `predictor`."""
     with ExitStack() as stack:
 
-        def make(model: FakePredictor = predictor, **settings: Any) -> Client:
-            about = {"model": "news", "base": "embedded", "test_rows": 50}
-            return Client(create_app(model, Settings(**settings), about=about), stack)
+        def make(
+            model: FakePredictor = predictor,
+            others: Sequence[Loaded] = (),
+            load: Load | None = None,
+            about_kind: str = "single_label",
+            **settings: Any,
+        ) -> Client:
+            about = {"model": "news", "base": "embedded", "test_rows": 50, "kind": about_kind}
+            app = create_app(model, Settings(**settings), about=about, others=others, load=load)
+            return Client(app, stack)
 
         yield make
         predictor.go_on.set()

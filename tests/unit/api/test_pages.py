@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.api.conftest import KEY, LABELS, Client, FakePredictor, MakeClient
+from tests.unit.api.conftest import KEY, LABELS, Client, FakePredictor, MakeClient, refusal
+from tests.unit.api.test_models import moods
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
@@ -59,3 +61,67 @@ def test_the_reference_has_every_operation_and_field(client: Client) -> None:
         assert f"<code>{name}</code>" in page
     assert "integer (from 1 to 6) or null" in page
     assert "list (at most 256) of string (at most 100,000 characters)" in page
+
+
+def test_the_schema_says_what_every_route_takes_and_may_refuse(client: Client) -> None:
+    schema = client.get("/openapi.json").json()
+
+    def places(part: object) -> Iterator[str]:
+        match part:
+            case {"$ref": str(place)}:
+                yield place
+            case dict():
+                yield from (place for value in part.values() for place in places(value))
+            case list():
+                yield from (place for value in part for place in places(value))
+
+    for place in places(schema):
+        found = schema
+        for name in place.removeprefix("#/").split("/"):
+            found = found[name]
+    routes = {
+        f"{method.upper()} {path}": values
+        for path, of in schema["paths"].items()
+        for method, values in of.items()
+    }
+    assert {
+        *("POST /v1/classify", "GET /v1/model", "GET /v1/models", "POST /v1/models"),
+        *("PUT /v1/models/{name}", "DELETE /v1/models/{name}", "POST /v1/batches"),
+        *("GET /v1/batches/{batch_id}", "DELETE /v1/batches/{batch_id}", "GET /v1/batches/{batch_id}/result"),
+    } <= routes.keys()
+    assert set(routes["POST /v1/classify"]["requestBody"]["content"]) == {
+        "application/json",
+        "application/x-ndjson",
+    }
+    assert set(routes["POST /v1/batches"]["requestBody"]["content"]) == {"text/csv", "application/x-ndjson"}
+    lines = routes["POST /v1/classify"]["responses"]["200"]["content"]["application/x-ndjson"]["schema"]
+    assert [set(either["properties"]) >= {"id"} for either in lines["anyOf"]] == [True, True]
+    assert routes["DELETE /v1/models/{name}"]["responses"]["409"]["description"] == "last-model"
+
+
+def test_each_of_several_models_has_its_page(make_client: MakeClient) -> None:
+    client = make_client(others=[moods()])
+    first, second = client.get("/").text, client.get("/?model=mood").text
+    for page in (first, second):
+        assert re.findall(r'href="\./\?model=(\w+)"', page) == ["news", "mood"]
+    assert 'data-model="news"' in first
+    assert "<li>sports</li>" in first
+    assert "&#34;model&#34;" not in first
+    assert 'data-model="mood"' in second
+    assert "<li>good</li>" in second
+    assert '&#34;model&#34;: "mood"' in second
+    assert refusal(client.get("/?model=none"))[:2] == (404, "no-such-model")
+
+
+def test_one_model_is_not_offered_as_a_choice(client: Client) -> None:
+    page = client.get("/").text
+    assert "data-model" not in page
+    assert "?model=" not in page
+
+
+def test_where_a_key_is_needed_no_name_is_told(make_client: MakeClient) -> None:
+    client = make_client(others=[moods()], api_key=KEY)
+    for path in ("/", "/?model=mood", "/?model=none"):
+        page = client.get(path)
+        assert page.status_code == 200
+        assert "mood" not in page.text

@@ -73,7 +73,8 @@ function headers() {
 }
 
 async function ask(signal) {
-  const body = JSON.stringify({ input: text.value, top_k: Number(panel.dataset.bars) });
+  const { bars: top, model } = panel.dataset; // which model, only where there are several
+  const body = JSON.stringify({ input: text.value, top_k: Number(top), ...(model && { model }) });
   const began = performance.now();
   const response = await fetch("v1/classify", { method: "POST", headers: headers(), body, signal });
   const values = await response.json();

@@ -1,0 +1,48 @@
+"""The directory whose models may be loaded while the server runs, and what a caller's path means there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tunesmith.api.refusal import Refusal
+from tunesmith.errors import Problem, ServiceError
+
+__all__ = ["check_root", "place_of", "weights_bytes"]
+
+
+def check_root(root: Path) -> None:
+    """Raise ServiceError where models could never be loaded from there."""
+    if not root.is_dir():
+        fix = "name a directory of runs with --model-root, or leave it out"
+        raise ServiceError(Problem("no-model-root", "this is no directory", str(root), fix))
+
+
+def place_of(path: str, root: Path) -> Path:
+    """Where the model at `path` is, below `root`; raise Refusal where it would lead out of there."""
+    asked = Path(path)
+    if "\0" in path or asked.is_absolute() or ".." in asked.parts:
+        raise _bad_path("is no path below the model root; write one such as `news` or `runs/news`")
+    root = root.resolve()
+    place = (root / asked).resolve()
+    if not place.is_relative_to(root):
+        raise _bad_path("leads out of the model root")
+    if not place.is_dir():
+        raise _bad_path("is no directory below the model root")
+    if not all(entry.resolve().is_relative_to(root) for entry in _entries(place)):
+        raise _bad_path("holds a link that leads out of the model root")
+    return place
+
+
+def weights_bytes(place: Path) -> int:
+    """What the weights of the run or bundle at `place` take on disk."""
+    return sum(entry.stat().st_size for entry in _entries(place) if entry.suffix == ".safetensors")
+
+
+def _entries(place: Path) -> list[Path]:
+    """All that is read of a bundle, or of a run's bundle: neither is nested deeper."""
+    model = place / "model"
+    return [*place.iterdir(), *(model.iterdir() if model.is_dir() else ())]
+
+
+def _bad_path(what: str) -> Refusal:
+    return Refusal("bad-model-path", f"`path` {what}", param="path")

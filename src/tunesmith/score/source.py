@@ -118,8 +118,12 @@ class Piece:
         return self.start, self.start + len(self.texts)
 
 
-def pieces_of(source: Source, done: Sequence[Span]) -> Iterator[Piece]:
-    """What of the table is not `done` yet, in order; where a piece ends depends on its own rows alone."""
+def pieces_of(source: Source, done: Sequence[Span], *, most_rows: int | None = None) -> Iterator[Piece]:
+    """What of the table is not `done` yet, in order; where a piece ends depends on its own rows alone.
+
+    A piece has no more than `most_rows`, where that is None those of the source.
+    """
+    most_rows = most_rows or source.piece_rows
     for start, stop in _gaps(done):
         log = ReadLog(strict=True)
         texts: list[str] = []
@@ -127,7 +131,7 @@ def pieces_of(source: Source, done: Sequence[Span]) -> Iterator[Piece]:
         for row in source.rows(log, start, stop):
             texts.append(source.text(row))
             chars += len(texts[-1])
-            if len(texts) >= source.piece_rows or chars >= _PIECE_CHARS:
+            if len(texts) >= most_rows or chars >= _PIECE_CHARS:
                 yield Piece(start, texts, _share(source, log))
                 start, texts, chars = start + len(texts), [], 0
         if texts:

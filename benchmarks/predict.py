@@ -33,7 +33,7 @@ from rich.console import Console
 from benchmarks.machine import machine
 from benchmarks.one_training import SHARED
 from benchmarks.tables import ROOT
-from tunesmith.score.source import Piece
+from tunesmith.score.here import Done
 
 __all__ = ["main"]
 
@@ -62,9 +62,9 @@ def staged(model: str, data: str, piece_rows: int) -> dict[str, float]:
         seconds[stage] = time.perf_counter() - began
         return made
 
-    def keep(found: Iterable[tuple[Piece, pa.Table]]) -> None:
-        for piece, some in found:
-            store.write(piece.span, some)
+    def keep(found: Iterable[Done]) -> None:
+        for piece in found:
+            store.write(piece.span, piece.answers)
 
     with tempfile.TemporaryDirectory() as place:
         out = Path(place) / f"out{path.suffix}"
@@ -74,8 +74,14 @@ def staged(model: str, data: str, piece_rows: int) -> dict[str, float]:
         answered(answers, asked_of(answers, ["what is built when it is first used"] * 2))
         pieces = timed("read", lambda: list(pieces_of(table, [], most_rows=piece_rows)))
         asked = timed("tokenise", lambda: [asked_of(answers, piece.texts) for piece in pieces])
-        found = timed("answer", lambda: [answered(answers, one) for one in asked])
-        timed("keep", lambda: keep(zip(pieces, found, strict=True)))
+        found = timed(
+            "answer",
+            lambda: [
+                Done(piece.span, None, answered(answers, one))
+                for piece, one in zip(pieces, asked, strict=True)
+            ],
+        )
+        timed("keep", lambda: keep(found))
         kept = Answered(store.tables(), added_columns(bundle.task), path)
         timed("write", lambda: write_answered(table, kept, out))
         seconds["in turn"] = sum(seconds.values())

@@ -7,6 +7,7 @@ and, written last, `manifest.json` with the format's version and the SHA-256 of 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from tunesmith import __version__
 from tunesmith.config import read_config, write_config
 from tunesmith.errors import BundleError, ConfigError, Problem, StorageError
-from tunesmith.files import read_json, sha256_file, staged_directory, write_json, write_text
+from tunesmith.files import read_json, sha256_bytes, sha256_file, staged_directory, write_json, write_text
 from tunesmith.model.generator import load_generator
 from tunesmith.model.learner import Learner
 from tunesmith.model.load import load_classifier, quiet_transformers
@@ -41,6 +42,11 @@ class Bundle:
     task: Task
     recipe: Recipe
     manifest: Mapping[str, Any]
+
+    @property
+    def identity(self) -> str:
+        """A hash that another model does not have."""
+        return sha256_bytes(json.dumps(dict(self.manifest), sort_keys=True).encode())
 
     def predictor(self) -> Predictor:
         """Load the model, which gives labels; texts are cut where they were cut in training.

@@ -14,7 +14,7 @@ import typer
 
 from tunesmith.cli.boundary import error_console, verb
 from tunesmith.cli.options import AsJson, MinConfidence, ModelPath, Overwrite, Resume, TextColumn
-from tunesmith.cli.scoring import predict_file
+from tunesmith.cli.scoring import Place, predict_file
 
 if TYPE_CHECKING:
     from tunesmith.predict import Prediction, Predictor
@@ -70,6 +70,16 @@ def command(
         typer.Option("--explain", help="Also show what each word did for the answer."),
     ] = False,
     resume: Resume = False,
+    on: Annotated[
+        Place,
+        typer.Option("--on", help="Where a table is scored: in this process, or on a Ray cluster."),
+    ] = Place.HERE,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address", help="The Ray cluster to score on.", show_default="one on this machine"
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -84,10 +94,10 @@ def command(
             what = "a table needs both --file and --out, and no texts and no --explain beside them"
             raise typer.BadParameter(what)
         how = {"text_column": text_column, "min_confidence": min_confidence, "overwrite": overwrite}
-        predict_file(model, file, out, resume=resume, **how)
+        predict_file(model, file, out, resume=resume, on=on.value, ray_address=ray_address, **how)
         return
-    if resume:
-        raise typer.BadParameter("--resume is for tables: it needs --file and --out")
+    if resume or on is not Place.HERE or ray_address:
+        raise typer.BadParameter("--resume, --on and --ray-address are for tables: name --file and --out")
     from tunesmith.asked import refuse_for_writing
     from tunesmith.pipeline import find_bundle
 

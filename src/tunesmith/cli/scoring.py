@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,14 @@ from tunesmith.cli.boundary import INTERRUPTED, error_console, show_resume
 if TYPE_CHECKING:
     from tunesmith.score import Scoring
 
-__all__ = ["predict_file"]
+__all__ = ["Place", "predict_file"]
+
+
+class Place(StrEnum):
+    """Where a table is scored, as it is typed."""
+
+    HERE = "here"
+    RAY = "ray"
 
 
 def predict_file(model: Path, file: Path, out: Path, **how: Any) -> None:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tunesmith.bundle import Bundle
 from tunesmith.data.formats.source import source_sha256
 from tunesmith.data.write import refuse_unwritable
 from tunesmith.errors import DataError, StorageError
-from tunesmith.files import refuse_existing, sha256_bytes
+from tunesmith.files import refuse_existing
 from tunesmith.pipeline import find_bundle
-from tunesmith.score.answers import Answers, added_columns, answers_of
-from tunesmith.score.here import answered_here
+from tunesmith.score.answers import added_columns, answers_of
+from tunesmith.score.here import Done, answered_here
 from tunesmith.score.output import Answered, source_changed, write_answered
 from tunesmith.score.pieces import FORMAT, Pieces
 from tunesmith.score.progress import Scoring, Watch
-from tunesmith.score.source import Source, open_source, pieces_of
+from tunesmith.score.source import Source, Span, open_source, pieces_of
 
 __all__ = ["Scored", "score_file"]
 
 OnRows = Callable[[Scoring], None]
+Place = Literal["here", "ray"]
+Answer = Callable[[Source, Sequence[Span]], Iterator[Done]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ def score_file(
     min_confidence: float = 0.0,
     overwrite: bool = False,
     resume: bool = False,
+    on: Place = "here",
+    ray_address: str | None = None,
     on_rows: OnRows = lambda _scoring: None,
 ) -> Scored:
     """Write `source` to `out` with three columns more: predicted_label, probability, truncated.
@@ -63,6 +67,10 @@ def score_file(
     ResumeError where the table, the model or an option is another one; DataError, and nothing stays, where a
     row cannot be read; StorageError, and the answers stay, where the disk is full. `on_rows` hears
     of every piece that is done.
+
+    On "ray", pieces are answered by the workers of the Ray cluster at `ray_address`, else of one that is
+    started on this machine. The model must lie at the same path on all its machines; the table need not.
+    Raises ConfigError where Ray is not installed, ServiceError where there is no cluster.
     """
     source, out = Path(source), Path(out)
     pieces = Pieces(out)
@@ -71,14 +79,13 @@ def score_file(
     bundle = find_bundle(model)
     unchanged = _signature(source)
     table = open_source(source, bundle.task, text_column, out)
-    answers = answers_of(bundle, min_confidence)
     about = _about(bundle, table, min_confidence)
-    if resume:
-        pieces.resume(about)
-    else:
-        pieces.begin(about, overwrite=overwrite)
-    with _told_how_to_go_on():
-        watch = _answer_rest(table, pieces, answers, on_rows)
+    with _answering(on, ray_address, bundle, min_confidence) as answer, _told_how_to_go_on():
+        if resume:
+            pieces.resume(about)
+        else:
+            pieces.begin(about, overwrite=overwrite)
+        watch = _answer_rest(table, pieces, answer, on_rows)
         written, notes = _write(table, pieces)
         if _signature(source) != unchanged:
             raise source_changed(source)
@@ -92,9 +99,28 @@ def _about(bundle: Bundle, table: Source, min_confidence: float) -> dict[str, An
     return {
         "format": FORMAT,
         "sha256": {"input": source_sha256(table.path)},
-        "model": sha256_bytes(json.dumps(dict(bundle.manifest), sort_keys=True).encode()),
+        "model": bundle.identity,
         "options": {"text_column": table.column, "min_confidence": min_confidence},
     }
+
+
+@contextmanager
+def _answering(on: Place, ray_address: str | None, bundle: Bundle, min_confidence: float) -> Iterator[Answer]:
+    """What answers a table, but for the rows that are done."""
+    match on:
+        case "here":
+            answers = answers_of(bundle, min_confidence)
+            yield lambda table, done: answered_here(answers, pieces_of(table, done))
+        case "ray":
+            from tunesmith.score.on_ray import connected
+
+            with connected(ray_address) as cluster:
+                yield partial(
+                    cluster.answered,
+                    model=bundle.path,
+                    identity=bundle.identity,
+                    min_confidence=min_confidence,
+                )
 
 
 def _signature(path: Path) -> tuple[int, int] | None:
@@ -117,13 +143,13 @@ def _told_how_to_go_on() -> Iterator[None]:
         ) from error
 
 
-def _answer_rest(table: Source, pieces: Pieces, answers: Answers, on_rows: OnRows) -> Watch:
+def _answer_rest(table: Source, pieces: Pieces, answer: Answer, on_rows: OnRows) -> Watch:
     """Answer what is not answered yet; where a row cannot be read, nothing stays."""
     done = pieces.spans()
     watch = Watch(table, sum(stop - start for start, stop in done))
     try:
-        for piece, found in answered_here(answers, pieces_of(table, done)):
-            pieces.write(piece.span, found)
+        for piece in answer(table, done):
+            pieces.write(piece.span, piece.answers)
             on_rows(watch.answered(piece))
     except DataError:
         # the table must change, and no answer is kept for another table

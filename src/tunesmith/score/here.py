@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import pyarrow as pa
 
 from tunesmith.score.answers import Answers, answered, asked_of
-from tunesmith.score.source import Piece
+from tunesmith.score.source import Piece, Span
 
-__all__ = ["ahead", "answered_here"]
+__all__ = ["Done", "ahead", "answered_here"]
 
 ItemT = TypeVar("ItemT")
 
 
-def answered_here(answers: Answers, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, pa.Table]]:
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answers of a piece."""
+
+    span: Span
+    share: float | None
+    """How much of the file was read by its end, where that is known"""
+    answers: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """How many are answered."""
+        return self.span[1] - self.span[0]
+
+
+def answered_here(answers: Answers, pieces: Iterator[Piece]) -> Iterator[Done]:
     """Each piece with its answers, in order; one piece beside the present one is held."""
     for piece, asked in ahead((piece, asked_of(answers, piece.texts)) for piece in pieces):
-        yield piece, answered(answers, asked)
+        yield Done(piece.span, piece.share, answered(answers, asked))
 
 
 def ahead(items: Iterator[ItemT]) -> Iterator[ItemT]:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tunesmith.score.source import Piece, Source
+from tunesmith.score.here import Done
+from tunesmith.score.source import Source
 
 __all__ = ["Clock", "Scoring", "Watch"]
 
@@ -45,9 +46,9 @@ class Watch:
         self._clock = clock
         self._began = clock()
 
-    def answered(self, piece: Piece) -> Scoring:
+    def answered(self, piece: Done) -> Scoring:
         """How far scoring has come with this piece."""
-        self.rows += len(piece.texts)
+        self.rows += piece.rows
         rows, total = self._before + self.rows, self._source.total
         if total is not None or piece.share is None:
             return Scoring(rows, self.rows_per_second, total)

@@ -125,8 +125,9 @@ def test_stopped_while_judging(workshop: Path, finished: Path) -> None:
     assert not (workshop / "report.html").exists()
 
 
-def _first_piece(tmp_path: Path) -> None:
-    wait_until(lambda: any((tmp_path / "b.csv.pieces").glob("0*.parquet")), "the first piece")
+def _wait_for_pieces(tmp_path: Path, count: int) -> None:
+    pieces = tmp_path / "b.csv.pieces"
+    wait_until(lambda: len(list(pieces.glob("0*.parquet"))) >= count, f"piece {count}")
 
 
 def test_a_table_whose_scoring_was_stopped_goes_on_as_printed(
@@ -135,7 +136,7 @@ def test_a_table_whose_scoring_was_stopped_goes_on_as_printed(
     write_table(tmp_path / "a.csv", rows=13_000)
     (tmp_path / "b.csv").write_text("earlier")
     running = cli.start("predict", finished, "--file", "a.csv", "--out", "b.csv", "--overwrite")
-    _first_piece(tmp_path)
+    _wait_for_pieces(tmp_path, 1)
     said = _stopped(running)
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv", "b.csv.pieces"}
     assert (tmp_path / "b.csv").read_text() == "earlier"
@@ -148,12 +149,10 @@ def test_a_table_whose_scoring_was_stopped_goes_on_as_printed(
 
 def test_a_table_whose_scoring_was_killed_twice(cli: Cli, finished: Path, tmp_path: Path) -> None:
     write_table(tmp_path / "a.csv", rows=13_000)
-    chance = random.Random()
     command = ("predict", finished, "--file", "a.csv", "--out", "b.csv")
-    for resume in ((), ("--resume",)):
+    for count, resume in enumerate(((), ("--resume",)), 1):
         running = cli.start(*command, *resume)
-        _first_piece(tmp_path)
-        time.sleep(chance.random())
+        _wait_for_pieces(tmp_path, count)
         running.send(signal.SIGKILL)
         assert running.finish().code == -signal.SIGKILL
     assert not (tmp_path / "b.csv").exists()

@@ -8,6 +8,7 @@ was exported has `model.onnx` in place of weights, and `parity.json`; its manife
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 from tunesmith import __version__
 from tunesmith.config import read_config, write_config
 from tunesmith.errors import BundleError, ConfigError, Problem, StorageError
-from tunesmith.files import read_json, sha256_file, staged_directory, write_json, write_text
+from tunesmith.files import read_json, sha256_bytes, sha256_file, staged_directory, write_json, write_text
 from tunesmith.model.base import reader_at
 from tunesmith.model.generator import load_generator
 from tunesmith.model.learner import Learner
@@ -55,13 +56,13 @@ class Bundle:
         return str(self.manifest.get("engine", TORCH))
 
     @property
-    def sha256(self) -> str:
-        """The hash of its manifest, and so of all its files."""
-        return sha256_file(self.path / _MANIFEST)
+    def identity(self) -> str:
+        """A hash that another model does not have."""
+        return sha256_bytes(json.dumps(dict(self.manifest), sort_keys=True).encode())
 
     def is_of(self, source: Bundle) -> bool:
         """Whether it was exported from `source` as that is now."""
-        return self.manifest.get("source") == source.sha256
+        return self.manifest.get("source") == source.identity
 
     def predictor(self) -> Predictor:
         """Load the model, which gives labels; texts are cut where they were cut in training.
@@ -148,7 +149,7 @@ def complete_exported(directory: Path, source: Bundle, *, engine: str, parameter
     for name in source.manifest["files"]:
         if not name.endswith(_WEIGHTS):
             shutil.copyfile(source.path / name, directory / name)
-    about = {"engine": engine, "parameters": parameters, "source": source.sha256}
+    about = {"engine": engine, "parameters": parameters, "source": source.identity}
     write_json(directory / _MANIFEST, _manifest(directory, 2) | about)
 
 

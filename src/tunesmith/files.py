@@ -26,6 +26,7 @@ from tunesmith.errors import ConfigError, Problem, StorageError
 __all__ = [
     "alone_beside",
     "atomic_file",
+    "move",
     "read_json",
     "refuse_existing",
     "sha256_bytes",
@@ -201,6 +202,13 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def move(path: Path, place: Path) -> None:
+    """Rename a file that is whole to `place` on the same file system, in the stead of what is there."""
+    with storage_errors(place):
+        path.replace(place)
+        _sync_directory(place.parent)
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o666) -> None:

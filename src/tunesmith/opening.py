@@ -17,7 +17,7 @@ from tunesmith.pipeline import find_bundle
 from tunesmith.predict import TORCH, Predictor
 from tunesmith.run import EXPORTS
 
-__all__ = ["EngineName", "Opened", "load", "open_predictor"]
+__all__ = ["EngineName", "Opened", "choose_bundle", "load", "open_predictor"]
 
 EngineName = Literal["auto", "torch", "onnx", "onnx-int8"]
 # 8 bits answer a little otherwise: nobody gets them who has not asked for them
@@ -40,6 +40,14 @@ class Opened:
 def load(path: str | Path, *, engine: EngineName = "auto") -> Predictor:
     """Open a run, or a bundle, that gives labels, verify it and load its model; see `open_predictor`."""
     return open_predictor(path, engine).predictor
+
+
+def choose_bundle(path: str | Path, engine: EngineName) -> Bundle:
+    """The bundle that `open_predictor` opens; of a model that writes, the only one there is."""
+    bundle = find_bundle(path)
+    if bundle.task.writes or engine == bundle.engine:
+        return bundle
+    return open_predictor(path, engine).bundle
 
 
 def open_predictor(path: str | Path, engine: EngineName = "auto") -> Opened:

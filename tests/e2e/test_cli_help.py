@@ -66,6 +66,7 @@ def test_the_help_fits_any_terminal(cli: Cli) -> None:
         ["predict", "run", "--top", "0", "text"],
         ["predict", "run", "--file", "a.csv"],
         ["predict", "run", "--out", "a.csv"],
+        ["predict", "run", "--resume", "text"],
         ["predict", "run", "text", "--file", "a.csv", "--out", "b.csv"],
         ["schema", "model"],
         ["tune", "a.csv", "--trials", "0"],

@@ -101,7 +101,7 @@ def test_stopped_while_evaluating_a_new_model(workshop: Path, long_run: Path) ->
 
 
 def test_ctrl_c_twice_stops_at_once(workshop: Path) -> None:
-    write_table(workshop / "many.csv", rows=30_000)
+    write_table(workshop / "many.csv", rows=13_000)
     running = Cli(workshop).start(
         "train", "many.csv", "--base", "base", "--out", "twice", "--set", "batch_tokens=1000000000"
     )
@@ -125,14 +125,43 @@ def test_stopped_while_judging(workshop: Path, finished: Path) -> None:
     assert not (workshop / "report.html").exists()
 
 
-def test_stopped_while_scoring_a_table(cli: Cli, finished: Path, tmp_path: Path) -> None:
-    write_table(tmp_path / "a.csv", rows=100_000)
-    running = cli.start("predict", finished, "--file", "a.csv", "--out", "b.csv")
-    wait_until(
-        lambda: any(path.stat().st_size > 9999 for path in tmp_path.glob(".b.csv.*")), "the first rows"
-    )
-    assert "nothing that was finished is lost" in _stopped(running).err
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+def _wait_for_pieces(tmp_path: Path, count: int) -> None:
+    pieces = tmp_path / "b.csv.pieces"
+    wait_until(lambda: len(list(pieces.glob("0*.parquet"))) >= count, f"piece {count}")
+
+
+def test_a_table_whose_scoring_was_stopped_goes_on_as_printed(
+    cli: Cli, finished: Path, tmp_path: Path
+) -> None:
+    write_table(tmp_path / "a.csv", rows=13_000)
+    (tmp_path / "b.csv").write_text("earlier")
+    running = cli.start("predict", finished, "--file", "a.csv", "--out", "b.csv", "--overwrite")
+    _wait_for_pieces(tmp_path, 1)
+    said = _stopped(running)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv", "b.csv.pieces"}
+    assert (tmp_path / "b.csv").read_text() == "earlier"
+    done = cli(*said.resume_command).good()
+    assert "wrote 13,000 rows to b.csv" in done.err
+    cli("predict", finished, "--file", "a.csv", "--out", "c.csv").good()
+    assert (tmp_path / "b.csv").read_bytes() == (tmp_path / "c.csv").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv", "c.csv"}
+
+
+def test_a_table_whose_scoring_was_killed_twice(cli: Cli, finished: Path, tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", rows=13_000)
+    command = ("predict", finished, "--file", "a.csv", "--out", "b.csv")
+    for count, resume in enumerate(((), ("--resume",)), 1):
+        running = cli.start(*command, *resume)
+        _wait_for_pieces(tmp_path, count)
+        running.send(signal.SIGKILL)
+        assert running.finish().code == -signal.SIGKILL
+    assert not (tmp_path / "b.csv").exists()
+    cli(*command).refused("exists")
+    cli(*command, "--min-confidence", "0.5", "--resume").refused("resume-changed")
+    cli(*command, "--resume").good()
+    cli("predict", finished, "--file", "a.csv", "--out", "c.csv").good()
+    assert (tmp_path / "b.csv").read_bytes() == (tmp_path / "c.csv").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv", "c.csv"}
 
 
 def test_pretraining_is_stopped_and_goes_on_as_printed(workshop: Path) -> None:

@@ -50,13 +50,33 @@ def test_a_full_disk_leaves_the_earlier_model_and_the_run_goes_on(
     assert open_bundle(run / "model").manifest != before
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_full_disk_keeps_what_was_answered_and_scoring_goes_on(
+    finished: Path, small_disk: Path, suffix: str
+) -> None:
+    write_table(small_disk.parent / "a.csv", rows=9000)
+    cli = Cli(small_disk)
+    (small_disk / "mine").write_bytes(b"1" * 280_000)
+    command = ("predict", finished, "--file", "../a.csv", "--out", f"b.{suffix}")
+    said = cli(*command).refused("disk-full")
+    assert "go on with --resume" in said.err
+    assert {path.name for path in small_disk.iterdir()} == {"mine", f"b.{suffix}.pieces"}
+    assert any((small_disk / f"b.{suffix}.pieces").glob("0*.parquet"))
+    assert not list(small_disk.rglob("*.tmp"))
+    (small_disk / "mine").unlink()
+    assert _mount("-o", "remount,size=20m", str(small_disk))
+    cli(*command, "--resume").good()
+    cli("predict", finished, "--file", "../a.csv", "--out", f"c.{suffix}").good()
+    assert (small_disk / f"b.{suffix}").read_bytes() == (small_disk / f"c.{suffix}").read_bytes()
+
+
 def test_a_full_disk_leaves_no_half_table(finished: Path, small_disk: Path) -> None:
     write_table(small_disk.parent / "a.csv", rows=9000)
     cli = Cli(small_disk)
-    cli("predict", finished, "--file", "../a.csv", "--out", "b.csv").refused("disk-full")
     with pytest.raises(OSError, match="No space"), (small_disk / "full").open("wb", buffering=0) as stream:
         while True:
             stream.write(bytes(4096))
+    cli("predict", finished, "--file", "../a.csv", "--out", "b.csv").refused("disk-full")
     cli("init", "../a.csv").refused("disk-full")
     cli("check", "../a.csv", "--fix", "c.csv").refused("disk-full")
     cli("report", finished, "--html", "r.html").refused("disk-full")

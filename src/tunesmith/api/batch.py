@@ -20,7 +20,7 @@ from tunesmith.predict import Prediction, in_chunks
 from tunesmith.task import Task
 
 if TYPE_CHECKING:
-    from tunesmith.score import Predict
+    from tunesmith.score.lenient import Predict
 
 __all__ = ["Batch", "BatchRecord", "Status", "Stopped", "Suffix", "is_batch_id", "new_batch_id"]
 
@@ -93,7 +93,7 @@ class Batch:
 
     def answer(self, predict: Predict, task: Task) -> None:
         """Write the result; blocks. Raises UserError where the file cannot be read, and Stopped."""
-        from tunesmith.score import score_rows
+        from tunesmith.score.lenient import score_rows
 
         self.record.rows_total = self._count()
         patient = _Patient(predict, self)

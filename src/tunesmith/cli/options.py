@@ -105,7 +105,7 @@ TaskFile = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with what was stopped.")]
 SliceColumn = Annotated[
     list[str] | None,
     typer.Option(

@@ -11,11 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from tunesmith.cli.boundary import error_console, verb
-from tunesmith.cli.options import AsJson, EngineName, EngineOption, MinConfidence, ModelPath, Overwrite
-from tunesmith.cli.options import TextColumn as TextColumnOption
+from tunesmith.cli.options import (
+    AsJson,
+    EngineName,
+    EngineOption,
+    MinConfidence,
+    ModelPath,
+    Overwrite,
+    Resume,
+    TextColumn,
+)
+from tunesmith.cli.scoring import Place, predict_file
 
 if TYPE_CHECKING:
     from tunesmith.predict import Prediction, Predictor
@@ -43,7 +51,7 @@ def command(
             "--out", help="Where the table goes, with the answers.", show_default=False, readable=False
         ),
     ] = None,
-    text_column: TextColumnOption = None,
+    text_column: TextColumn = None,
     top: Annotated[
         int | None,
         typer.Option(
@@ -71,6 +79,17 @@ def command(
         bool,
         typer.Option("--explain", help="Also show what each word did for the answer."),
     ] = False,
+    resume: Resume = False,
+    on: Annotated[
+        Place,
+        typer.Option("--on", help="Where a table is scored: in this process, or on a Ray cluster."),
+    ] = Place.HERE,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address", help="The Ray cluster to score on.", show_default="one on this machine"
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -84,8 +103,12 @@ def command(
         if texts or explain or not (file and out):
             what = "a table needs both --file and --out, and no texts and no --explain beside them"
             raise typer.BadParameter(what)
-        _predict_file(model, file, out, text_column, min_confidence, overwrite)
+        how = {"text_column": text_column, "min_confidence": min_confidence, "engine": engine.value}
+        where = {"on": on.value, "ray_address": ray_address}
+        predict_file(model, file, out, resume=resume, overwrite=overwrite, **how, **where)
         return
+    if resume or on is not Place.HERE or ray_address:
+        raise typer.BadParameter("--resume, --on and --ray-address are for tables: name --file and --out")
     from tunesmith.asked import refuse_for_writing
     from tunesmith.opening import open_predictor
     from tunesmith.pipeline import find_bundle
@@ -193,27 +216,3 @@ def _shown(prediction: Prediction, top: int | None) -> list[tuple[str, float]]:
     if top is not None:
         return prediction.top(top)
     return [(label, prediction.scores[label]) for label in prediction.labels]
-
-
-def _predict_file(
-    model: Path, file: Path, out: Path, text_column: str | None, min_confidence: float, overwrite: bool
-) -> None:
-    from tunesmith.score import score_file
-
-    columns = [TextColumn("  {task.completed:,} rows"), TextColumn("{task.fields[speed]:,.0f} rows/s")]
-    with Progress(*columns, TimeElapsedColumn(), console=error_console, transient=True) as bar:
-        task = bar.add_task("rows", total=None, speed=0.0)
-        scored = score_file(
-            model,
-            file,
-            out,
-            text_column=text_column,
-            min_confidence=min_confidence,
-            overwrite=overwrite,
-            on_rows=lambda rows, speed: bar.update(task, completed=rows, speed=speed),
-        )
-    for note in scored.notes:
-        error_console.print(f"  {note}", markup=False)
-    error_console.print(
-        f"  wrote {scored.rows:,} rows to {out} ({scored.rows_per_second:,.0f} rows/s)", markup=False
-    )

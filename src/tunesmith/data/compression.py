@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -30,10 +30,15 @@ def format_and_compression(path: Path) -> tuple[str, str]:
 
 
 @contextmanager
-def decompressed(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for its decompressed bytes; raise DataError where they are damaged or cut short."""
+def decompressed(path: Path, watch: Callable[[IO[bytes]], None] | None = None) -> Iterator[IO[bytes]]:
+    """Open a file for its decompressed bytes; raise DataError where they are damaged or cut short.
+
+    `watch` is given the file as it lies on the disk, whose position tells how much of it was read.
+    """
     _, compression = format_and_compression(path)
     with path.open("rb") as raw:
+        if watch is not None:
+            watch(raw)
         try:
             with _reader(raw, compression) as stream:
                 yield stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tunesmith.errors import DataError, Problem, Severity
 
@@ -85,6 +85,16 @@ class ReadLog:
         self._strict = strict
         self._first: dict[str, tuple[str, str, str, Severity]] = {}
         self._counts: dict[str, int] = {}
+        self._file: IO[bytes] | None = None
+
+    def watch(self, file: IO[bytes]) -> None:
+        """Note the file that is being read, as it lies on the disk."""
+        self._file = file
+
+    @property
+    def bytes_read(self) -> int | None:
+        """How far into its file reading has come; None where there is no open file."""
+        return None if self._file is None or self._file.closed else self._file.tell()
 
     def fault(self, code: str, what: str, where: str, fix: str, severity: Severity = "error") -> None:
         """Note one row's fault; raise DataError where the log is strict."""

@@ -17,7 +17,7 @@ from tunesmith.data.tables import Write, delimited_table, json_lines_table, parq
 from tunesmith.files import atomic_file
 from tunesmith.task import Task
 
-__all__ = ["TableWriter", "joined", "open_table", "separator_for", "write_dataset"]
+__all__ = ["TableWriter", "joined", "open_table", "refuse_unwritable", "separator_for", "write_dataset"]
 
 _TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 # what has no lists
@@ -48,8 +48,8 @@ def open_table(
     changes its type, and StorageError where the file cannot be written.
     """
     path = Path(path)
+    refuse_unwritable(path)
     suffix, compression = format_and_compression(path)
-    _refuse_unknown(path, suffix, compression)
     with (
         atomic_file(path) as raw,
         compressed(raw, compression) as stream,
@@ -58,7 +58,9 @@ def open_table(
         yield TableWriter(columns, write)
 
 
-def _refuse_unknown(path: Path, suffix: str, compression: str) -> None:
+def refuse_unwritable(path: Path) -> None:
+    """Raise DataError where the suffix tells no format that `open_table` writes."""
+    suffix, compression = format_and_compression(path)
     if suffix in _TEXT_SUFFIXES or (suffix == ".parquet" and not compression):
         return
     what = f'the suffix "{suffix}{compression}" tells no format that can be written'

@@ -12,10 +12,12 @@ from tunesmith.files import read_json
 __all__ = ["begun", "refuse_changes"]
 
 
-def begun(file: Path) -> dict[str, Any]:
-    """What `file` says of the run that was begun there; raise ResumeError where none was."""
+_FIX = "leave --resume out, or name with --out the directory of the run that was stopped"
+
+
+def begun(file: Path, *, fix: str = _FIX) -> dict[str, Any]:
+    """What `file` says of the run that was begun there; raise ResumeError, with `fix`, where none was."""
     if not file.is_file():
-        fix = "leave --resume out, or name with --out the directory of the run that was stopped"
         raise ResumeError(Problem("nothing-to-resume", "no run was begun here", str(file.parent), fix))
     about = read_json(file)
     if not isinstance(about, dict):
@@ -55,6 +57,8 @@ def _difference(key: str, old: Any, new: Any) -> str:
             return f"`format`: the run was begun by a tunesmith of another format ({old!r}, here {new!r})"
         case ["sha256", part] if old and new:
             return f"`{key}`: the rows of the {part} data changed since the run began"
+        case ["model"]:
+            return f"`{key}`: it is another model than the one with which the run began"
         case ["base", part] if old and new:
             return f"`{key}`: the {part} of the base changed since the run began"
         case _:

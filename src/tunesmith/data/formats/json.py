@@ -33,7 +33,7 @@ def rows(path: Path, log: ReadLog) -> Iterator[Row]:
     if _is_json_lines(path, sample):
         yield from jsonl.rows(path, sample, log)
         return
-    with opened(path, sample) as stream:
+    with opened(path, sample, log) as stream:
         yield from _document_rows(_Document(path, stream, sample.encoding), log)
 
 

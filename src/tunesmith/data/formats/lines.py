@@ -72,10 +72,13 @@ def _tell_guess(path: Path, encoding: Encoding, log: ReadLog) -> None:
 
 
 @contextmanager
-def opened(path: Path, sample: Sample) -> Iterator[TextIO]:
-    """Open a file as decoded text; bad bytes bear the mark that `Encoding.mended` finds."""
+def opened(path: Path, sample: Sample, log: ReadLog | None = None) -> Iterator[TextIO]:
+    """Open a file as decoded text; bad bytes bear the mark that `Encoding.mended` finds.
+
+    `log` then knows how much of the file was read.
+    """
     encoding = sample.encoding
-    with decompressed(path) as stream:
+    with decompressed(path, log.watch if log else None) as stream:
         text = io.TextIOWrapper(stream, encoding.name, encoding.errors, newline=sample.newline)
         with text:
             yield text
@@ -86,7 +89,7 @@ def text_lines(path: Path, sample: Sample, log: ReadLog) -> Iterator[str]:
 
     Raises DataError at a line over `MAX_RECORD_CHARS`, of which no more than that is held.
     """
-    with opened(path, sample) as text:
+    with opened(path, sample, log) as text:
         number = 0
         while line := text.readline(MAX_RECORD_CHARS + 1):
             number += 1

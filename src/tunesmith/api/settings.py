@@ -46,7 +46,7 @@ class Settings(Config):
     max_texts: int = Field(default=256, ge=1)
     """The most texts in one request."""
 
-    max_characters: int = Field(default=100_000, ge=1)
+    max_characters: int = Field(default=1 << 20, ge=1)
     """The longest text."""
 
     max_top_k: int = Field(default=100, ge=1)

@@ -1,0 +1,144 @@
+"""What goes wrong around a server: callers vanish, files vanish, memory ends, and so does the server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.integration.api.conftest import Serve, Slow, WriteModel
+from tests.integration.api.test_live import classify, until
+from tests.integration.api.test_process import BUNDLE, SLEEPY
+from tests.served import Served
+from tunesmith.predict import Prediction, Predictor
+
+Running = tuple[subprocess.Popen[str], httpx.Client]
+
+GONE = 1000
+ENDS = 3
+
+
+def test_a_thousand_callers_who_hang_up_leave_nothing_behind(serve_live: Serve, slow: Slow) -> None:
+    client = serve_live(slow, max_waiting=64)
+    classify(client, "warm")
+    slow.go_on.clear()
+    body = json.dumps({"input": ["sports", "politics"]}).encode()
+    head = "POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+    head += f"\r\nContent-Length: {len(body)}"
+    for _ in range(GONE):
+        with socket.create_connection(("127.0.0.1", urlsplit(str(client.base_url)).port or 0)) as caller:
+            caller.sendall(head.encode() + b"\r\n\r\n" + body)
+    until(lambda: "tunesmith_requests_waiting 0.0" in client.get("/metrics").text)
+    slow.go_on.set()
+    assert classify(client, "sports").status_code == 200
+    # its own request for the metrics is the one that has begun
+    until(lambda: "tunesmith_requests_in_flight 1.0" in client.get("/metrics").text)
+
+
+@contextmanager
+def process(script: str, argument: object, place: Path, **variables: str) -> Iterator[Running]:
+    """A server whose log is a file: a pipe that nobody reads would fill, and hold it up."""
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environ |= {f"TUNESMITH_{name.upper()}": value for name, value in variables.items()}
+    command = [sys.executable, "-c", script, str(argument)]
+    with (place / "log").open("w") as log, httpx.Client(timeout=60) as client:
+        running = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert running.stdout is not None
+        client.base_url = httpx.URL(running.stdout.readline().strip())
+        try:
+            yield running, client
+        finally:
+            running.kill()
+            running.communicate()
+
+
+def test_the_files_of_a_model_may_go_while_it_answers(write_model: WriteModel, tmp_path: Path) -> None:
+    bundle = write_model(tmp_path / "model")
+    with process(BUNDLE, bundle, tmp_path) as (running, client):
+        before = classify(client, "the striker scored").json()["results"]
+        shutil.rmtree(bundle)
+        assert classify(client, "the striker scored").json()["results"] == before
+        assert classify(client, "another text").status_code == 200
+        running.terminate()
+        assert running.wait(60) == 0
+
+
+class Forgetful(Served):
+    """Runs out of memory over one text."""
+
+    labels = ("yes", "no")
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        if any("huge" in text for text in texts):
+            raise MemoryError
+        return [Prediction("yes", {"yes": 0.9, "no": 0.1}, False, 1) for _ in texts]
+
+
+def test_a_batch_that_does_not_fit_into_memory_fails_alone(serve_live: Serve) -> None:
+    client = serve_live(Forgetful(), max_waiting=64)
+    with ThreadPoolExecutor(16) as pool:
+        texts = ["huge" if number % 8 == 0 else f"small {number}" for number in range(64)]
+        answers = list(pool.map(lambda text: classify(client, text), texts))
+    for text, answer in zip(texts, answers, strict=True):
+        if text == "huge":
+            assert answer.json()["error"]["code"] == "server-fault"
+        else:
+            assert answer.json()["results"][0]["label"] == "yes"
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_text_of_a_megabyte_is_cut_and_told(serve_live: Serve, predictor: Predictor) -> None:
+    client = serve_live(predictor)
+    text = ("the striker scored " * 60_000)[: 1 << 20]
+    (result,) = classify(client, text).json()["results"]
+    assert result["truncated"]
+    assert result["label"] == predictor.predict([text])[0].target
+
+
+def test_ten_thousand_texts_are_refused_at_once(serve_live: Serve, slow: Slow) -> None:
+    client = serve_live(slow)
+    classify(client, "warm")
+    slow.go_on.clear()
+    assert classify(client, ["goal"] * 10_000).json()["error"]["code"] == "too-many-texts"
+
+
+def asked_until_it_ends(url: str) -> list[int]:
+    """The status of every request; raises where one that was taken is not answered."""
+    statuses = []
+    with httpx.Client(base_url=url, timeout=60) as client:
+        while True:
+            try:
+                statuses.append(client.post("/v1/classify", json={"input": "goal"}).status_code)
+            except httpx.ConnectError:
+                return statuses  # the port is closed: nothing was taken
+
+
+def texts_of(client: httpx.Client) -> float:
+    lines = client.get("/metrics").text.splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith("tunesmith_texts_total ")))
+
+
+@pytest.mark.parametrize("number", range(ENDS))
+def test_no_request_is_lost_when_the_server_ends(tmp_path: Path, number: int) -> None:
+    with process(SLEEPY, 0.0, tmp_path, drain_seconds="0.5") as (running, client):
+        classify(client, "warm")
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(asked_until_it_ends, str(client.base_url)) for _ in range(8)]
+            # each has been answered some times
+            until(lambda: texts_of(client) >= 50)
+            running.terminate()
+            statuses = [status for each in asked for status in each.result()]
+        assert running.wait(60) == 0
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= 40

@@ -23,6 +23,14 @@ SHARED = Path(__file__).parents[2] / "shared"
 GOLDEN = Path(__file__).parent / "golden"
 
 
+# a file's tests run one after the other: the longest ones begin first, so that none is left alone at the end
+LONGEST = ("test_memory.py", "test_docs.py", "test_kills.py", "test_workers.py", "test_export.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what tests/golden should hold")
 

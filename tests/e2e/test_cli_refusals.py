@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.e2e.conftest import TUNESMITH, Cli, Finished, environment, write_table
+from tunesmith.bundle import FORMAT
 
 Make = Callable[[Path], object]
 
@@ -225,7 +226,7 @@ def _make_directory(path: Path) -> None:
 
 def _set_format(path: Path) -> None:
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps(manifest | {"format": manifest["format"] + 1}))
+    path.write_text(json.dumps(manifest | {"format": FORMAT + 1}))
 
 
 DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {

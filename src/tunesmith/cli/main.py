@@ -76,6 +76,8 @@ def main() -> None:
     # before torch is loaded: threads that wait for each other must not hold a core that others need
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     if process_count() > 1:
+        # torch's own lines about a process that was lost say less than our one error
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         from tunesmith.cli.beside import run_beside_others
 
         run_beside_others(app)

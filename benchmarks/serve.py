@@ -171,7 +171,7 @@ def table(saved: dict[str, Any]) -> str:
     at = saved["machine"]
     parts = [_case(name, of) for name, of in saved["cases"].items()]
     told = (
-        f"Medians of {saved['rounds']} interleaved rounds of {saved['seconds']:g} s; {at['cores']} cores "
+        f"Medians of interleaved rounds of {saved['seconds']:g} s; {at['cores']} cores "
         f"({at['processor']}), {at['date']}; `python -m benchmarks.serve`."
     )
     return "\n\n".join([*parts, told])

@@ -12,6 +12,7 @@ import tunesmith as ts
 from tests.integration.api.conftest import Serve
 from tunesmith.bundle import open_bundle
 from tunesmith.data.read import read
+from tunesmith.exporting.export import Form
 from tunesmith.model.load import quiet_transformers
 from tunesmith.pretraining.adapt import AdaptSettings, adapt
 from tunesmith.pretraining.corpus import Part
@@ -65,3 +66,16 @@ def test_it_is_served_with_the_same_answers(run: ts.Run, serve_live: Serve) -> N
         assert answer["label"] == expected.target
         scores = {row["label"]: row["score"] for row in answer["scores"]}
         assert scores == pytest.approx(expected.scores, abs=1e-5)
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch"])
+def test_it_is_exported_with_the_same_answers(run: ts.Run, form: Form) -> None:
+    made = ts.export(run.directory, form)
+    assert made.parity.agreement == 1
+    assert made.parity.largest_change < 1e-4
+    if form == "onnx":
+        expected = [
+            prediction.scores for prediction in open_bundle(run.model_path).predictor().predict(TEXTS)
+        ]
+        for prediction, scores in zip(ts.load(made.path).predict(TEXTS), expected, strict=True):
+            assert prediction.scores == pytest.approx(scores, abs=1e-5)

@@ -60,7 +60,7 @@ def test_the_reference_has_every_operation_and_field(client: Client) -> None:
     for name in ("input", "top_k", "results", "truncated", "usage", "tokens", "macro_f1"):
         assert f"<code>{name}</code>" in page
     assert "integer (from 1 to 6) or null" in page
-    assert "list (at most 256) of string (at most 100,000 characters)" in page
+    assert "list (at most 256) of string (at most 1,048,576 characters)" in page
 
 
 def test_the_schema_says_what_every_route_takes_and_may_refuse(client: Client) -> None:

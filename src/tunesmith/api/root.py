@@ -6,8 +6,12 @@ from pathlib import Path
 
 from tunesmith.api.refusal import Refusal
 from tunesmith.errors import Problem, ServiceError
+from tunesmith.run import EXPORTS
 
 __all__ = ["check_root", "place_of", "weights_bytes"]
+
+# a graph's own large weights lie beside it
+_WEIGHTS = frozenset({".safetensors", ".onnx", ".data"})
 
 
 def check_root(root: Path) -> None:
@@ -34,14 +38,15 @@ def place_of(path: str, root: Path) -> Path:
 
 
 def weights_bytes(place: Path) -> int:
-    """What the weights of the run or bundle at `place` take on disk."""
-    return sum(entry.stat().st_size for entry in _entries(place) if entry.suffix == ".safetensors")
+    """What the weights of the run or bundle at `place`, and of exports that may be served, take on disk."""
+    return sum(entry.stat().st_size for entry in _entries(place) if entry.suffix in _WEIGHTS)
 
 
 def _entries(place: Path) -> list[Path]:
-    """All that is read of a bundle, or of a run's bundle: neither is nested deeper."""
-    model = place / "model"
-    return [*place.iterdir(), *(model.iterdir() if model.is_dir() else ())]
+    """All that is read of a bundle, or of a run's bundle and exports: none is nested deeper."""
+    exports = place / EXPORTS
+    read = [place, place / "model", exports, *sorted(exports.glob("onnx*"))]
+    return [entry for directory in read if directory.is_dir() for entry in directory.iterdir()]
 
 
 def _bad_path(what: str) -> Refusal:

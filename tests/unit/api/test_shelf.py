@@ -103,7 +103,11 @@ def test_a_name_that_is_none_is_refused(client: Client, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc", "..", "../root/fresh", "fresh/../../root/fresh", "out", "inner", "none", "file", "a\0b"]
+    "path",
+    [
+        *("/etc", "..", "../root/fresh", "fresh/../../root/fresh", "out", "inner", "export"),
+        *("exports", "none", "file", "a\0b"),
+    ],
 )
 def test_a_path_may_not_leave_the_root(client: Client, shop: Shop, tmp_path: Path, path: str) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -111,6 +115,10 @@ def test_a_path_may_not_leave_the_root(client: Client, shop: Shop, tmp_path: Pat
     (shop.root / "out").symlink_to(tmp_path / "elsewhere")
     (shop.root / "inner" / "model").mkdir(parents=True)
     (shop.root / "inner" / "model" / "model.safetensors").symlink_to("../../../elsewhere/model.safetensors")
+    (shop.root / "export" / "exports" / "onnx").mkdir(parents=True)
+    (shop.root / "export" / "exports" / "onnx" / "model.onnx").symlink_to(tmp_path / "elsewhere")
+    (shop.root / "exports" / "exports").mkdir(parents=True)
+    (shop.root / "exports" / "exports" / "onnx").symlink_to(tmp_path / "elsewhere")
     (shop.root / "file").write_bytes(b"")
     response = client.post(MODELS, json={"name": "v2", "path": path})
     assert refusal(response) == (400, "bad-model-path", "path")

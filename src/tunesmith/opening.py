@@ -45,30 +45,31 @@ def load(path: str | Path, *, engine: EngineName = "auto") -> Predictor:
 def choose_bundle(path: str | Path, engine: EngineName) -> Bundle:
     """The bundle that `open_predictor` opens; of a model that writes, the only one there is."""
     bundle = find_bundle(path)
-    if bundle.task.writes or engine == bundle.engine:
-        return bundle
-    return open_predictor(path, engine).bundle
+    found = [bundle] if bundle.task.writes else _candidates(Path(path), bundle, engine)
+    return found[0] if len(found) == 1 else _quickest(found).bundle
 
 
-def open_predictor(path: str | Path, engine: EngineName = "auto") -> Opened:
+def open_predictor(path: str | Path, engine: EngineName = "auto", *, bundle: Bundle | None = None) -> Opened:
     """Open a run, or a bundle, that gives labels, on an engine.
 
     `auto` takes the quickest of torch and the run's export to ONNX, by a measurement here; both answer
-    alike. Raises BundleError and ConfigError as opening a bundle does, or where there is no such export.
+    alike. `bundle` is that at `path`, where it was opened already: its files are not hashed again. Raises
+    BundleError and ConfigError as opening a bundle does, or where there is no such export.
     """
-    bundle = find_bundle(path)
+    found = _candidates(Path(path), bundle or find_bundle(path), engine)
+    if len(found) > 1:
+        return _quickest(found)
+    (only,) = found
+    why = "the only one there is" if engine == "auto" else "as asked"
+    return Opened(only.predictor(), only, f"{only.engine}, {why}")
+
+
+def _candidates(run: Path, bundle: Bundle, engine: EngineName) -> list[Bundle]:
+    """What may answer: with `auto` whatever answers alike, else what was asked for."""
     if engine == bundle.engine:
-        return Opened(bundle.predictor(), bundle, f"{engine}, as asked")
+        return [bundle]
     if engine != "auto":
-        export = _export(Path(path), bundle, engine)
-        return Opened(export.predictor(), export, f"{engine}, as asked")
-    found = _candidates(Path(path), bundle)
-    if len(found) == 1:
-        return Opened(bundle.predictor(), bundle, f"{bundle.engine}, the only one there is")
-    return _quickest(found)
-
-
-def _candidates(run: Path, bundle: Bundle) -> list[Bundle]:
+        return [_export(run, bundle, engine)]
     exports = [run / EXPORTS / form for form in _EXACT if is_bundle(run / EXPORTS / form)]
     return [bundle, *(export for export in map(open_bundle, exports) if export.is_of(bundle))]
 

@@ -118,7 +118,7 @@ def command(
         refuse_for_writing(bundle.task, bundle.path, "explanations")
     if not bundle.task.writes:
         _refuse_for_labels(choices, max_new_tokens, temperature)
-        predictor = open_predictor(model, engine.value).predictor.abstaining(min_confidence)
+        predictor = open_predictor(model, engine.value, bundle=bundle).predictor.abstaining(min_confidence)
         _predict_texts(predictor, asked, top, as_json, explain)
     elif choices is None:
         how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}

@@ -24,7 +24,7 @@ from tunesmith.model.generator import load_generator
 from tunesmith.model.learner import Learner
 from tunesmith.model.load import Classifier, load_classifier, quiet_transformers
 from tunesmith.model.thresholds import Thresholds
-from tunesmith.onnx.session import OnnxEngine, require_onnx
+from tunesmith.onnx.session import OnnxEngine
 from tunesmith.predict import TORCH, Engine, Predictor
 from tunesmith.recipe import Recipe
 from tunesmith.task import Task
@@ -81,7 +81,6 @@ class Bundle:
         location, task = str(self.path.absolute()), self.task
         if self.engine == TORCH:
             return load_classifier(location, task.labels, kind=task.kind, new_head=False), None
-        require_onnx("onnxruntime")
         reader = reader_at(location)
         graph, parameters = self.path / GRAPH, int(self.manifest["parameters"])
         engine = OnnxEngine(

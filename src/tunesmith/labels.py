@@ -52,6 +52,7 @@ from tunesmith.training.qlora import refuse_without_qlora
 from tunesmith.training.start import start_at_shares
 
 __all__ = [
+    "answer_rows",
     "answer_tokens",
     "answerer",
     "judge",
@@ -227,12 +228,12 @@ def rival(
     name: str, how: str, predictor: Predictor, test: Dataset, _on_answer: OnAnswer, train_seconds: float
 ) -> Rival:
     """Another trained model's answers to the test rows, as a rival."""
-    probabilities, _, milliseconds = _answered(predictor, test)
+    probabilities, _, milliseconds = answer_rows(predictor, test)
     given = predictor.thresholds.given(probabilities) if test.task.kind == "multi_label" else None
     return Rival(name, how, probabilities, train_seconds, milliseconds, given)
 
 
-def _answered(predictor: Predictor, test: Dataset) -> tuple[Floats, Any, float]:
+def answer_rows(predictor: Predictor, test: Dataset) -> tuple[Floats, Any, float]:
     """(rows, labels) probabilities, (rows,) whether a text was cut, and the milliseconds that one took."""
     started = time.perf_counter()
     chunks = in_chunks(chain.from_iterable(test.text_batches()), _JUDGED_AT_ONCE)
@@ -244,7 +245,7 @@ def _answered(predictor: Predictor, test: Dataset) -> tuple[Floats, Any, float]:
 def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun], judging: Judging) -> Report:
     """The report on the test rows."""
     not_run = tuple(rival for rival in rivals if isinstance(rival, NotRun))
-    probabilities, truncated, milliseconds = _answered(predictor, test)
+    probabilities, truncated, milliseconds = answer_rows(predictor, test)
     same: dict[str, Any] = {
         "test": test,
         "probabilities": probabilities,

@@ -122,6 +122,10 @@ class Predictor:
         """What the model takes on disk."""
         return (self._engine or self.classifier).size_bytes
 
+    def computed_by(self, engine: Engine) -> Predictor:
+        """The same, but that `engine` computes the logits."""
+        return Predictor(self.classifier, self.max_tokens, self.micro_batch_tokens, self.thresholds, engine)
+
     def encode(self, texts: Sequence[str]) -> Encoded:
         """The token ids the model will read."""
         return encode(self.classifier.tokenizer, texts, self.max_tokens)

@@ -21,10 +21,9 @@ from tunesmith.pipeline import find_bundle
 from tunesmith.predict import TORCH, Predictor
 from tunesmith.run import EXPORTS
 
-__all__ = ["FORMS", "Exported", "Form", "export"]
+__all__ = ["Exported", "Form", "export"]
 
 Form = Literal["onnx", "onnx-int8", "torch", "merged", "adapter"]
-FORMS: tuple[Form, ...] = ("onnx", "onnx-int8", "torch", "merged", "adapter")
 _PARITY = "parity.json"
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
 Write = Callable[[Path, Bundle, Predictor], Predictor]
@@ -95,8 +94,8 @@ def _place(run: Path, form: Form, out: str | Path | None) -> Path:
 
 
 def _refuse_unfit(bundle: Bundle, form: Form) -> None:
-    if form not in FORMS:
-        fix = f"choose one of {', '.join(FORMS)}"
+    if form not in _WRITE:
+        fix = f"choose one of {', '.join(_WRITE)}"
         raise ConfigError(Problem("unknown-form", f"{form!r} is no form to export to", "--to", fix))
     if bundle.task.writes:
         what = "the model writes text, and only models that give labels are exported"

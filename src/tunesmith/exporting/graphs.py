@@ -35,6 +35,4 @@ def _opened(directory: Path, source: Predictor, name: str) -> Predictor:
     engine = OnnxEngine(
         directory / GRAPH, labels, tokenizer.pad_token_id, name=name, parameters=source.parameters
     )
-    return Predictor(
-        source.classifier, source.max_tokens, source.micro_batch_tokens, source.thresholds, engine
-    )
+    return source.computed_by(engine)

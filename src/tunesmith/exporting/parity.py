@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,12 @@ from tunesmith.errors import ExportError, Problem
 from tunesmith.evaluation.metrics import measure
 from tunesmith.evaluation.multilabel import measure_labels
 from tunesmith.evaluation.wording import clip
+from tunesmith.labels import answer_rows
 from tunesmith.model.forward import Floats
-from tunesmith.predict import Predictor, in_chunks
+from tunesmith.predict import Predictor
 
 __all__ = ["EXACT", "ROUNDED", "Bounds", "Parity", "compare_answers"]
 
-_AT_ONCE = 512
 _MOST_SHOWN = 5
 _TEXT_WIDTH = 60
 Bools = npt.NDArray[np.bool_]
@@ -61,7 +60,7 @@ class Parity:
 
 def compare_answers(source: Predictor, export: Predictor, rows: Dataset, bounds: Bounds) -> Parity:
     """Both models' answers to the rows; raises ExportError with rows that differ where too many do."""
-    before, after = (_probabilities(model, rows) for model in (source, export))
+    (before, *_), (after, *_) = (answer_rows(model, rows) for model in (source, export))
     same = _given(source, before) == _given(source, after)
     alike = same.all(axis=1)
     parity = Parity(
@@ -76,12 +75,6 @@ def compare_answers(source: Predictor, export: Predictor, rows: Dataset, bounds:
         told = [_row_that_differs(source, rows, int(row), before, after) for row in shown]
         raise ExportError([*problems, *told])
     return parity
-
-
-def _probabilities(model: Predictor, rows: Dataset) -> Floats:
-    texts = chain.from_iterable(rows.text_batches())
-    parts = [model.probabilities(model.encode(chunk)) for chunk in in_chunks(texts, _AT_ONCE)]
-    return np.concatenate(parts)
 
 
 def _given(model: Predictor, probabilities: Floats) -> Bools:

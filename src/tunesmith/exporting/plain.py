@@ -26,10 +26,7 @@ def write_plain(directory: Path, bundle: Bundle, source: Predictor) -> Predictor
         source.classifier.tokenizer.save_pretrained(directory)
         model = AutoModelForSequenceClassification.from_pretrained(str(directory), local_files_only=True)
     write_text(directory / "README.md", (bundle.path / "README.md").read_text("utf-8"))
-    engine = _PaddedEngine(model.eval(), source)
-    return Predictor(
-        source.classifier, source.max_tokens, source.micro_batch_tokens, source.thresholds, engine
-    )
+    return source.computed_by(_PaddedEngine(model.eval(), source))
 
 
 class _PaddedEngine:

@@ -53,7 +53,7 @@ class _Job:
         return self.taken == len(self.encoded)
 
     def key(self, at: int) -> _Key:
-        return self.encoded[at].tobytes(), bool(self.encoded.truncated[at])
+        return self.encoded[at].tobytes(), bool(self.encoded.cut[at])
 
     def answer(self, at: int, prediction: Prediction) -> None:
         """The answer to one text; with the last one, the request is answered."""

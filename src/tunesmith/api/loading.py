@@ -21,10 +21,13 @@ class Loader:
     base under several heads are.
     """
 
-    def __init__(self, min_confidence: float = 0.0, engine: EngineName = "auto") -> None:
+    def __init__(
+        self, min_confidence: float = 0.0, engine: EngineName = "auto", *, several: bool = True
+    ) -> None:
         self._min_confidence = min_confidence
         self._engine = engine
-        self._weights = SharedWeights()
+        # of one model nothing can be shared, and its weights need not be hashed
+        self._weights = SharedWeights() if several else None
 
     def load(self, path: str | Path, name: str | None = None) -> Loaded:
         """The bundle or run at `path` under `name`, else under its own; raises UserError."""
@@ -37,6 +40,6 @@ class Loader:
         about |= {"model": name} if name else {}
         told = {"model": about["model"], "engine": predictor.engine, "why": opened.why}
         log_event(f"model {about['model']}, engine {opened.why}", "loaded", told)
-        if predictor.engine == TORCH:
+        if self._weights is not None and predictor.engine == TORCH:
             self._weights.share(predictor.classifier.model)
         return Loaded(predictor, about, opened.bundle.task)

@@ -78,8 +78,9 @@ def serve_model(
         from tunesmith.api.logs import start_log
 
         start_log(settings.log_format)
-        loader = Loader(min_confidence, engine)
         named = models if isinstance(models, Mapping) else {None: models}
+        several = len(named) > 1 or settings.model_root is not None
+        loader = Loader(min_confidence, engine, several=several)
         first, *others = [loader.load(path, name) for name, path in named.items()]
         make_app = partial(
             create_app,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from starlette.requests import ClientDisconnect
@@ -20,7 +19,7 @@ from tunesmith.api.request import line_model, read_values
 from tunesmith.api.results import result_of
 from tunesmith.api.schemas import ClassifyLine, LineFault, LineResult
 from tunesmith.api.served import Served
-from tunesmith.predict import Prediction
+from tunesmith.predict import Prediction, in_chunks
 
 __all__ = ["NDJSON", "LineStream"]
 
@@ -78,11 +77,9 @@ class LineStream(Response):
 
     async def _batches(self, upload: Upload) -> AsyncIterator[list[Line]]:
         """All lines that have come, a batch at a time."""
-        waiting: deque[Line] = deque()
         while (chunk := await self._chunk(upload)) is not None:
-            waiting.extend(self._lines.feed(chunk))
-            while waiting:
-                yield [waiting.popleft() for _ in range(min(_BATCH_LINES, len(waiting)))]
+            for lines in in_chunks(list(self._lines.feed(chunk)), _BATCH_LINES):
+                yield lines
         if last := list(self._lines.end()):
             yield last
 

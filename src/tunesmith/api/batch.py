@@ -97,7 +97,7 @@ class Batch:
 
         self.record.rows_total = self._count()
         patient = _Patient(predict, self)
-        scored = score_rows(
+        problems = score_rows(
             patient.predict,
             task,
             self.source,
@@ -106,7 +106,7 @@ class Batch:
             chunk_rows=_CHUNK_ROWS,
             on_rows=self._note,
         )
-        self.record.problems = self.told(scored.problems)
+        self.record.problems = self.told(problems)
         if patient.failed:
             what = "the model cannot answer these rows; the log of the server has more"
             self.record.problems.append(BatchProblem(code="server-fault", what=what, count=patient.failed))

@@ -15,7 +15,7 @@ from tunesmith.data.cells import text_of
 from tunesmith.data.chat import as_row_text, before_last_answer, is_answered, messages_in
 from tunesmith.data.conversation import holds_messages, messages_of_cell
 from tunesmith.model.encode import Encoded
-from tunesmith.predict import Predictor
+from tunesmith.predict import Prediction, Predictor
 from tunesmith.task import Task
 from tunesmith.writer import Prompt, Writer
 
@@ -33,6 +33,7 @@ __all__ = [
     "answered",
     "answers_of",
     "asked_of",
+    "cells_of",
     "prompt_of",
 ]
 
@@ -58,6 +59,18 @@ def added_columns(task: Task) -> pa.Schema:
             return _SEVERAL
         case _:
             return _WRITTEN
+
+
+def cells_of(prediction: Prediction | None, columns: Sequence[str]) -> dict[str, object]:
+    """What a prediction adds to its row in these columns, those of `added_columns`; empty without one."""
+    if prediction is None:
+        return dict.fromkeys(columns)
+    match prediction.target:
+        case str(label):
+            told: tuple[object, object] = (None if prediction.abstained else label, prediction.score)
+        case labels:
+            told = (list(labels), [round(prediction.scores[label], _DECIMALS) for label in labels])
+    return dict(zip(columns, (*told, prediction.truncated), strict=True))
 
 
 def prompt_of(cell: object, task: Task) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,8 +17,9 @@ from tunesmith.files import atomic_file
 from tunesmith.predict import in_chunks
 from tunesmith.score.answers import TRUNCATED, added_columns
 from tunesmith.score.source import Source
+from tunesmith.task import Task
 
-__all__ = ["Answered", "row_groups", "source_changed", "write_answered"]
+__all__ = ["Answered", "row_groups", "separator_in", "source_changed", "with_cells", "write_answered"]
 
 _SEPARATOR = ";"
 _CHUNK_ROWS = 4096
@@ -74,10 +75,10 @@ def write_answered(source: Source, answers: Answered, out: Path) -> list[str]:
         _copy_groups(source, answers, out)
         return []
     late: dict[str, str] = {}
-    separator = separator_for(out, source.task, _SEPARATOR)
+    separator = separator_in(out, source.task)
     with open_table(out, [*source.columns, *added_columns(source.task).names]) as table:
         for chunk in in_chunks(source.rows(ReadLog(strict=True)), _CHUNK_ROWS):
-            table.write(_with_answers(chunk, answers.take(len(chunk)), separator))
+            table.write(with_cells(chunk, answers.take(len(chunk)).to_pylist(), separator))
             _note_late(chunk, source.columns, late)
         answers.end()
     return [
@@ -86,11 +87,18 @@ def write_answered(source: Source, answers: Answered, out: Path) -> list[str]:
     ]
 
 
-def _with_answers(rows: Sequence[Row], answers: pa.Table, separator: str | None) -> list[dict[str, object]]:
-    cells = answers.to_pylist()
+def separator_in(out: str | Path, task: Task) -> str | None:
+    """What joins several labels of one cell in `out`; None where it has lists."""
+    return separator_for(out, task, _SEPARATOR)
+
+
+def with_cells(
+    rows: Iterable[Row], cells: Iterable[Mapping[str, object]], separator: str | None
+) -> list[dict[str, object]]:
+    """The rows with the cells that are added to each."""
     return [
-        {**row.values, **{name: joined(cell, separator) for name, cell in answer.items()}}
-        for row, answer in zip(rows, cells, strict=True)
+        {**row.values, **{name: joined(cell, separator) for name, cell in added.items()}}
+        for row, added in zip(rows, cells, strict=True)
     ]
 
 

@@ -21,7 +21,7 @@ from tunesmith.pipeline import known_column
 from tunesmith.score.answers import added_columns, prompt_of
 from tunesmith.task import Task
 
-__all__ = ["Piece", "Source", "Span", "open_source", "pieces_of"]
+__all__ = ["Piece", "Source", "Span", "columns_of", "open_source", "pieces_of", "text_column_of"]
 
 Span = tuple[int, int]
 """From which row to before which row."""
@@ -78,19 +78,26 @@ def open_source(path: Path, task: Task, text_column: str | None, out: Path) -> S
     """
     rows = open_rows(path, ReadLog(strict=True))
     sample, _ = sampled(rows if task.writes else labelled(path, rows))
-    known = text_column or known_column(task.text_column, sample)
-    column = known if task.writes and known else infer_text_column(str(path), sample, known)
-    columns = tuple(dict.fromkeys(name for row in sample for name in row.values))
-    _refuse_taken(columns, added_columns(task).names, path)
+    column = text_column_of(path, task, sample, text_column)
+    columns = columns_of(path, task, sample)
     total = _parquet_rows(path) if path.is_file() and _is_parquet(path) else None
     return Source(path, task, column, columns, total is not None and _is_parquet(out), total)
 
 
-def _refuse_taken(columns: Sequence[str], added: Sequence[str], path: Path) -> None:
-    taken = [name for name in added if name in columns]
+def text_column_of(path: str | Path, task: Task, sample: Sequence[Row], named: str | None) -> str:
+    """Where the text stands: as `named`, as in training, or inferred; raises DataError where nowhere."""
+    known = named or known_column(task.text_column, sample)
+    return known if task.writes and known else infer_text_column(str(path), sample, known)
+
+
+def columns_of(path: str | Path, task: Task, sample: Sequence[Row]) -> tuple[str, ...]:
+    """The columns of the first rows; raise DataError where one has the name of a column that is added."""
+    columns = tuple(dict.fromkeys(name for row in sample for name in row.values))
+    taken = [name for name in added_columns(task).names if name in columns]
     if taken:
         what = f"the table already has a column named {taken[0]!r}"
         raise DataError(Problem("column-taken", what, str(path), "rename or drop that column"))
+    return columns
 
 
 def _is_parquet(path: Path) -> bool:

@@ -37,7 +37,6 @@ def status(client: httpx.Client, batch: str) -> str:
 
 
 def becomes(client: httpx.Client, batch: str, wanted: str) -> None:
-    # not too often: nobody reads the log of a process before it ends, and a pipe holds little
     for _ in range(300):
         if status(client, batch) == wanted:
             return

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,11 +15,11 @@ import pytest
 
 from tests.integration.api.conftest import Serve, Slow, WriteModel
 from tests.integration.api.test_live import classify, until
-from tests.integration.api.test_process import BUNDLE, SLEEPY
+from tests.integration.api.test_process import BUNDLE, SLEEPY, Start, ended, start
 from tests.served import Served
 from tunesmith.predict import Prediction, Predictor
 
-Running = tuple[subprocess.Popen[str], httpx.Client]
+__all__ = ["start"]
 
 GONE = 1000
 ENDS = 3
@@ -46,32 +42,17 @@ def test_a_thousand_callers_who_hang_up_leave_nothing_behind(serve_live: Serve, 
     until(lambda: "tunesmith_requests_in_flight 1.0" in client.get("/metrics").text)
 
 
-@contextmanager
-def process(script: str, argument: object, place: Path, **variables: str) -> Iterator[Running]:
-    """A server whose log is a file: a pipe that nobody reads would fill, and hold it up."""
-    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environ |= {f"TUNESMITH_{name.upper()}": value for name, value in variables.items()}
-    command = [sys.executable, "-c", script, str(argument)]
-    with (place / "log").open("w") as log, httpx.Client(timeout=60) as client:
-        running = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert running.stdout is not None
-        client.base_url = httpx.URL(running.stdout.readline().strip())
-        try:
-            yield running, client
-        finally:
-            running.kill()
-            running.communicate()
-
-
-def test_the_files_of_a_model_may_go_while_it_answers(write_model: WriteModel, tmp_path: Path) -> None:
+def test_the_files_of_a_model_may_go_while_it_answers(
+    start: Start, write_model: WriteModel, tmp_path: Path
+) -> None:
     bundle = write_model(tmp_path / "model")
-    with process(BUNDLE, bundle, tmp_path) as (running, client):
-        before = classify(client, "the striker scored").json()["results"]
-        shutil.rmtree(bundle)
-        assert classify(client, "the striker scored").json()["results"] == before
-        assert classify(client, "another text").status_code == 200
-        running.terminate()
-        assert running.wait(60) == 0
+    running = start(BUNDLE, bundle)
+    before = running.classify("the striker scored").json()["results"]
+    shutil.rmtree(bundle)
+    assert running.classify("the striker scored").json()["results"] == before
+    assert running.classify("another text").status_code == 200
+    running.stop()
+    assert ended(running)[0] == 0
 
 
 class Forgetful(Served):
@@ -130,15 +111,15 @@ def texts_of(client: httpx.Client) -> float:
 
 
 @pytest.mark.parametrize("number", range(ENDS))
-def test_no_request_is_lost_when_the_server_ends(tmp_path: Path, number: int) -> None:
-    with process(SLEEPY, 0.0, tmp_path, drain_seconds="0.5") as (running, client):
-        classify(client, "warm")
-        with ThreadPoolExecutor(8) as pool:
-            asked = [pool.submit(asked_until_it_ends, str(client.base_url)) for _ in range(8)]
-            # each has been answered some times
-            until(lambda: texts_of(client) >= 50)
-            running.terminate()
-            statuses = [status for each in asked for status in each.result()]
-        assert running.wait(60) == 0
+def test_no_request_is_lost_when_the_server_ends(start: Start, number: int) -> None:
+    running = start(SLEEPY, 0.0, drain_seconds="0.5")
+    running.classify("warm")
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(asked_until_it_ends, str(running.client.base_url)) for _ in range(8)]
+        # each has been answered some times
+        until(lambda: texts_of(running.client) >= 50)
+        running.stop()
+        statuses = [status for each in asked for status in each.result()]
+    assert ended(running)[0] == 0
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) >= 40

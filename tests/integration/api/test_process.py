@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -59,6 +61,7 @@ serve(app, port=0, on_listening=lambda url: print(url, flush=True))
 class Running:
     process: subprocess.Popen[str]
     client: httpx.Client
+    log: IO[str]
 
     def classify(self, text: str) -> httpx.Response:
         return self.client.post("/v1/classify", json={"input": text})
@@ -87,23 +90,26 @@ def start() -> Iterator[Start]:
 @contextmanager
 def running_process(command: list[str], environ: dict[str, str]) -> Iterator[Running]:
     """A server that has said where it listens; it is killed in the end."""
-    with subprocess.Popen(
-        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    # the log is a file: a pipe that nobody reads would fill, and hold the server up
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
             assert url.startswith("http://127.0.0.1:")
             with httpx.Client(base_url=url, timeout=30) as client:
-                yield Running(process, client)
+                yield Running(process, client, log)
         finally:
             process.kill()
 
 
 def ended(running: Running) -> tuple[int, str]:
     """Exit status and what stood on standard error."""
-    _, errors = running.process.communicate(timeout=30)
-    return running.process.returncode, errors
+    status = running.process.wait(timeout=30)
+    running.log.seek(0)
+    return status, running.log.read()
 
 
 def test_a_bundle_is_served(

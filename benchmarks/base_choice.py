@@ -1,4 +1,4 @@
-"""Which architecture, optimizer and mix of text make the best base: small ones, given as many tokens.
+"""Which architecture, vocabulary, optimizer and mix of text make the best base: small ones, as many tokens.
 
     python -m benchmarks.base_choice WORK [CHOICE …] [--tokens 600000]
 
@@ -59,6 +59,7 @@ class Choice:
     optimizer: OptimizerName = "muon"
     learning_rate: float = 2e-3
     batch_tokens: int = 4096
+    vocabulary: int = SIZES["nano"].vocabulary
 
 
 _PLAIN = Choice()
@@ -71,6 +72,8 @@ CHOICES: dict[str, Choice] = {
     "meanings": replace(_PLAIN, mix="meanings"),
     "comments": replace(_PLAIN, mix="meanings and comments"),
     "all": replace(_PLAIN, mix="all"),
+    "small-vocabulary": replace(_PLAIN, mix="meanings and comments", vocabulary=3072),
+    "large-vocabulary": replace(_PLAIN, mix="meanings and comments", vocabulary=12_288),
 }
 
 
@@ -82,7 +85,7 @@ def parts_of(mix: str, work: Path) -> list[Part]:
 def make(choice: Choice, work: Path, tokens: int, out: Path) -> dict[str, Any]:
     """Pre-train one; returns what `pretrain.json` says."""
     settings = PretrainSettings(
-        SIZES["nano"],
+        replace(SIZES["nano"], vocabulary=choice.vocabulary),
         256,
         tokens,
         choice.batch_tokens,
@@ -100,7 +103,8 @@ def judged(choice: Choice, work: Path, tokens: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         base = Path(place) / "base"
         facts = make(choice, work, tokens, base)
-        recipe = ts.Recipe(base=str(base), method="head")
+        # the rivals know nothing of the base
+        recipe = ts.Recipe(base=str(base), method="head", rival_seconds=0)
         scores = {}
         for cell in CELLS:
             with tempfile.TemporaryDirectory() as run:
@@ -117,8 +121,10 @@ def judged(choice: Choice, work: Path, tokens: int) -> dict[str, Any]:
 
 def table() -> str:
     """What was measured, the choices in their order."""
-    lines = ["| mix | kind | optimizer, rate | bits a byte, modern | macro-F1, few | macro-F1, many |"]
-    lines.append("| --- " * 6 + "|")
+    head = (
+        "| mix | kind | vocabulary | optimizer, rate | bits a byte, modern | macro-F1, few | macro-F1, many |"
+    )
+    lines = [head, "| --- " * 7 + "|"]
     files = [RESULTS / f"{name}.json" for name in CHOICES]
     measured = [json.loads(file.read_text("utf-8")) for file in files if file.exists()]
     lines += map(_line, measured)
@@ -127,7 +133,7 @@ def table() -> str:
         [
             *lines,
             "",
-            f"{SIZES['nano'].layers} × {SIZES['nano'].width}, vocabulary {SIZES['nano'].vocabulary:,}, "
+            f"{SIZES['nano'].layers} × {SIZES['nano'].width}, "
             f"{tokens / 1e6:.1f} million tokens each; means over demo, BBC News and AG News of a head on "
             "frozen features, with about 64 and about 1,000 examples; "
             f"one core ({at['processor']}), {at['date']}; "
@@ -137,11 +143,12 @@ def table() -> str:
 
 
 def _line(found: dict[str, Any]) -> str:
-    choice, scores = found["choice"], [found["macro_f1"][cell.key] for cell in CELLS]
+    choice, scores = Choice(**found["choice"]), [found["macro_f1"][cell.key] for cell in CELLS]
     few, many = scores[::2], scores[1::2]
-    mix = ", ".join(f"{name} {share:g}" for name, share in MIXES[choice["mix"]].items())
+    mix = ", ".join(f"{name} {share:g}" for name, share in MIXES[choice.mix].items())
     return (
-        f"| {mix} | {choice['architecture']} | {choice['optimizer']}, {choice['learning_rate']:g} "
+        f"| {mix} | {choice.architecture} | {choice.vocabulary:,} "
+        f"| {choice.optimizer}, {choice.learning_rate:g} "
         f"| {found['modern_bits_per_byte']:.3f} | {sum(few) / len(few):.3f} | {sum(many) / len(many):.3f} |"
     )
 

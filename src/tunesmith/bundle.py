@@ -3,7 +3,8 @@
 Beside the model and tokenizer files stand `task.yaml`, `recipe.yaml` (what ran, resolved),
 `data_report.json`, `report.json`, `README.md` (the model card), for a multi-label task `thresholds.json`,
 and, written last, `manifest.json` with the format's version and the SHA-256 of every other file. One that
-was exported has `model.onnx` in place of weights, and `parity.json`; its manifest names the engine.
+was exported has `model.onnx` or an adapter in place of weights, and `parity.json`; its manifest names the
+engine, and the hash of the weights of the base that an adapter needs.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from tunesmith.config import read_config, write_config
 from tunesmith.errors import BundleError, ConfigError, Problem, StorageError
 from tunesmith.files import read_json, sha256_bytes, sha256_file, staged_directory, write_json, write_text
 from tunesmith.model.base import reader_at
+from tunesmith.model.bases import AdaptedClassifier, Bases, open_adapted
 from tunesmith.model.generator import load_generator
-from tunesmith.model.learner import Learner
+from tunesmith.model.learner import FP32_BYTES, Learner
 from tunesmith.model.load import Classifier, load_classifier, quiet_transformers
 from tunesmith.model.thresholds import Thresholds
 from tunesmith.onnx.session import OnnxEngine
@@ -30,15 +32,39 @@ from tunesmith.recipe import Recipe
 from tunesmith.task import Task
 from tunesmith.writer import Writer, writer_for
 
-__all__ = ["FORMAT", "GRAPH", "Bundle", "complete_exported", "is_bundle", "open_bundle", "write_bundle"]
+__all__ = [
+    "ADAPTER",
+    "FORMAT",
+    "GRAPH",
+    "Bundle",
+    "NeededBase",
+    "complete_exported",
+    "is_bundle",
+    "needed_base",
+    "open_bundle",
+    "write_bundle",
+]
 
-FORMAT = 2
-"""The latest: 1 is a model of transformers, 2 a graph of ONNX"""
+FORMAT = 3
+"""The latest: 1 is a model of transformers, 2 a graph of ONNX, 3 an adapter on a base that lies elsewhere"""
+ADAPTER = "adapter"
+"""The engine of a bundle whose base is held apart from what was learned; torch computes it"""
 GRAPH = "model.onnx"
+_WITH_BASE = 3
 _MANIFEST = "manifest.json"
 _THRESHOLDS = "thresholds.json"
 _WEIGHTS = (".safetensors", ".safetensors.index.json")
 _COPY_AGAIN = "copy the directory again from where it was made, or train again"
+
+
+@dataclass(frozen=True, slots=True)
+class NeededBase:
+    """The weights beside its own that a bundle cannot answer without."""
+
+    sha256: str
+    """As `Bases` knows them"""
+    size_bytes: int
+    """What they take in memory, with the adapter"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +78,7 @@ class Bundle:
 
     @property
     def engine(self) -> str:
-        """What it is for: `torch`, `onnx` or `onnx-int8`."""
+        """What it is for: `torch`, `onnx`, `onnx-int8` or `adapter`."""
         return str(self.manifest.get("engine", TORCH))
 
     @property
@@ -64,19 +90,22 @@ class Bundle:
         """Whether it was exported from `source` as that is now."""
         return self.manifest.get("source") == source.identity
 
-    def predictor(self) -> Predictor:
+    def predictor(self, bases: Bases | None = None) -> Predictor:
         """Load the model, which gives labels; texts are cut where they were cut in training.
 
-        Raises BundleError where it is one that writes.
+        The base of an adapter is taken from `bases`, where it is held. Raises BundleError where the model is
+        one that writes, or where that base cannot be had.
         """
         if self.task.writes:
             fix = "open it with `load_writer`, or ask it with `tunesmith predict`"
             raise self._another("the model writes text and gives no labels", fix)
-        classifier, engine = self._classifier()
+        classifier, engine = self._classifier(bases or Bases())
         max_tokens = min(self.recipe.max_tokens or classifier.window, classifier.window)
         return Predictor(classifier, max_tokens, self.recipe.micro_batch_tokens, self._thresholds(), engine)
 
-    def _classifier(self) -> tuple[Classifier, Engine | None]:
+    def _classifier(self, bases: Bases) -> tuple[Classifier, Engine | None]:
+        if base := _needed(self.manifest):
+            return open_adapted(self.path, self.recipe, self.task, base.sha256, bases), None
         # absolute: `embedded` would name another model
         location, task = str(self.path.absolute()), self.task
         if self.engine == TORCH:
@@ -143,13 +172,19 @@ def write_bundle(
         write_json(directory / _MANIFEST, _manifest(directory, 1))
 
 
-def complete_exported(directory: Path, source: Bundle, *, engine: str, parameters: int) -> None:
-    """Make a bundle of a directory that holds a graph: all of `source` but its weights, and a manifest."""
+def complete_exported(directory: Path, source: Bundle, engine: str, made: Predictor) -> None:
+    """Make a bundle of a directory that holds a graph or an adapter, with which `made` answers.
+
+    What is added is all of `source` but its weights, and a manifest.
+    """
     for name in source.manifest["files"]:
         if not name.endswith(_WEIGHTS):
             shutil.copyfile(source.path / name, directory / name)
-    about = {"engine": engine, "parameters": parameters, "source": source.identity}
-    write_json(directory / _MANIFEST, _manifest(directory, 2) | about)
+    about = {"engine": engine, "parameters": made.parameters, "source": source.identity}
+    version, classifier = 2, made.classifier
+    if isinstance(classifier, AdaptedClassifier) and classifier.base is not None:
+        version, about = _WITH_BASE, about | {"base": {"weights": classifier.base.sha256}}
+    write_json(directory / _MANIFEST, _manifest(directory, version) | about)
 
 
 def _save_model(directory: Path, learner: Learner, recipe: Recipe) -> None:
@@ -169,6 +204,20 @@ def _manifest(directory: Path, version: int) -> dict[str, Any]:
 def is_bundle(path: Path) -> bool:
     """Whether `path` looks like a bundle, damaged or not."""
     return (path / _MANIFEST).is_file()
+
+
+def needed_base(path: Path) -> NeededBase | None:
+    """The base that the bundle at `path` needs, as it says without being verified; None: no other weights.
+
+    Raises BundleError where there is no bundle, or one whose manifest cannot be read.
+    """
+    return _needed(_read_manifest(path))
+
+
+def _needed(manifest: Mapping[str, Any]) -> NeededBase | None:
+    if int(manifest["format"]) != _WITH_BASE:
+        return None
+    return NeededBase(str(manifest["base"]["weights"]), FP32_BYTES * int(manifest["parameters"]))
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -193,6 +242,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = read_json(path / _MANIFEST)
         version, files = int(manifest["format"]), {str(k): str(v) for k, v in manifest["files"].items()}
+        _needed(manifest)
     except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(Problem("bundle-damaged", "the manifest cannot be read", where, fix)) from error
     if version > FORMAT:

@@ -10,8 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from tunesmith.bundle import Bundle, is_bundle, open_bundle
+from tunesmith.bundle import ADAPTER, Bundle, is_bundle, open_bundle
 from tunesmith.errors import BundleError, ConfigError, Problem
+from tunesmith.model.bases import Bases
 from tunesmith.model.encode import Chunk, Encoded, in_memory
 from tunesmith.pipeline import find_bundle
 from tunesmith.predict import TORCH, Predictor
@@ -19,7 +20,7 @@ from tunesmith.run import EXPORTS
 
 __all__ = ["EngineName", "Opened", "choose_bundle", "load", "open_predictor"]
 
-EngineName = Literal["auto", "torch", "onnx", "onnx-int8"]
+EngineName = Literal["auto", "torch", "onnx", "onnx-int8", "adapter"]
 # 8 bits answer a little otherwise: nobody gets them who has not asked for them
 _EXACT: tuple[EngineName, ...] = ("onnx",)
 _ROUNDS = 7
@@ -49,11 +50,20 @@ def choose_bundle(path: str | Path, engine: EngineName) -> Bundle:
     return found[0] if len(found) == 1 else _quickest(found).bundle
 
 
-def open_predictor(path: str | Path, engine: EngineName = "auto", *, bundle: Bundle | None = None) -> Opened:
+def open_predictor(
+    path: str | Path,
+    engine: EngineName = "auto",
+    *,
+    bundle: Bundle | None = None,
+    bases: Bases | None = None,
+) -> Opened:
     """Open a run, or a bundle, that gives labels, on an engine.
 
     `auto` takes the quickest of torch and the run's export to ONNX, by a measurement here; both answer
-    alike. `bundle` is that at `path`, where it was opened already: its files are not hashed again. Raises
+    alike. `adapter` computes with torch too, a little slower: it takes the run's base and what was learned
+    apart, so that several models opened with the same `bases` hold their base once. An adapter that `path`
+    itself names is what it is on any of `auto`, `torch` and `adapter`.
+    `bundle` is that at `path`, where it was opened already: its files are not hashed again. Raises
     BundleError and ConfigError as opening a bundle does, or where there is no such export.
     """
     found = _candidates(Path(path), bundle or find_bundle(path), engine)
@@ -61,12 +71,12 @@ def open_predictor(path: str | Path, engine: EngineName = "auto", *, bundle: Bun
         return _quickest(found)
     (only,) = found
     why = "the only one there is" if engine == "auto" else "as asked"
-    return Opened(only.predictor(), only, f"{only.engine}, {why}")
+    return Opened(only.predictor(bases), only, f"{only.engine}, {why}")
 
 
 def _candidates(run: Path, bundle: Bundle, engine: EngineName) -> list[Bundle]:
     """What may answer: with `auto` whatever answers alike, else what was asked for."""
-    if engine == bundle.engine:
+    if engine == bundle.engine or (engine == TORCH and bundle.engine == ADAPTER):
         return [bundle]
     if engine != "auto":
         return [_export(run, bundle, engine)]

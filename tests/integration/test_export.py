@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
 
@@ -106,7 +107,11 @@ def test_an_adapter_and_its_base_answer_as_the_merged_model(
     assert weights < (run / "model" / "model.safetensors").stat().st_size
     with quiet_transformers():
         base = AutoModelForSequenceClassification.from_pretrained(str(tiny_base), num_labels=2)
-    PeftModel.from_pretrained(base, str(made.path))  # PEFT itself takes it
+    theirs = PeftModel.from_pretrained(base, str(made.path)).eval()  # PEFT itself takes it
+    ours = ts.load(run).predict([SPORTS[0]])[0]
+    ids = torch.from_numpy(ts.load(run).encode([SPORTS[0]])[0].astype(int))[None]
+    answered = theirs(input_ids=ids).logits.softmax(dim=-1)[0].tolist()
+    assert answered == pytest.approx(list(ours.scores.values()), abs=1e-5)
 
 
 def test_a_run_that_learned_all_weights_has_no_adapter(news: Path, tiny_base: Path, tmp_path: Path) -> None:

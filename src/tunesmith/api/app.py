@@ -25,9 +25,10 @@ from tunesmith.api.native import add_native_routes
 from tunesmith.api.pages import add_pages
 from tunesmith.api.quotas import Quotas
 from tunesmith.api.refusal import Refusal, from_http
+from tunesmith.api.root import weights_bytes
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
-from tunesmith.api.shelf import Load, Shelf
+from tunesmith.api.shelf import BytesOf, Load, Shelf
 from tunesmith.task import Task
 
 __all__ = ["create_app"]
@@ -41,16 +42,18 @@ def create_app(
     task: Task | None = None,
     others: Sequence[Loaded] = (),
     load: Load | None = None,
+    bytes_of: BytesOf = weights_bytes,
     quotas: Quotas | None = None,
 ) -> FastAPI:
     """The application that serves `predictor`, and beside it `others`, each under a name of its own.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
     `task` says in which column of a file its texts stand.
-    Where the settings name a model root, `load` opens those that come while the server runs.
+    Where the settings name a model root, `load` opens those that come while the server runs, if the free
+    memory holds what `bytes_of` says of them.
     `quotas` are given where other processes count towards them, too.
     """
-    context = _context([Loaded(predictor, about, task), *others], settings, load)
+    context = _context([Loaded(predictor, about, task), *others], settings, load, bytes_of)
     app = FastAPI(
         title="tunesmith",
         version=__version__,
@@ -74,7 +77,7 @@ def create_app(
     return app
 
 
-def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None) -> Context:
+def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None, bytes_of: BytesOf) -> Context:
     metrics = Metrics()
     waiting, uploads = Gate(settings.max_waiting), Gate(settings.max_uploads)
     waiting.on_change, uploads.on_change = metrics.waiting.set, metrics.uploads.set
@@ -82,7 +85,7 @@ def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None) ->
     return Context(
         settings=settings,
         models=models,
-        shelf=Shelf(models, settings.model_root, load),
+        shelf=Shelf(models, settings.model_root, load, bytes_of=bytes_of),
         batches=Batches(settings),
         waiting=waiting,
         uploads=uploads,

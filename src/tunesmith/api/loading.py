@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tunesmith.api.about import about_bundle
 from tunesmith.api.exchange import log_event
+from tunesmith.api.root import weights_bytes
 from tunesmith.api.served import Loaded
+from tunesmith.bundle import ADAPTER, is_bundle, needed_base
+from tunesmith.model.bases import Bases
 from tunesmith.model.shared import SharedWeights
 from tunesmith.opening import EngineName
 from tunesmith.predict import TORCH
+from tunesmith.run import EXPORTS
 
 __all__ = ["Loader"]
 
@@ -18,7 +23,7 @@ class Loader:
     """Opens the models of one server: a label that is less likely than `min_confidence` is not given.
 
     `engine` is as `open_predictor` has it. Weights that several have in common are held once, as those of a
-    base under several heads are.
+    base under several heads are, and under several adapters, for which it is also read once.
     """
 
     def __init__(
@@ -28,18 +33,35 @@ class Loader:
         self._engine = engine
         # of one model nothing can be shared, and its weights need not be hashed
         self._weights = SharedWeights() if several else None
+        self._bases = Bases(self._share)
 
     def load(self, path: str | Path, name: str | None = None) -> Loaded:
         """The bundle or run at `path` under `name`, else under its own; raises UserError."""
         from tunesmith.opening import open_predictor
 
-        opened = open_predictor(path, self._engine)
+        opened = open_predictor(path, self._engine, bases=self._bases)
         predictor = opened.predictor.abstaining(self._min_confidence)
+        engine = opened.bundle.engine
         # counted first: what is shared would be counted once
-        about = about_bundle(opened.bundle) | {"parameters": predictor.parameters, "engine": predictor.engine}
+        about = about_bundle(opened.bundle) | {"parameters": predictor.parameters, "engine": engine}
         about |= {"model": name} if name else {}
-        told = {"model": about["model"], "engine": predictor.engine, "why": opened.why}
+        told = {"model": about["model"], "engine": engine, "why": opened.why}
         log_event(f"model {about['model']}, engine {opened.why}", "loaded", told)
-        if self._weights is not None and predictor.engine == TORCH:
-            self._weights.share(predictor.classifier.model)
+        if predictor.engine == TORCH:
+            self._share(predictor.classifier.model)
         return Loaded(predictor, about, opened.bundle.task)
+
+    def bytes_of(self, place: Path) -> int:
+        """About what the run or bundle at `place` will take in memory; a base that is held takes nothing.
+
+        Raises BundleError where what it says of itself cannot be read.
+        """
+        export = place / EXPORTS / ADAPTER
+        apart = export if self._engine == ADAPTER and is_bundle(export) else place
+        base = needed_base(apart) if is_bundle(apart) else None
+        added = 0 if base is None or self._bases.holds(base.sha256) else base.size_bytes
+        return weights_bytes(apart) + added
+
+    def _share(self, model: Any) -> None:
+        if self._weights is not None:
+            self._weights.share(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunesmith.api.refusal import Refusal
+from tunesmith.bundle import ADAPTER
 from tunesmith.errors import Problem, ServiceError
 from tunesmith.run import EXPORTS
 
@@ -45,7 +46,7 @@ def weights_bytes(place: Path) -> int:
 def _entries(place: Path) -> list[Path]:
     """All that is read of a bundle, or of a run's bundle and exports: none is nested deeper."""
     exports = place / EXPORTS
-    read = [place, place / "model", exports, *sorted(exports.glob("onnx*"))]
+    read = [place, place / "model", exports, *sorted(exports.glob("onnx*")), exports / ADAPTER]
     return [entry for directory in read if directory.is_dir() for entry in directory.iterdir()]
 
 

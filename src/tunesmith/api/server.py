@@ -90,6 +90,7 @@ def serve_model(
             task=first.task,
             others=others,
             load=loader.load,
+            bytes_of=loader.bytes_of,
         )
         run = _alone(make_app(), tls) if workers == 1 else _several(make_app, workers, threads, settings, tls)
         _run(run, listener, host, on_listening, settings, secure=tls is not None)

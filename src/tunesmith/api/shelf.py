@@ -19,9 +19,10 @@ from tunesmith.api.served import Loaded, Served
 from tunesmith.errors import UserError
 from tunesmith.training.memory import is_out_of_memory
 
-__all__ = ["Load", "Shelf"]
+__all__ = ["BytesOf", "Load", "Shelf"]
 
 Load = Callable[[Path, str], Loaded]
+BytesOf = Callable[[Path], int]
 
 _MOST_WAITING = 8
 # beside its weights a model needs room to answer in
@@ -36,7 +37,7 @@ class Shelf:
     """Puts models from below `root` among those of a server, one at a time, and takes them away.
 
     Whatever keeps a model from answering is a Refusal, and the server goes on as it was. Without a root or a
-    way to `load`, all is refused.
+    way to `load`, all is refused. `bytes_of` says what a place will take in memory, or raises UserError.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Shelf:
         root: Path | None,
         load: Load | None,
         *,
+        bytes_of: BytesOf = weights_bytes,
         free_bytes: Callable[[], int] = _free_bytes,
     ) -> None:
         self._models = models
         self._root = root
         self._load = load
+        self._bytes_of = bytes_of
         self._free_bytes = free_bytes
         self._waiting = Gate(_MOST_WAITING)
         self._one_at_a_time = asyncio.Lock()
@@ -107,9 +110,11 @@ class Shelf:
         assert self._root is not None, "loading is on"
         assert self._load is not None, "loading is on"
         place = place_of(path, self._root)
-        self._check_memory(weights_bytes(place))
         try:
+            self._check_memory(self._bytes_of(place))
             return self._load(place, name)
+        except Refusal:
+            raise
         except UserError as error:
             found = "; ".join(f"{problem.what} ({problem.code})" for problem in error.problems)
             raise _bad(found.replace(str(place), "the model")) from None

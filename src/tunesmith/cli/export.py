@@ -34,7 +34,7 @@ def command(
         FormName,
         typer.Option(
             help="`onnx`, or `onnx-int8` in 8 bits, to serve; `torch` (or `merged`) for transformers alone; "
-            "`adapter` for PEFT, of a LoRA run.",
+            "`adapter`, of a LoRA run, to serve many on one base, and for PEFT.",
             metavar="FORM",
         ),
     ],

@@ -68,13 +68,15 @@ class EngineName(StrEnum):
     TORCH = "torch"
     ONNX = "onnx"
     INT8 = "onnx-int8"
+    ADAPTER = "adapter"
 
 
 EngineOption = Annotated[
     EngineName,
     typer.Option(
         "--engine",
-        help="What computes: torch, or an export of the run. `auto`: the quicker of `torch` and `onnx` here.",
+        help="What computes: torch, or an export of the run. `auto`: the quicker of `torch` and `onnx` here; "
+        "`adapter`: torch, with the base apart, so that several models hold it once.",
     ),
 ]
 

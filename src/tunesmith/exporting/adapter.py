@@ -6,20 +6,19 @@ two thin matrices, which its singular value decomposition gives back.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.bundle import Bundle
 from tunesmith.errors import ConfigError, ExportError, Problem
-from tunesmith.files import write_text
-from tunesmith.model.base import quiet_transformers
+from tunesmith.model.bases import adapted, read_base
 from tunesmith.model.layers import is_transposed, linear_layers
-from tunesmith.model.load import HEADS, Classifier, load_classifier
+from tunesmith.model.load import HEADS
 from tunesmith.predict import Predictor
 from tunesmith.training.qlora import refuse_without_peft
+
+if TYPE_CHECKING:
+    from tunesmith.model.adapter import Matrices
 
 __all__ = ["refuse_adapter", "write_adapter"]
 
@@ -37,10 +36,11 @@ def refuse_adapter(bundle: Bundle) -> None:
 
 def write_adapter(directory: Path, bundle: Bundle, source: Predictor) -> Predictor:
     """Write the adapter, and return what answers with the base and it, read back."""
-    import torch
-    from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+    from peft import LoraConfig, TaskType
 
-    base, recipe = _base(bundle), bundle.recipe
+    from tunesmith.model.adapter import write_adapter_weights
+
+    base, recipe = read_base(bundle.recipe, bundle.task), bundle.recipe
     tuned, rank = source.classifier.model, recipe.lora_rank
     targets = _changed(base.model, tuned)
     config = LoraConfig(
@@ -51,37 +51,15 @@ def write_adapter(directory: Path, bundle: Bundle, source: Predictor) -> Predict
         modules_to_save=["score"],
         fan_in_fan_out=is_transposed(base.model.get_submodule(targets[0])),
         base_model_name_or_path=recipe.base,
+        inference_mode=True,
     )
-    with torch.no_grad(), _without_warnings():
-        wrapped: Any = get_peft_model(base.model, config)
-        adapted = wrapped.get_base_model()
-        for name in targets:
-            _set(adapted.get_submodule(name), tuned.get_submodule(name), rank)
-        adapted.score.modules_to_save["default"].load_state_dict(tuned.score.state_dict())
-    with quiet_transformers():
-        wrapped.save_pretrained(str(directory))
-        source.classifier.tokenizer.save_pretrained(directory)
-    write_text(directory / "README.md", (bundle.path / "README.md").read_text("utf-8"))
-    fresh = _base(bundle)
-    with _without_warnings():
-        model = PeftModel.from_pretrained(fresh.model, str(directory)).merge_and_unload()
-    classifier = Classifier(fresh.tokenizer, fresh.window, model, fresh.labels, fresh.kind)
+    config.save_pretrained(str(directory))
+    added = {
+        name: _added(base.model.get_submodule(name), tuned.get_submodule(name), rank) for name in targets
+    }
+    write_adapter_weights(directory, added, tuned.score)
+    classifier = adapted(base, directory, source.classifier, bundle.task)
     return Predictor(classifier, source.max_tokens, source.micro_batch_tokens, source.thresholds)
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """PEFT still asks transformers by names that transformers warns of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield
-
-
-def _base(bundle: Bundle) -> Classifier:
-    recipe, task = bundle.recipe, bundle.task
-    return load_classifier(
-        recipe.base, task.labels, kind=task.kind, revision=recipe.revision, seed=recipe.seed
-    )
 
 
 def _changed(base: Any, tuned: Any) -> list[str]:
@@ -101,14 +79,13 @@ def _changed(base: Any, tuned: Any) -> list[str]:
     return [name.removesuffix(".weight") for name in changed]
 
 
-def _set(adapted: Any, tuned: Any, rank: int) -> None:
-    """Give a layer's two matrices the difference between the tuned weight and the base's."""
+def _added(base: Any, tuned: Any, rank: int) -> Matrices:
+    """(rank, inputs) and (outputs, rank): the difference between a tuned layer's weight and the base's."""
     import torch
 
-    difference = (tuned.weight - adapted.base_layer.weight).double()
+    difference = (tuned.weight - base.weight).detach().double()
     if is_transposed(tuned):
         difference = difference.T
     left, strength, right = torch.linalg.svd(difference, full_matrices=False)
     root = strength[:rank].sqrt()
-    adapted.lora_B["default"].weight.copy_(left[:, :rank] * root)
-    adapted.lora_A["default"].weight.copy_(root[:, None] * right[:rank])
+    return (root[:, None] * right[:rank]).float(), (left[:, :rank] * root).float()

@@ -25,6 +25,7 @@ __all__ = ["Exported", "Form", "export"]
 
 Form = Literal["onnx", "onnx-int8", "torch", "merged", "adapter"]
 _PARITY = "parity.json"
+_PLAIN: tuple[Form, ...] = ("torch", "merged")
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
 Write = Callable[[Path, Bundle, Predictor], Predictor]
 _WRITE: dict[Form, Write] = {
@@ -59,11 +60,12 @@ def export(
 ) -> Exported:
     """Write the model of a run, or a bundle, in another form, and hold its answers against the source's.
 
-    `onnx` and `onnx-int8` are bundles that tunesmith opens; `torch`, also called `merged`, is a plain
-    directory for transformers, and `adapter` one for PEFT. `out` defaults to `exports/` and the form within
-    the run. Answers are compared on the labelled rows of `data`, by default the run's validation rows, or
-    without any its training rows. Raises ExportError where too many answers differ, and then nothing is
-    written; DataError where there are no rows to compare; ConfigError where a package is missing.
+    `onnx`, `onnx-int8` and `adapter` are bundles that tunesmith opens, the last one also a directory for
+    PEFT; `torch`, also called `merged`, is a plain directory for transformers. `out` defaults to `exports/`
+    and the form within the run. Answers are compared on the labelled rows of `data`, by default the run's
+    validation rows, or without any its training rows. Raises ExportError where too many answers differ, and
+    then nothing is written; DataError where there are no rows to compare; ConfigError where a package is
+    missing.
     """
     listener = listener or Listener()
     bundle, run = find_bundle(model), Path(model)
@@ -79,8 +81,8 @@ def export(
         listener.stage("parity")
         parity = compare_answers(source, made, rows, ROUNDED if form == "onnx-int8" else EXACT)
         write_json(directory / _PARITY, parity.to_dict())
-        if form.startswith("onnx"):
-            complete_exported(directory, bundle, engine=form, parameters=source.parameters)
+        if form not in _PLAIN:
+            complete_exported(directory, bundle, form, made)
     return Exported(place, form, parity, _size(place), _size(bundle.path))
 
 

@@ -19,7 +19,7 @@ from tunesmith.model.base import (
 )
 from tunesmith.model.faster import use_fast_modules
 
-__all__ = ["Learner", "Loading", "bytes_needed", "dropout_of", "load_learner", "refuse_missing"]
+__all__ = ["FP32_BYTES", "Learner", "Loading", "bytes_needed", "dropout_of", "load_learner", "refuse_missing"]
 
 _DROPOUT_KEYS = (
     "attn_pdrop",
@@ -31,7 +31,7 @@ _DROPOUT_KEYS = (
     "resid_dropout",
     "resid_pdrop",
 )
-_FP32_BYTES = 4
+FP32_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Learner(Reader):
     def size_bytes(self) -> int:
         """What model and tokenizer take on disk, in 32 bits."""
         tokenizer: str = self.tokenizer.backend_tokenizer.to_str()
-        return _FP32_BYTES * self.parameters + len(tokenizer.encode())
+        return FP32_BYTES * self.parameters + len(tokenizer.encode())
 
 
 def load_learner(
@@ -117,7 +117,7 @@ def bytes_needed(base: str, *, revision: str | None = None) -> int:
     options = loading_options(location, revision)
     with quiet_transformers(), base_errors(base), torch.device("meta"):
         model = AutoModel.from_config(load_config(location, options))  # type: ignore[no-untyped-call]
-    return _FP32_BYTES * int(model.num_parameters())
+    return FP32_BYTES * int(model.num_parameters())
 
 
 def refuse_missing(names: Iterable[str], base: str) -> None:

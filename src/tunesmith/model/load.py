@@ -26,6 +26,7 @@ __all__ = [
     "embedded_base",
     "load_classifier",
     "load_reader",
+    "name_labels",
     "quiet_transformers",
 ]
 
@@ -71,10 +72,7 @@ def load_classifier(
     from transformers import AutoModelForSequenceClassification
 
     def prepare(config: Any) -> None:
-        config.num_labels = len(labels)
-        config.id2label = dict(enumerate(labels))
-        config.label2id = {label: label_id for label_id, label in enumerate(labels)}
-        config.problem_type = _PROBLEM_TYPES[kind]
+        name_labels(config, labels, kind)
         config.use_cache = False
 
     learner, loading = load_learner(
@@ -89,3 +87,11 @@ def load_classifier(
     # only the head may be new
     refuse_missing((name for name in loading.missing if not (new_head and name.startswith(HEADS))), base)
     return Classifier(learner.tokenizer, learner.window, learner.model, tuple(labels), kind)
+
+
+def name_labels(config: Any, labels: Sequence[str], kind: Kind) -> None:
+    """Tell transformers' config of a model what its head gives."""
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: label_id for label_id, label in enumerate(labels)}
+    config.problem_type = _PROBLEM_TYPES[kind]

@@ -18,9 +18,13 @@ from tunesmith.predict import Predictor
 from tunesmith.training.qlora import refuse_without_peft
 
 if TYPE_CHECKING:
+    import torch
+
     from tunesmith.model.adapter import Matrices
 
 __all__ = ["refuse_adapter", "write_adapter"]
+
+_SPARE_DIRECTIONS, _POWER_ITERATIONS = 8, 2
 
 
 def refuse_adapter(bundle: Bundle) -> None:
@@ -81,11 +85,27 @@ def _changed(base: Any, tuned: Any) -> list[str]:
 
 def _added(base: Any, tuned: Any, rank: int) -> Matrices:
     """(rank, inputs) and (outputs, rank): the difference between a tuned layer's weight and the base's."""
-    import torch
-
     difference = (tuned.weight - base.weight).detach().double()
     if is_transposed(tuned):
         difference = difference.T
-    left, strength, right = torch.linalg.svd(difference, full_matrices=False)
-    root = strength[:rank].sqrt()
-    return (root[:, None] * right[:rank]).float(), (left[:, :rank] * root).float()
+    left, strength, right = _leading(difference, rank)
+    root = strength.sqrt()
+    return (root[:, None] * right).float(), (left * root).float()
+
+
+def _leading(matrix: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The leading singular vectors and values: (rows, rank), (rank,) and (rank, columns).
+
+    All of them would take minutes for a large model. What was added has no more than `rank` that are above
+    the rounding of the weights, so that a random subspace finds them (Halko, Martinsson, Tropp 2011).
+    """
+    import torch
+
+    rows, columns = matrix.shape
+    width = min(rank + _SPARE_DIRECTIONS, rows, columns)
+    drawn = torch.randn(columns, width, dtype=matrix.dtype, generator=torch.Generator().manual_seed(0))
+    found = torch.linalg.qr(matrix @ drawn).Q
+    for _ in range(_POWER_ITERATIONS):
+        found = torch.linalg.qr(matrix @ (matrix.T @ found)).Q
+    left, strength, right = torch.linalg.svd(found.T @ matrix, full_matrices=False)
+    return found @ left[:, :rank], strength[:rank], right[:rank]

@@ -1,4 +1,4 @@
-"""`tunesmith train` in forked children of one process that has imported torch and started no thread."""
+"""`tunesmith` in forked children of one process that has imported torch and started no thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ os.environ |= {
 
 __all__ = ["ended", "import_heavy", "start"]
 
-_HEAVY = ("accelerate", "sklearn.linear_model", "transformers", "tunesmith.cli.train", "tunesmith.pipeline")
+_HEAVY = (
+    *("accelerate", "sklearn.linear_model", "transformers", "tunesmith.cli.train", "tunesmith.pipeline"),
+    *("tunesmith.api.app", "tunesmith.api.runner", "tunesmith.api.workers", "tunesmith.api.loading"),
+)
 # jemalloc, which pyarrow brings, stops its thread around a fork
 _SAFE_THREADS = ("jemalloc_bg_thd",)
 

@@ -22,6 +22,7 @@ from tunesmith.api.metrics import Metrics
 from tunesmith.api.model_routes import add_model_routes
 from tunesmith.api.models import Models
 from tunesmith.api.native import add_native_routes
+from tunesmith.api.openapi import completed
 from tunesmith.api.pages import add_pages
 from tunesmith.api.quotas import Quotas
 from tunesmith.api.refusal import Refusal, from_http
@@ -54,7 +55,7 @@ def create_app(
     `quotas` are given where other processes count towards them, too.
     """
     context = _context([Loaded(predictor, about, task), *others], settings, load, bytes_of)
-    app = FastAPI(
+    app = _App(
         title="tunesmith",
         version=__version__,
         description="A text classifier over HTTP.",
@@ -75,6 +76,15 @@ def create_app(
     quotas = quotas or Quotas(settings)
     app.add_middleware(Front, context=context, keyring=Keyring(settings), quotas=quotas)
     return app
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = completed(
+                super().openapi(), needs_key=self.state.context.settings.needs_key
+            )
+        return self.openapi_schema
 
 
 def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None, bytes_of: BytesOf) -> Context:
@@ -100,8 +110,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-async def _refuse_http(_request: Request, error: Exception) -> NoReturn:
+async def _refuse_http(request: Request, error: Exception) -> NoReturn:
     """What the framework refuses takes the way of our own refusals."""
     if isinstance(error, HTTPException):
-        raise from_http(error) from error
+        raise from_http(error, request) from error
     raise Refusal("bad-request", "the request cannot be understood; /docs says how to send one") from error

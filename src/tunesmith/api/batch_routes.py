@@ -8,13 +8,14 @@ from typing import Annotated
 from fastapi import FastAPI, Query
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from tunesmith.api.batch import Suffix
 from tunesmith.api.batch_facts import BatchFacts
 from tunesmith.api.context import context_of
 from tunesmith.api.limits import body_chunks, check_encoding, check_length, in_time, media_type
 from tunesmith.api.model_routes import ModelName
-from tunesmith.api.openapi import EVERYWHERE, answered_with, body_of, responses
+from tunesmith.api.openapi import LIMITED, answered_with, body_of, responses
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.streaming import NDJSON
 
@@ -24,9 +25,20 @@ _SUFFIXES: dict[str, Suffix] = {"text/csv": ".csv", NDJSON: ".jsonl", "applicati
 _MEDIA_TYPES: dict[Suffix, str] = {".csv": "text/csv", ".jsonl": NDJSON}
 _UPLOADING = (
     *("no-such-model", "foreign-origin", "slow-body", "body-too-large", "encoded-body", "not-a-table"),
-    *("busy", "too-many-batches", "draining", "spool-full"),
+    *("busy", "too-many-batches", "spool-full"),
 )
 _FILE = {"type": "string", "format": "binary"}
+
+
+class _WholeFile(FileResponse):
+    """A file in one piece: of parts the framework refuses those that cannot be given in a shape not ours."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.headers["Accept-Ranges"] = "none"
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
 TextColumnName = Annotated[
     str | None,
     Query(description="The column that holds the texts. Left out: as in training, else inferred."),
@@ -42,11 +54,11 @@ def add_batch_routes(app: FastAPI) -> None:
         methods=["POST"],
         status_code=202,
         response_model=BatchFacts,
-        responses=responses(*EVERYWHERE, *_UPLOADING),
+        responses=responses(*LIMITED, *_UPLOADING),
         openapi_extra=body_of(dict.fromkeys(_MEDIA_TYPES.values(), _FILE)),
     )
     files = answered_with(dict.fromkeys(_MEDIA_TYPES.values(), _FILE))
-    told = responses(*EVERYWHERE, "no-such-batch")
+    told = responses(*LIMITED, "no-such-batch")
     app.add_api_route(one, batch_facts, response_model=BatchFacts, responses=told)
     app.add_api_route(
         one,
@@ -54,13 +66,13 @@ def add_batch_routes(app: FastAPI) -> None:
         methods=["DELETE"],
         status_code=204,
         response_class=Response,
-        responses=responses(*EVERYWHERE, "foreign-origin", "no-such-batch"),
+        responses=responses(*LIMITED, "foreign-origin", "no-such-batch"),
     )
     app.add_api_route(
         f"{one}/result",
         batch_result,
         response_class=FileResponse,
-        responses=files | responses(*EVERYWHERE, "no-such-batch", "batch-not-done"),
+        responses=files | responses(*LIMITED, "no-such-batch", "batch-not-done"),
     )
 
 
@@ -95,7 +107,7 @@ async def batch_result(request: Request, batch_id: str) -> Response:
     if record.status != "done":
         raise Refusal("batch-not-done", f"the batch has no result: it is {record.status}")
     name = f"{record.id}{record.suffix}"
-    return FileResponse(batch.result, media_type=_MEDIA_TYPES[record.suffix], filename=name)
+    return _WholeFile(batch.result, media_type=_MEDIA_TYPES[record.suffix], filename=name)
 
 
 async def forget_batch(request: Request, batch_id: str) -> Response:

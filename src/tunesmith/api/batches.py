@@ -22,6 +22,7 @@ from tunesmith.errors import UserError
 __all__ = ["Batches"]
 
 _SWEEP_SECONDS = 60.0
+_RETRY_SECONDS = 60
 _WRITE_BYTES = 1 << 20
 
 
@@ -54,7 +55,7 @@ class Batches:
         self.expire()
         if len(self._batches) + self._uploading >= self._settings.max_batches:
             message = "the server holds as many batches as it may; forget one with DELETE, or try again later"
-            raise Refusal("too-many-batches", message)
+            raise Refusal("too-many-batches", message, headers={"Retry-After": str(_RETRY_SECONDS)})
         record = BatchRecord(
             id=new_batch_id(),
             owner=owner,

@@ -14,7 +14,7 @@ from tunesmith.api.exchange import Exchange
 from tunesmith.api.gate import Gate
 from tunesmith.api.metrics import Metrics
 from tunesmith.api.models import Models
-from tunesmith.api.refusal import Refusal
+from tunesmith.api.refusal import draining
 from tunesmith.api.settings import Settings
 from tunesmith.api.shelf import Shelf
 from tunesmith.model.encode import Encoded
@@ -76,7 +76,7 @@ class Context:
         """Raise Refusal `draining` where the server takes nothing new."""
         if self.draining:
             message = "the server is shutting down; send the request to another, or again in a moment"
-            raise Refusal("draining", message, headers={"Retry-After": "1", "Connection": "close"})
+            raise draining(message)
 
     def drain(self) -> None:
         """From now on nothing new is taken; what has begun goes on."""

@@ -16,7 +16,7 @@ from tunesmith.api.exchange import Exchange, log_exchange, log_fault, new_id
 from tunesmith.api.guard import admit
 from tunesmith.api.keyring import Keyring
 from tunesmith.api.quotas import Quotas
-from tunesmith.api.refusal import Refusal, refusal_response
+from tunesmith.api.refusal import Refusal, draining, refusal_response
 
 __all__ = ["Front"]
 
@@ -70,7 +70,7 @@ class Front:
             await self._refuse(refusal, scope, receive, send)
         except asyncio.CancelledError:
             # the server is past its deadline for ending
-            late = Refusal("draining", "the server shut down before the request was answered")
+            late = draining("the server shut down before the request was answered")
             await self._refuse(late, scope, receive, send)
         except Exception as error:  # noqa: BLE001 -- the last place where our own bug can be told
             log_fault(exchange.request_id, error)

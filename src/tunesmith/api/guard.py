@@ -13,7 +13,7 @@ from tunesmith.api.keys import ApiKey
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.settings import Settings
 
-__all__ = ["admit", "is_loopback"]
+__all__ = ["admit", "is_loopback", "is_open"]
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -33,9 +33,14 @@ def admit(method: str, path: str, headers: Headers, settings: Settings, keyring:
         _check_host(headers, settings)
     if method not in _SAFE_METHODS:
         _check_origin(headers)
-    if not settings.needs_key or path in _WITHOUT_KEY or path.startswith(_STATIC):
+    if not settings.needs_key or is_open(path):
         return None
     return _key_of(headers, keyring)
+
+
+def is_open(path: str) -> bool:
+    """Whether what is there is told without a key."""
+    return path in _WITHOUT_KEY or path.startswith(_STATIC)
 
 
 def is_loopback(host: str) -> bool:
@@ -66,8 +71,15 @@ def _is_allowed(name: str, settings: Settings) -> bool:
 
 def _check_origin(headers: Headers) -> None:
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    if origin is not None and _host_of(origin) != headers.get("host", "").lower():
         raise Refusal("foreign-origin", "pages of other sites may not send requests here")
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # such as `http://[`
+        return None
 
 
 def _key_of(headers: Headers, keyring: Keyring) -> ApiKey:

@@ -127,6 +127,7 @@ def parse_object(body: bytes) -> dict[str, object]:
             object_pairs_hook=_unique,
             parse_constant=_refuse_constant,
             parse_int=_short_int,
+            parse_float=_number,
         )
     except UnicodeDecodeError as error:
         raise _bad(f"it is not UTF-8 (byte {error.start:,})") from None
@@ -156,6 +157,12 @@ def _short_int(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
         raise _bad(f"it holds an integer of more than {_MOST_DIGITS} digits")
     return int(digits)
+
+
+def _number(digits: str) -> float:
+    """A number; one such as 3.0 is a whole number to JSON, whatever Python thinks."""
+    value = float(digits)
+    return int(value) if value.is_integer() else value
 
 
 def _bad(why: str) -> Refusal:

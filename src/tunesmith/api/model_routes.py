@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from tunesmith.api.context import context_of
 from tunesmith.api.limits import read_object
-from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, body_of, responses
+from tunesmith.api.openapi import LIMITED, WITH_BODY, body_of, responses
 from tunesmith.api.request import read_values
 from tunesmith.api.schemas import LoadRequest, ModelFacts, ModelList, ReplaceRequest
 
@@ -20,14 +20,14 @@ ModelName = Annotated[
     str | None, Query(description="Which model, by its name. Left out: the server's first.")
 ]
 
-_LOADING = (*EVERYWHERE, *WITH_BODY, "loading-off", "bad-model-path", "bad-model", "model-too-large", "busy")
+_LOADING = (*LIMITED, *WITH_BODY, "loading-off", "bad-model-path", "bad-model", "model-too-large", "busy")
 
 
 def add_model_routes(app: FastAPI) -> None:
     """Add the routes that tell of models, and change which there are."""
-    told = responses(*EVERYWHERE, "no-such-model")
+    told = responses(*LIMITED, "no-such-model")
     app.add_api_route("/v1/model", model, response_model=ModelFacts, responses=told)
-    app.add_api_route("/v1/models", models, response_model=ModelList, responses=responses(*EVERYWHERE))
+    app.add_api_route("/v1/models", models, response_model=ModelList, responses=responses(*LIMITED))
     app.add_api_route(
         "/v1/models",
         add_model,
@@ -51,7 +51,7 @@ def add_model_routes(app: FastAPI) -> None:
         methods=["DELETE"],
         status_code=204,
         response_class=Response,
-        responses=responses(*EVERYWHERE, "loading-off", "no-such-model", "last-model", "draining"),
+        responses=responses(*LIMITED, "foreign-origin", "loading-off", "no-such-model", "last-model"),
     )
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from tunesmith.api.about import name_of
 from tunesmith.errors import Problem, ServiceError
 
-__all__ = ["NAME_RULE", "is_name", "named_models"]
+__all__ = ["NAME_PATTERN", "NAME_RULE", "is_name", "named_models"]
 
 NAME_RULE = "up to 64 letters, digits, `.`, `_` and `-`, a letter or digit first"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 def is_name(name: str) -> bool:
     """Whether a model may be given this name: it stands in URLs."""
-    return _NAME.fullmatch(name) is not None
+    return re.fullmatch(NAME_PATTERN, name) is not None
 
 
 def named_models(paths: Iterable[Path], settings: Sequence[str] = ()) -> dict[str, Path]:

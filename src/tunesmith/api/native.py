@@ -10,7 +10,7 @@ from tunesmith.api.connected import disconnected, while_connected
 from tunesmith.api.context import Context, context_of, exchange_of
 from tunesmith.api.limits import check_encoding, media_type, read_object
 from tunesmith.api.model_routes import ModelName
-from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, answered_with, body_of, responses
+from tunesmith.api.openapi import EVERYWHERE, LIMITED, WITH_BODY, answered_with, body_of, responses
 from tunesmith.api.request import line_model, read_values, request_model
 from tunesmith.api.results import response_of
 from tunesmith.api.schemas import ClassifyRequest, ClassifyResponse, Health, LineFault, LineResult
@@ -20,7 +20,7 @@ from tunesmith.api.streaming import NDJSON, LineStream
 __all__ = ["add_native_routes", "alive", "classify", "metrics", "ready"]
 
 _CLASSIFY = (
-    *(*EVERYWHERE, *WITH_BODY, "empty-input", "text-too-long", "too-many-texts", "bad-top-k"),
+    *(*LIMITED, *WITH_BODY, "empty-input", "text-too-long", "too-many-texts", "bad-top-k"),
     *("no-such-model", "busy"),
 )
 
@@ -46,7 +46,8 @@ def add_native_routes(app: FastAPI, context: Context) -> None:
         response_model=Health,
         responses={503: {"model": Health, "description": "Not ready"}},
     )
-    app.add_api_route("/metrics", metrics, response_class=Response, responses=responses(*EVERYWHERE))
+    text = answered_with({"text/plain": {"type": "string"}})
+    app.add_api_route("/metrics", metrics, response_class=Response, responses=text | responses(*EVERYWHERE))
 
 
 async def classify(request: Request, model: ModelName = None) -> Response:

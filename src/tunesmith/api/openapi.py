@@ -7,17 +7,38 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from tunesmith.api.guard import is_open
 from tunesmith.api.refusal import STATUS
 from tunesmith.api.schemas import ErrorEnvelope
 
-__all__ = ["EVERYWHERE", "WITH_BODY", "answered_with", "body_of", "responses"]
+__all__ = ["EVERYWHERE", "LIMITED", "WITH_BODY", "answered_with", "body_of", "completed", "responses"]
 
-EVERYWHERE = ("unknown-host", "wrong-key", "server-fault")
+_RETRY = {
+    "description": "Seconds to wait before the request is sent again.",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
+_HEADERS = {
+    401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}},
+    429: {"Retry-After": _RETRY},
+    503: {"Retry-After": _RETRY},
+}
+_REQUEST_ID = {
+    "description": "Under which the server's log has more.",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+}
+_UNUSED = ("HTTPValidationError", "ValidationError")
+
+EVERYWHERE = ("unknown-host", "wrong-key", "server-fault", "draining")
 """What any route may answer that needs the key."""
+
+LIMITED = (*EVERYWHERE, "rate-limited")
+"""What any route may answer that uses the model."""
 
 WITH_BODY = (
     *("bad-body", "missing-field", "unknown-field", "bad-field", "foreign-origin", "slow-body"),
-    *("body-too-large", "encoded-body", "not-json", "draining"),
+    *("body-too-large", "encoded-body", "not-json"),
 )
 """What any route may answer that reads JSON."""
 
@@ -28,9 +49,31 @@ def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
         status: {
             "model": ErrorEnvelope,
             "description": ", ".join(code for code in codes if STATUS[code] == status),
+            "headers": _HEADERS.get(status, {}),
         }
         for status in sorted({STATUS[code] for code in codes})
     }
+
+
+def completed(schema: dict[str, Any], *, needs_key: bool) -> dict[str, Any]:
+    """The framework's schema, with what every answer has, and without refusals that are not ours."""
+    for name in _UNUSED:
+        schema["components"]["schemas"].pop(name, None)
+    if needs_key:
+        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            if needs_key and not is_open(path):
+                operation["security"] = [{"key": []}]
+            _complete(operation["responses"])
+    return schema
+
+
+def _complete(answers: dict[str, Any]) -> None:
+    if "HTTPValidationError" in str(answers.get("422")):
+        del answers["422"]
+    for answer in answers.values():
+        answer["headers"] = {**answer.get("headers", {}), "X-Request-Id": _REQUEST_ID}
 
 
 def body_of(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Route
 
-__all__ = ["STATUS", "Refusal", "from_http", "refusal_response"]
+__all__ = ["STATUS", "Refusal", "draining", "from_http", "refusal_response"]
 
 STATUS: Mapping[str, int] = {
     "bad-body": 400,
@@ -88,19 +90,30 @@ class Refusal(Exception):  # noqa: N818 (the server does as it should)
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
+def draining(message: str) -> Refusal:
+    """The server ends: the caller is to open another connection, in a moment."""
+    return Refusal("draining", message, headers={"Retry-After": "1", "Connection": "close"})
+
+
 def refusal_response(refusal: Refusal) -> JSONResponse:
     """The refusal as an HTTP response."""
     return JSONResponse(refusal.envelope(), status_code=refusal.status, headers=refusal.headers)
 
 
-def from_http(error: HTTPException) -> Refusal:
+def from_http(error: HTTPException, request: Request) -> Refusal:
     """What the framework itself refuses, in our shape."""
     match error.status_code:
         case 404:
             return Refusal("no-such-path", "there is nothing at this path; /docs lists what there is")
         case 405:
-            allowed = (error.headers or {}).get("Allow", "")
-            message = f"this path answers {allowed or 'other methods'} only"
-            return Refusal("wrong-method", message, headers=error.headers)
+            allowed = _allowed(request)
+            return Refusal("wrong-method", f"this path answers {allowed} only", headers={"Allow": allowed})
         case _:
             return Refusal("bad-request", "the request cannot be understood; /docs says how to send one")
+
+
+def _allowed(request: Request) -> str:
+    """The methods that the path has; the framework names those of one route only."""
+    routes = (each for each in request.app.routes if isinstance(each, Route))
+    there = [each.methods or () for each in routes if each.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for methods in there for method in methods}))

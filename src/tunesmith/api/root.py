@@ -27,7 +27,13 @@ def place_of(path: str, root: Path) -> Path:
     asked = Path(path)
     if "\0" in path or asked.is_absolute() or ".." in asked.parts:
         raise _bad_path("is no path below the model root; write one such as `news` or `runs/news`")
-    root = root.resolve()
+    try:
+        return _found(asked, root.resolve())
+    except (OSError, RuntimeError):  # too long a name, a closed directory, a link to itself
+        raise _bad_path("cannot be read") from None
+
+
+def _found(asked: Path, root: Path) -> Path:
     place = (root / asked).resolve()
     if not place.is_relative_to(root):
         raise _bad_path("leads out of the model root")

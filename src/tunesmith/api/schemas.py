@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from tunesmith.api.names import NAME_PATTERN
 from tunesmith.task import Kind
 
 __all__ = [
@@ -60,7 +63,7 @@ class ClassifyLine(Wire):
     input: str
     """The text."""
 
-    id: str | int | None = None
+    id: str | Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
     """Whatever the answer shall be known by; it comes back as it is."""
 
     top_k: int | None = None
@@ -79,7 +82,7 @@ class ReplaceRequest(Wire):
 class LoadRequest(ReplaceRequest):
     """A model to be loaded under a name of its own."""
 
-    name: str
+    name: str = Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})
     """The name that requests will give."""
 
 

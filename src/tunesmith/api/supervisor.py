@@ -32,15 +32,22 @@ def pause_before(failures: int) -> float:
 class Supervisor:
     """Keeps `count` processes at work until SIGTERM or SIGINT, which it hands on to all.
 
-    `work` is called in each, with the number of its place; `on_end` here, whenever one has ended. Those that
-    have not ended `grace_seconds` after the signal are killed. It must run in the main thread of a process
-    without others, since only the thread that forks goes on in a child.
+    `work` is called in each, with the number of its place; `on_end` here, whenever one has ended, and
+    `on_signal` before they hear of a signal. Those that have not ended `grace_seconds` after it are killed.
+    It must run in the main thread of a process without others, since only the thread that forks goes on in a
+    child.
     """
 
     def __init__(
-        self, count: int, work: Callable[[int], None], *, on_end: Callable[[int], None], grace_seconds: float
+        self,
+        count: int,
+        work: Callable[[int], None],
+        *,
+        on_signal: Callable[[], None],
+        on_end: Callable[[int], None],
+        grace_seconds: float,
     ) -> None:
-        self._count, self._work, self._on_end = count, work, on_end
+        self._count, self._work, self._on_signal, self._on_end = count, work, on_signal, on_end
         self._grace_seconds = grace_seconds
         self._mask: set[signal.Signals | int] = set()
         self._places: dict[int, int] = {}
@@ -79,6 +86,7 @@ class Supervisor:
     def _hear(self, heard: signal.struct_siginfo | None) -> None:
         if heard is not None and heard.si_signo in _TO_END:
             self._due.clear()
+            self._on_signal()
             self._deadline = self._deadline or time.monotonic() + self._grace_seconds
             self._send(signal.SIGTERM)
         elif self._deadline is not None and time.monotonic() >= self._deadline:

@@ -88,7 +88,11 @@ def serve_workers(
             _Worker(app, tls, team, place, parent).run([listener])
 
         grace = settings.drain_seconds + settings.shutdown_seconds + _MARGIN_SECONDS
-        Supervisor(workers, work, on_end=team.forget, grace_seconds=grace).run(on_started)
+        # no worker is forked any more: the port closes with the last of them, which first takes in who waits
+        supervisor = Supervisor(
+            workers, work, on_signal=listener.close, on_end=team.forget, grace_seconds=grace
+        )
+        supervisor.run(on_started)
 
 
 class _Team:

@@ -147,11 +147,11 @@ def _add_answers(app: FastAPI, session: Session, labels: tuple[str, ...], severa
         return state()
 
 
-async def _refuse(_request: Request, error: Exception) -> NoReturn:
+async def _refuse(request: Request, error: Exception) -> NoReturn:
     """What is raised takes the way of the server's refusals."""
     match error:
         case HTTPException():
-            raise from_http(error) from error
+            raise from_http(error, request) from error
         case UserError(problems=(problem, *_)):
             raise Refusal("server-fault", f"{problem.what}: {problem.where}; {problem.fix}") from error
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -16,13 +17,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ending import Ends, ask_while
 from tests.integration.api.test_live import until
 from tests.integration.api.test_process import Running, ended, running_process
-from tests.models import save_tiny_base
-from tunesmith.bundle import write_bundle
+from tests.models import save_tiny_base, save_tiny_bundle
 from tunesmith.model.load import load_classifier
-from tunesmith.recipe import Recipe
-from tunesmith.task import Task
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork and /proc")
 
@@ -221,6 +220,15 @@ def test_what_has_begun_is_answered_by_all_before_the_end(start: Start, tmp_path
     assert "another starts" not in errors
 
 
+def test_no_request_is_lost_when_all_end(start: Start, tmp_path: Path) -> None:
+    running = start(SLEEPY, tmp_path)
+    ends = Ends()
+    asyncio.run(ask_while(running.client.base_url.port or 0, 4, ends, running.stop))
+    assert ended(running)[0] == 0
+    assert not ends.lost
+    assert min(ends.answered, ends.lines_answered, ends.streams_told) > 0
+
+
 def test_a_second_signal_does_not_wait(start: Start, tmp_path: Path) -> None:
     running = start(SLEEPY, tmp_path, drain_seconds="200")
     running.stop()
@@ -249,18 +257,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of some 200 MB, most of it embeddings."""
     place = tmp_path_factory.mktemp("large")
     base = save_tiny_base(place / "base", vocab_size=100_000, n_embd=512, n_head=8)
-    scores = {"macro_f1": 0.9, "accuracy": 0.9}
-    intervals = {name: {"low": 0.8, "high": 1.0} for name in scores}
-    write_bundle(
-        place / "model",
-        load_classifier(str(base), ("politics", "sports")),
-        task=Task(labels=("politics", "sports")),
-        recipe=Recipe(),
-        report={"rows": 6, "metrics": scores, "intervals": intervals},
-        data_report={},
-        card="",
-    )
-    return place / "model"
+    classifier = load_classifier(str(base), ("politics", "sports"))
+    return save_tiny_bundle(place / "model", classifier, classifier.window)
 
 
 def memory(pid: int, *names: str) -> int:

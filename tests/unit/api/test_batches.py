@@ -87,6 +87,15 @@ def test_a_csv_comes_back_with_answers_beside_each_row(client: Client) -> None:
     assert told["rows_per_second"] > 0
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-3", "bytes=99999-", "bytes=a-b", "lines=1", "\x00"])
+def test_a_result_comes_in_one_piece(client: Client, asked: str) -> None:
+    batch = uploaded(client, as_csv([["text"], ["sports"]]))
+    whole = result(client, batch)
+    assert whole.headers["accept-ranges"] == "none"
+    part = client.get(f"{BATCHES}/{batch}/result", headers={"Range": asked})
+    assert (part.status_code, part.content) == (200, whole.content)
+
+
 def test_lines_come_back_as_lines(client: Client) -> None:
     batch = uploaded(client, as_lines([{"text": text, "n": n} for n, text in enumerate(TEXTS)]), NDJSON)
     found = [json.loads(line) for line in result(client, batch).text.splitlines()]
@@ -206,6 +215,7 @@ def test_only_so_many_are_kept(make_client: MakeClient) -> None:
     uploaded(client, b"text\nsports fans\n")
     refused = client.post(BATCHES, content=b"text\na\n", headers=CSV)
     assert refusal(refused)[:2] == (429, "too-many-batches")
+    assert int(refused.headers["retry-after"]) > 0
     ended(client, first)
     assert client.request("DELETE", f"{BATCHES}/{first}").status_code == 204
     uploaded(client, b"text\nsports fans\n")

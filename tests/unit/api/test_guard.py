@@ -42,7 +42,11 @@ def test_with_a_key_any_name_will_do(make_client: MakeClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://localhost:9000", "http://localhost", "localhost:8000"]
+    "origin",
+    [
+        *("http://evil.example", "null", "http://localhost:9000", "http://localhost", "localhost:8000"),
+        *("http://[", "http://]@localhost:8000", "\x00"),
+    ],
 )
 def test_pages_of_other_sites_may_not_send(client: Client, origin: str) -> None:
     response = client.post(CLASSIFY, json={"input": "a"}, headers={"Origin": origin})

@@ -99,6 +99,20 @@ def test_the_schema_says_what_every_route_takes_and_may_refuse(client: Client) -
     assert routes["DELETE /v1/models/{name}"]["responses"]["409"]["description"] == "last-model"
 
 
+def test_the_schema_tells_what_every_answer_has(make_client: MakeClient) -> None:
+    client = make_client(api_key=KEY)
+    schema = client.get("/openapi.json").json()
+    assert "HTTPValidationError" not in str(schema)
+    for path, methods in schema["paths"].items():
+        for of in methods.values():
+            assert ("security" in of) == (path not in ("/healthz", "/readyz"))
+            assert all(answer["headers"]["X-Request-Id"]["required"] for answer in of["responses"].values())
+            assert ("429" in of["responses"]) == path.startswith("/v1/")
+            if path.startswith("/v1/"):
+                assert all("Retry-After" in of["responses"][status]["headers"] for status in ("429", "503"))
+    assert "securitySchemes" not in make_client().get("/openapi.json").json()["components"]
+
+
 def test_each_of_several_models_has_its_page(make_client: MakeClient) -> None:
     client = make_client(others=[moods()])
     first, second = client.get("/").text, client.get("/?model=mood").text

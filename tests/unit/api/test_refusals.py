@@ -48,6 +48,8 @@ BAD_BODIES = {
     b'{"input": "a", "top_k": 0}': ("bad-top-k", "top_k"),
     b'{"input": "a", "top_k": -1}': ("bad-top-k", "top_k"),
     b'{"input": "a", "top_k": 7}': ("bad-top-k", "top_k"),
+    b'{"input": "a", "top_k": 7.0}': ("bad-top-k", "top_k"),
+    b'{"input": "a", "top_k": 1e300}': ("bad-top-k", "top_k"),
     b'{"input": "a", "top_k": 1e999}': ("bad-field", "top_k"),
     b'{"input": "a", "top_k": 1.5}': ("bad-field", "top_k"),
     b'{"input": "a", "top_k": "3"}': ("bad-field", "top_k"),
@@ -68,6 +70,21 @@ def test_a_bad_body_is_refused_with_its_code(make_client: MakeClient, body: byte
 def test_the_limits_themselves_are_allowed(make_client: MakeClient) -> None:
     client = make_client(max_texts=3, max_characters=20)
     assert client.classify(["a" * 20, "b\u0000", "🙂" * 20], top_k=6).status_code == 200
+
+
+def test_a_whole_number_may_be_written_with_a_point(client: Client) -> None:
+    response = client.post(CLASSIFY, content=b'{"input": "a", "top_k": 3.0}', headers=JSON)
+    assert len(response.json()["results"][0]["scores"]) == 3
+
+
+def test_whatever_python_takes_for_white_space_is_no_text(client: Client) -> None:
+    blank = "".join(chr(code) for code in range(0x110000) if chr(code).isspace())
+    assert refusal(client.classify(blank)) == (400, "empty-input", "input")
+
+
+@pytest.mark.parametrize("text", ["\ufeff", "\u200b", "\x00", "\x1b", "\u180e"])
+def test_what_is_no_white_space_is_a_text(client: Client, text: str) -> None:
+    assert client.classify(text).status_code == 200
 
 
 def test_an_unknown_field_is_answered_with_the_nearest(client: Client) -> None:
@@ -116,6 +133,19 @@ def test_what_is_no_plain_json_is_refused(client: Client, headers: dict[str, str
 def test_json_may_name_its_charset(client: Client) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8", "Content-Encoding": "identity"}
     assert client.post(CLASSIFY, content=b'{"input": "a"}', headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        *(("/v1/models", "GET, POST"), ("/v1/models/x", "DELETE, PUT"), ("/v1/batches/x", "DELETE, GET")),
+        *((CLASSIFY, "POST"), ("/", "GET")),
+    ],
+)
+def test_a_wrong_method_is_told_all_that_the_path_has(client: Client, path: str, methods: str) -> None:
+    response = client.request("PATCH", path)
+    assert response.headers["allow"] == methods
+    assert f"answers {methods} only" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_a_name_that_is_none_is_refused(client: Client, name: str) -> None:
     "path",
     [
         *("/etc", "..", "../root/fresh", "fresh/../../root/fresh", "out", "inner", "export"),
-        *("exports", "none", "file", "a\0b"),
+        *("exports", "none", "file", "a\0b", "x" * 300, "x/" * 5000, "loop", "loop/model"),
     ],
 )
 def test_a_path_may_not_leave_the_root(client: Client, shop: Shop, tmp_path: Path, path: str) -> None:
@@ -120,6 +120,7 @@ def test_a_path_may_not_leave_the_root(client: Client, shop: Shop, tmp_path: Pat
     (shop.root / "exports" / "exports").mkdir(parents=True)
     (shop.root / "exports" / "exports" / "onnx").symlink_to(tmp_path / "elsewhere")
     (shop.root / "file").write_bytes(b"")
+    (shop.root / "loop").symlink_to("loop")
     response = client.post(MODELS, json={"name": "v2", "path": path})
     assert refusal(response) == (400, "bad-model-path", "path")
     assert str(tmp_path) not in response.text

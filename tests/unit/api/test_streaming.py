@@ -34,6 +34,18 @@ def test_every_line_has_its_answer_in_its_place(client: Client) -> None:
     assert [answer["id"] for answer in answers] == list(range(300))
 
 
+@pytest.mark.parametrize("id_", ["", "\0é", 0, -(2**63), 2**64 - 1, None])
+def test_an_id_comes_back_as_it_is(client: Client, id_: str | int | None) -> None:
+    (answer,) = stream(client, {"input": "music", "id": id_})
+    assert answer["id"] == id_
+
+
+@pytest.mark.parametrize("id_", [2**64, -(2**63) - 1, 0.5, [], {}])
+def test_an_id_that_is_none_is_told(client: Client, id_: object) -> None:
+    (answer,) = stream(client, {"input": "music", "id": id_})
+    assert (answer["error"]["code"], answer["error"]["param"]) == ("bad-field", "id")
+
+
 def test_an_answer_is_that_of_a_request(client: Client) -> None:
     (line,) = stream(client, {"input": "music " * 20, "id": "a", "top_k": 2})
     (result,) = client.classify("music " * 20, top_k=2).json()["results"]

@@ -15,6 +15,8 @@ from tunesmith import __version__
 from tunesmith.api.batch_routes import add_batch_routes
 from tunesmith.api.batches import Batches
 from tunesmith.api.context import Answers, Context
+from tunesmith.api.explain_routes import add_explain_route
+from tunesmith.api.explaining import Explain
 from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
 from tunesmith.api.keyring import Keyring
@@ -39,6 +41,7 @@ def create_app(
     *,
     about: dict[str, Any],
     task: Task | None = None,
+    explain: Explain | None = None,
     others: Sequence[Loaded] = (),
     load: Load | None = None,
     quotas: Quotas | None = None,
@@ -46,11 +49,11 @@ def create_app(
     """The application that serves `predictor`, and beside it `others`, each under a name of its own.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
-    `task` says in which column of a file its texts stand.
+    `task` says in which column of a file its texts stand; `explain` says what the words of a text did.
     Where the settings name a model root, `load` opens those that come while the server runs.
     `quotas` are given where other processes count towards them, too.
     """
-    context = _context([Loaded(predictor, about, task), *others], settings, load)
+    context = _context([Loaded(predictor, about, task, explain), *others], settings, load)
     app = FastAPI(
         title="tunesmith",
         version=__version__,
@@ -62,6 +65,7 @@ def create_app(
     )
     app.state.context = context
     add_native_routes(app, context)
+    add_explain_route(app, context)
     add_model_routes(app)
     if quotas is None:
         # several processes would each know only their own batches
@@ -77,7 +81,9 @@ def create_app(
 def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None) -> Context:
     metrics = Metrics()
     waiting, uploads = Gate(settings.max_waiting), Gate(settings.max_uploads)
+    explaining = Gate(settings.max_explaining)
     waiting.on_change, uploads.on_change = metrics.waiting.set, metrics.uploads.set
+    explaining.on_change = metrics.explaining.set
     models = Models(loaded, settings, waiting, metrics.note_batch)
     return Context(
         settings=settings,
@@ -87,6 +93,7 @@ def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None) ->
         waiting=waiting,
         uploads=uploads,
         streams=Gate(settings.max_streams),
+        explaining=explaining,
         metrics=metrics,
     )
 

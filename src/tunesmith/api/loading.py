@@ -42,4 +42,5 @@ class Loader:
         log_event(f"model {about['model']}, engine {opened.why}", "loaded", told)
         if self._weights is not None and predictor.engine == TORCH:
             self._weights.share(predictor.classifier.model)
-        return Loaded(predictor, about, opened.bundle.task)
+        explain = predictor.explain if predictor.engine == TORCH else None
+        return Loaded(predictor, about, opened.bundle.task, explain)

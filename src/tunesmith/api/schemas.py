@@ -179,6 +179,9 @@ class ModelFacts(Wire):
     engine: str | None = None
     """What computes: `torch`, `onnx` or `onnx-int8`."""
 
+    explains: bool = False
+    """Whether `/v1/explain` tells what the words of a text did: it needs gradients."""
+
     macro_f1: Measured | None = None
     """The mean F1 over all labels, on the test rows."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.api.batcher import Batcher, Observe
 from tunesmith.api.exchange import log_fault
+from tunesmith.api.explaining import Explain, Explainer
 from tunesmith.api.gate import Gate
 from tunesmith.api.request import request_model
 from tunesmith.api.schemas import ModelFacts
@@ -33,6 +34,8 @@ class Loaded:
     """Fields of `ModelFacts` that it does not know itself, `model` (its name) at least."""
     task: Task | None = None
     """What it has learned, and from which column."""
+    explain: Explain | None = None
+    """What explains its answers, where it has gradients."""
 
 
 class _InTurn:
@@ -54,7 +57,13 @@ class Served:
         self, loaded: Loaded, settings: Settings, turns: Turns, waiting: Gate, observe: Observe
     ) -> None:
         answers = loaded.answers
-        self.facts = ModelFacts(labels=list(answers.labels), max_tokens=answers.max_tokens, **loaded.about)
+        self.explainer = Explainer(loaded.explain, turns, settings.batch_tokens)
+        self.facts = ModelFacts(
+            labels=list(answers.labels),
+            max_tokens=answers.max_tokens,
+            explains=self.explainer.can,
+            **loaded.about,
+        )
         self.request_model = request_model(len(answers.labels), settings)
         self.task = loaded.task or Task(labels=answers.labels, kind=self.facts.kind)
         self.predict_behind = turns.taking(_in_one_step(answers), behind=True)
@@ -105,6 +114,7 @@ class Served:
             with suppress(asyncio.CancelledError):
                 await self._work
         self.batcher.close()
+        self.explainer.close()
 
     async def drain(self) -> None:
         """End once nobody uses it any more."""

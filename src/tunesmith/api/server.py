@@ -88,6 +88,7 @@ def serve_model(
             settings,
             about=dict(first.about),
             task=first.task,
+            explain=first.explain,
             others=others,
             load=loader.load,
         )

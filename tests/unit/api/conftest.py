@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from tests.served import Served
 from tunesmith.api.app import create_app
+from tunesmith.api.explaining import Explain
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
 from tunesmith.api.shelf import Load
@@ -131,10 +132,13 @@ def make_client(predictor: FakePredictor) -> Iterator[MakeClient]:
             others: Sequence[Loaded] = (),
             load: Load | None = None,
             about_kind: str = "single_label",
+            explain: Explain | None = None,
             **settings: Any,
         ) -> Client:
             about = {"model": "news", "base": "embedded", "test_rows": 50, "kind": about_kind}
-            app = create_app(model, Settings(**settings), about=about, others=others, load=load)
+            app = create_app(
+                model, Settings(**settings), about=about, others=others, load=load, explain=explain
+            )
             return Client(app, stack)
 
         yield make

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -42,6 +42,7 @@ def create_app(
     about: dict[str, Any],
     task: Task | None = None,
     explain: Explain | None = None,
+    report: Callable[[], object] | None = None,
     others: Sequence[Loaded] = (),
     load: Load | None = None,
     quotas: Quotas | None = None,
@@ -49,11 +50,12 @@ def create_app(
     """The application that serves `predictor`, and beside it `others`, each under a name of its own.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
-    `task` says in which column of a file its texts stand; `explain` says what the words of a text did.
+    `task` says in which column of a file its texts stand; `explain` says what the words of a text did;
+    `report` reads what the page of its evaluation is made from.
     Where the settings name a model root, `load` opens those that come while the server runs.
     `quotas` are given where other processes count towards them, too.
     """
-    context = _context([Loaded(predictor, about, task, explain), *others], settings, load)
+    context = _context([Loaded(predictor, about, task, explain, report), *others], settings, load)
     app = FastAPI(
         title="tunesmith",
         version=__version__,
@@ -67,8 +69,9 @@ def create_app(
     add_native_routes(app, context)
     add_explain_route(app, context)
     add_model_routes(app)
-    if quotas is None:
-        # several processes would each know only their own batches
+    # several processes would each know only their own batches
+    app.state.takes_batches = quotas is None
+    if app.state.takes_batches:
         add_batch_routes(app)
     add_pages(app)
     app.add_exception_handler(HTTPException, _refuse_http)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from tunesmith.api.about import about_bundle
@@ -37,10 +38,12 @@ class Loader:
         predictor = opened.predictor.abstaining(self._min_confidence)
         # counted first: what is shared would be counted once
         about = about_bundle(opened.bundle) | {"parameters": predictor.parameters, "engine": predictor.engine}
+        about |= {"why": opened.why}
         about |= {"model": name} if name else {}
         told = {"model": about["model"], "engine": predictor.engine, "why": opened.why}
         log_event(f"model {about['model']}, engine {opened.why}", "loaded", told)
         if self._weights is not None and predictor.engine == TORCH:
             self._weights.share(predictor.classifier.model)
         explain = predictor.explain if predictor.engine == TORCH else None
-        return Loaded(predictor, about, opened.bundle.task, explain)
+        report = partial(opened.bundle.read, "report.json")
+        return Loaded(predictor, about, opened.bundle.task, explain, report)

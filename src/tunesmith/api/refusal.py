@@ -33,6 +33,7 @@ STATUS: Mapping[str, int] = {
     "loading-off": 403,
     "no-such-batch": 404,
     "no-such-model": 404,
+    "no-report": 404,
     "no-such-path": 404,
     "wrong-method": 405,
     "slow-body": 408,

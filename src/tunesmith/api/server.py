@@ -89,6 +89,7 @@ def serve_model(
             about=dict(first.about),
             task=first.task,
             explain=first.explain,
+            report=first.report,
             others=others,
             load=loader.load,
         )

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 
 from tunesmith.errors import ConfigError, Problem
+from tunesmith.model.attributions import InTurn, at_once
 from tunesmith.model.encode import Encoded, encode
 from tunesmith.model.explanation import Explanation, explain
 from tunesmith.model.forward import Floats, logits_of, sigmoid, softmax
@@ -157,11 +158,21 @@ class Predictor:
         rows = zip(probabilities, given, encoded.truncated, encoded.lengths, strict=True)
         return [self._prediction(row, over, bool(cut), int(tokens)) for row, over, cut, tokens in rows]
 
-    def explain(self, texts: Sequence[str], label: str | None = None) -> list[Explanation]:
+    def explain(
+        self,
+        texts: Sequence[str],
+        label: str | None = None,
+        *,
+        micro_batch_tokens: int | None = None,
+        most_tokens: int | None = None,
+        in_turn: InTurn = at_once,
+    ) -> list[Explanation]:
         """What each token of each text does for its likeliest label, or for `label`; see `Explanation`.
 
-        Costs a forward and a backward pass at each of 16 points or more: some fifty times a prediction.
-        Raises ConfigError where there is no such label, or no torch model that has gradients.
+        Costs a forward and a backward pass at each of 16 points or more: some fifty times a prediction. What
+        is computed goes piece by piece through `in_turn`, at most `micro_batch_tokens` at a time, and of a
+        long text only so many points that they fit into `most_tokens`, if given. Raises ConfigError where
+        there is no such label, or no torch model that has gradients.
         """
         if self._engine:
             what = f"an explanation needs gradients, which {self.engine} does not compute"
@@ -170,9 +181,12 @@ class Predictor:
         if label is not None and label not in self.labels:
             what, known = f"{label!r} is not a label of this model", ", ".join(self.labels[:10])
             raise ConfigError(Problem("unknown-label", what, "label", f"name one of {known}"))
-        labels = [label] * len(texts) if label else [each.top(1)[0][0] for each in self.predict(texts)]
+        answers = [] if label else in_turn(lambda: self.predict(texts))
+        labels = [label] * len(texts) if label else [each.top(1)[0][0] for each in answers]
+        at_most = micro_batch_tokens or self.micro_batch_tokens
+        how: dict[str, Any] = {"most_tokens": most_tokens, "in_turn": in_turn}
         return [
-            explain(self.classifier, text, of, self.max_tokens, self.micro_batch_tokens)
+            explain(self.classifier, text, of, self.max_tokens, at_most, **how)
             for text, of in zip(texts, labels, strict=True)
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.served import Served
 from tunesmith.api.app import create_app
+from tunesmith.api.explaining import Explain
 from tunesmith.api.runner import Server
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
@@ -47,16 +48,27 @@ class Topics(Words):
 
 
 @contextmanager
-def serving(words: Words | None = None, others: Sequence[Loaded] = (), **settings: Any) -> Iterator[str]:
+def serving(
+    words: Words | None = None,
+    others: Sequence[Loaded] = (),
+    *,
+    explain: Explain | None = None,
+    report: Callable[[], object] | None = None,
+    calibration: object = None,
+    **settings: Any,
+) -> Iterator[str]:
     about = {
         "model": "news",
         "base": "embedded",
         "parameters": 12_345_678,
         "macro_f1": {"value": 0.901, "low": 0.894, "high": 0.907},
         "test_rows": 7600,
+        "calibration": calibration,
     }
     ready = threading.Event()
-    app = create_app(words or Words(), Settings(**settings), about=about, others=others)
+    app = create_app(
+        words or Words(), Settings(**settings), about=about, others=others, explain=explain, report=report
+    )
     server = Server(app, ready.set)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -109,23 +121,23 @@ def test_ctrl_enter_asks_too_and_a_cut_is_told(page: Any) -> None:
 
 def test_labels_are_shown_as_text(page: Any) -> None:
     page.get_by_label("Text").fill("neither")
-    page.get_by_role("button").click()
+    page.get_by_role("button", name="Classify").click()
     page.wait_for_selector("#bars li")
     assert page.locator("#said b").inner_text() == "<b>weather</b>"
     assert page.locator("#bars b").count() == 0
 
 
 def test_faults_are_shown_in_place_and_go_away(page: Any) -> None:
-    page.get_by_role("button").click()
-    assert page.get_by_role("alert").inner_text().startswith("There is no text yet.")
+    page.get_by_role("button", name="Classify").click()
+    assert page.locator("#fault").inner_text().startswith("There is no text yet.")
     page.get_by_label("Text").fill("explode")
-    page.get_by_role("button").click()
+    page.get_by_role("button", name="Classify").click()
     page.wait_for_function("document.querySelector('#fault').innerText.includes('server-fault')")
-    assert "req_" in page.get_by_role("alert").inner_text()
+    assert "req_" in page.locator("#fault").inner_text()
     page.get_by_label("Text").fill("sports")
-    page.get_by_role("button").click()
+    page.get_by_role("button", name="Classify").click()
     page.wait_for_selector("#bars li")
-    assert page.get_by_role("alert").inner_text() == ""
+    assert page.locator("#fault").inner_text() == ""
 
 
 def test_the_keyboard_reaches_all_of_it(page: Any) -> None:
@@ -160,7 +172,7 @@ def test_with_a_key_the_page_asks_for_it(browser: Any) -> None:
         opened = browser.new_page()
         opened.goto(url)
         opened.get_by_label("Text").fill("all about sports")
-        opened.get_by_role("button").click()
+        opened.get_by_role("button", name="Classify").click()
         opened.wait_for_function("document.querySelector('#fault').innerText.includes('wrong-key')")
         opened.get_by_label("API key").fill(KEY)
         opened.get_by_label("API key").press("Enter")

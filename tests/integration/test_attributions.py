@@ -49,6 +49,19 @@ def test_the_scores_sum_to_what_the_text_changed(classifier: Classifier) -> None
         assert _attribute(classifier, label=label).complete
 
 
+def test_pieces_that_wait_for_their_turn_give_the_same(classifier: Classifier) -> None:
+    sizes: list[int] = []
+
+    def in_turn(work: Any) -> Any:
+        sizes.append(1)
+        return work()
+
+    whole = _attribute(classifier, points=(16,))
+    found = _attribute(classifier, points=(16,), micro_batch_tokens=4 * len(IDS), in_turn=in_turn)
+    assert len(sizes) == 1 + 16 / 4
+    np.testing.assert_allclose(found.scores, whole.scores, rtol=1e-4, atol=1e-6)
+
+
 def test_more_points_come_closer(classifier: Classifier) -> None:
     gaps = [abs(_attribute(classifier, points=(count,)).gap) for count in (2, 64)]
     assert gaps[1] < 1e-3
@@ -161,3 +174,24 @@ def test_the_word_that_was_learned_carries_the_answer(tiny_base: Path, tmp_path:
     assert found.label == "one"
     best = max(found.words, key=lambda word: word.score)
     assert best.text == "xx"
+
+
+@pytest.mark.parametrize(("most_tokens", "turns"), [(0, 16), (16 * 4, 16), (48 * 4, 48)])
+def test_of_a_long_text_fewer_points_are_looked_at(
+    classifier: Classifier, most_tokens: int, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.model.attributions._COMPLETE", -1.0)
+    monkeypatch.setattr("tunesmith.model.attributions._NEGLIGIBLE", -1.0)
+    counted: list[int] = []
+
+    def in_turn(work: Any) -> Any:
+        counted.append(1)
+        return work()
+
+    predictor = Predictor(classifier, 4)
+    (found,) = predictor.explain(
+        ["goal " * 60], "a", micro_batch_tokens=1, most_tokens=most_tokens, in_turn=in_turn
+    )
+    assert len(found.tokens) == 4
+    assert found.truncated
+    assert len(counted) == 1 + turns

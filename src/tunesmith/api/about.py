@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tunesmith.bundle import Bundle
 
-__all__ = ["about_bundle", "name_of"]
+__all__ = ["about_bundle", "base_name", "name_of"]
 
 
 def about_bundle(bundle: Bundle) -> dict[str, Any]:
@@ -23,11 +23,12 @@ def about_bundle(bundle: Bundle) -> dict[str, Any]:
     beside = "micro_f1" if bundle.task.kind == "multi_label" else "accuracy"
     return {
         "model": name_of(bundle.path),
-        "base": _base(bundle.recipe.base),
+        "base": base_name(bundle.recipe.base),
         "kind": bundle.task.kind,
         "macro_f1": _measured(report, "macro_f1"),
         beside: _measured(report, beside),
         "test_rows": report["rows"],
+        "calibration": _calibrated(report),
         "versions": {
             "tunesmith": version("tunesmith"),
             "torch": version("torch"),
@@ -45,10 +46,29 @@ def name_of(path: Path) -> str:
     return path.parent.name if path.name == "model" else path.name
 
 
-def _base(base: str) -> str:
+def base_name(base: str) -> str:
     """A hub name as it is; of a place on the disk only its last part."""
     return Path(base).name if base.startswith(("/", "~", ".")) else base
 
 
 def _measured(report: Mapping[str, Any], metric: str) -> dict[str, float]:
     return {"value": report["metrics"][metric], **report["intervals"][metric]}
+
+
+def _calibrated(report: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The reliability bins, where the report has them with intervals, as early versions did not."""
+    told = report.get("calibration") or {}
+    filled = [found for found in told.get("bins", ()) if found["rows"]]
+    if not filled or not all(found.get("interval") for found in filled):
+        return None
+    bins = [
+        {
+            "low": found["low"],
+            "high": found["high"],
+            "rows": found["rows"],
+            "right": {"value": found["accuracy"], **found["interval"]},
+        }
+        for found in filled
+    ]
+    temperature = report.get("provenance", {}).get("temperature")
+    return {"ece": told["ece"], "temperature": temperature, "bins": bins}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -15,6 +15,8 @@ from tunesmith import __version__
 from tunesmith.api.batch_routes import add_batch_routes
 from tunesmith.api.batches import Batches
 from tunesmith.api.context import Answers, Context
+from tunesmith.api.explain_routes import add_explain_route
+from tunesmith.api.explaining import Explain
 from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
 from tunesmith.api.keyring import Keyring
@@ -41,6 +43,8 @@ def create_app(
     *,
     about: dict[str, Any],
     task: Task | None = None,
+    explain: Explain | None = None,
+    report: Callable[[], object] | None = None,
     others: Sequence[Loaded] = (),
     load: Load | None = None,
     bytes_of: BytesOf = weights_bytes,
@@ -49,12 +53,13 @@ def create_app(
     """The application that serves `predictor`, and beside it `others`, each under a name of its own.
 
     `about` holds fields of `ModelFacts` that the predictor does not know, `model` (its name) at least.
-    `task` says in which column of a file its texts stand.
+    `task` says in which column of a file its texts stand; `explain` says what the words of a text did;
+    `report` reads what the page of its evaluation is made from.
     Where the settings name a model root, `load` opens those that come while the server runs, if the free
     memory holds what `bytes_of` says of them.
     `quotas` are given where other processes count towards them, too.
     """
-    context = _context([Loaded(predictor, about, task), *others], settings, load, bytes_of)
+    context = _context([Loaded(predictor, about, task, explain, report), *others], settings, load, bytes_of)
     app = _App(
         title="tunesmith",
         version=__version__,
@@ -66,9 +71,11 @@ def create_app(
     )
     app.state.context = context
     add_native_routes(app, context)
+    add_explain_route(app, context)
     add_model_routes(app)
-    if quotas is None:
-        # several processes would each know only their own batches
+    # several processes would each know only their own batches
+    app.state.takes_batches = quotas is None
+    if app.state.takes_batches:
         add_batch_routes(app)
     add_pages(app)
     app.add_exception_handler(HTTPException, _refuse_http)
@@ -90,7 +97,9 @@ class _App(FastAPI):
 def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None, bytes_of: BytesOf) -> Context:
     metrics = Metrics()
     waiting, uploads = Gate(settings.max_waiting), Gate(settings.max_uploads)
+    explaining = Gate(settings.max_explaining)
     waiting.on_change, uploads.on_change = metrics.waiting.set, metrics.uploads.set
+    explaining.on_change = metrics.explaining.set
     models = Models(loaded, settings, waiting, metrics.note_batch)
     return Context(
         settings=settings,
@@ -100,6 +109,7 @@ def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None, by
         waiting=waiting,
         uploads=uploads,
         streams=Gate(settings.max_streams),
+        explaining=explaining,
         metrics=metrics,
     )
 

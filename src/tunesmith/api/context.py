@@ -52,6 +52,7 @@ class Context:
     waiting: Gate
     uploads: Gate
     streams: Gate
+    explaining: Gate
     metrics: Metrics
     draining: bool = False
     peers_ready: Callable[[], bool] = lambda: True

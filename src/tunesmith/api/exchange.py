@@ -96,6 +96,12 @@ class Exchange:
         if self.caller is not None:
             self.caller.take_texts(texts)
 
+    def charge_work(self, text: str, texts: int) -> None:
+        """Note a text that costs as much as so many; raise Refusal where it is more than the caller may."""
+        self.characters = len(text)
+        if self.caller is not None:
+            self.caller.take_work(texts)
+
     @property
     def seconds(self) -> float:
         """Since the request began."""

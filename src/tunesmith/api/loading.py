@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,15 @@ class Loader:
         engine = opened.bundle.engine
         # counted first: what is shared would be counted once
         about = about_bundle(opened.bundle) | {"parameters": predictor.parameters, "engine": engine}
+        about |= {"why": opened.why}
         about |= {"model": name} if name else {}
         told = {"model": about["model"], "engine": engine, "why": opened.why}
         log_event(f"model {about['model']}, engine {opened.why}", "loaded", told)
         if predictor.engine == TORCH:
             self._share(predictor.classifier.model)
-        return Loaded(predictor, about, opened.bundle.task)
+        explain = predictor.explain if predictor.engine == TORCH else None
+        report = partial(opened.bundle.read, "report.json")
+        return Loaded(predictor, about, opened.bundle.task, explain, report)
 
     def bytes_of(self, place: Path) -> int:
         """About what the run or bundle at `place` will take in memory; a base that is held takes nothing.

@@ -76,6 +76,8 @@ class Metrics:
         self.in_flight = self._gauge("requests_in_flight", "Requests that have begun and not ended.")
         self.waiting = self._gauge("requests_waiting", "Requests at the model or waiting for it.")
         self.uploads = self._gauge("uploads", "Request bodies that are being read.")
+        self.explained = self._counter("explained", "Texts explained.")
+        self.explaining = self._gauge("explaining", "Explanations at work or waiting.")
         self.ready = self._gauge("ready", "1 while the server takes requests.", "livemin")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:

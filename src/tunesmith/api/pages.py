@@ -1,11 +1,13 @@
-"""What people open in a browser: a page to try the model, the reference, and their static files."""
+"""What people open in a browser: a page to try the models, their reports, the reference, and static files."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,9 +21,10 @@ from tunesmith.api.context import context_of
 from tunesmith.api.reference import operations
 from tunesmith.api.refusal import STATUS
 from tunesmith.api.request import DEFAULT_TOP_K
+from tunesmith.api.schemas import ModelFacts
 from tunesmith.files import sha256_bytes
 
-__all__ = ["add_pages", "reference_page", "static_file", "try_page"]
+__all__ = ["add_pages", "opened_page", "reference_page", "report_page", "static_file", "try_page"]
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -29,6 +32,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _CODE = re.compile(r"`([^`]+)`")
+_REPORT_STYLE = "report.css"
 _MOST_BARS = 8
 _MOST_LABELS = 40
 # names carry the hash of what they hold, so that a browser may keep them for good
@@ -39,6 +43,9 @@ def add_pages(app: FastAPI) -> None:
     """Add the routes that people open; they are no part of the OpenAPI schema."""
     routes: dict[str, Callable[..., Any]] = {
         "/": try_page,
+        # whatever is not named in the guard needs the key
+        "/opened": opened_page,
+        "/report": report_page,
         "/docs": reference_page,
         "/static/{name}": static_file,
     }
@@ -48,21 +55,47 @@ def add_pages(app: FastAPI) -> None:
 
 async def try_page(request: Request) -> Response:
     """The page to try a model: the one that the query names, else the default."""
-    context = context_of(request)
-    needs_key = context.settings.needs_key
     # who may not ask for the facts does not read them here either, nor which models there are
-    facts = context.models.find(None if needs_key else request.query_params.get("model")).facts
-    names = [] if needs_key else [each.model for each in context.models.facts]
+    return _try(request, told=not context_of(request).settings.needs_key)
+
+
+async def opened_page(request: Request) -> Response:
+    """The same with all facts: the page takes its parts from it once it has a key that is right."""
+    return _try(request, told=True)
+
+
+async def report_page(request: Request) -> Response:
+    """The evaluation of the model that the query names, else of the default."""
+    served = context_of(request).models.find(request.query_params.get("model"))
+    return HTMLResponse(await asyncio.to_thread(served.report_page, _static_url(_REPORT_STYLE)))
+
+
+def _try(request: Request, *, told: bool) -> Response:
+    context = context_of(request)
+    facts = context.models.find(request.query_params.get("model") if told else None).facts
+    models = context.models.facts if told else []
     return _page(
         "try.html.jinja",
-        facts=None if needs_key else facts,
-        others=names if len(names) > 1 else [],
-        needs_key=needs_key,
+        facts=facts if told else None,
+        models=models,
+        others=[each.model for each in models] if len(models) > 1 else [],
+        needs_key=context.settings.needs_key,
+        batches=request.app.state.takes_batches,
+        known={each.model: _for_answers(each) for each in models},
         bars=min(len(facts.labels), _MOST_BARS, context.settings.max_top_k),
         top_k=min(len(facts.labels), 3, DEFAULT_TOP_K),
         most_labels=_MOST_LABELS,
         url=str(request.base_url).rstrip("/"),
     )
+
+
+def _for_answers(facts: ModelFacts) -> dict[str, Any]:
+    """What the page needs beside an answer of a model."""
+    return {
+        "explains": facts.explains,
+        "several": facts.kind == "multi_label",
+        "bins": [] if facts.calibration is None else [each.model_dump() for each in facts.calibration.bins],
+    }
 
 
 async def reference_page(request: Request) -> Response:
@@ -96,8 +129,15 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.globals["static"] = _static_url
-    environment.filters["with_code"] = _with_code
+    environment.filters |= {"with_code": _with_code, "millions": _millions, "thousands": "{:,}".format}
     return environment
+
+
+def _millions(count: int) -> Markup:
+    """A number as people say it."""
+    if count < 1_000_000:
+        return Markup(f"{count:,}")  # noqa: S704 -- a number
+    return Markup(f'{count / 1e6:,.1f} <span class="unit">million</span>')  # noqa: S704 -- a number
 
 
 def _with_code(text: str) -> Markup:
@@ -110,11 +150,18 @@ def _static() -> dict[str, tuple[bytes, str]]:
     """Hashed name -> content and media type."""
     found = {}
     for entry in (files("tunesmith.api") / "page" / "static").iterdir():
-        stem, _, suffix = entry.name.rpartition(".")
-        if media_type := _TYPES.get(f".{suffix}"):
+        if media_type := _TYPES.get(Path(entry.name).suffix):
             content = entry.read_bytes()
-            found[f"{stem}.{sha256_bytes(content)[:12]}.{suffix}"] = (content, media_type)
-    return found
+            found[_hashed(entry.name, content)] = (content, media_type)
+    from tunesmith.evaluation.page import style_sheet
+
+    style = style_sheet().encode()
+    return found | {_hashed(_REPORT_STYLE, style): (style, _TYPES[".css"])}
+
+
+def _hashed(name: str, content: bytes) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}.{sha256_bytes(content)[:12]}.{suffix}"
 
 
 @cache

@@ -62,6 +62,10 @@ class Caller:
             raise Refusal("too-many-texts", message, param="input")
         self._take("texts", count, self.texts_per_minute)
 
+    def take_work(self, texts: int) -> None:
+        """Count work that is as much as so many texts, or as a whole minute where that has room for fewer."""
+        self._take("texts", min(texts, self.texts_per_minute), self.texts_per_minute)
+
     def _take(self, kind: Kind, amount: int, limit: int) -> None:
         if not limit:
             return

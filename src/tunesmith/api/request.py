@@ -16,12 +16,13 @@ from pydantic import (
     create_model,
 )
 
+from tunesmith.api.explain_schemas import ExplainRequest
 from tunesmith.api.limits import shown_name
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.schemas import ClassifyLine, ClassifyRequest
 from tunesmith.api.settings import Settings
 
-__all__ = ["DEFAULT_TOP_K", "line_model", "read_values", "request_model"]
+__all__ = ["DEFAULT_TOP_K", "explain_model", "line_model", "read_values", "request_model"]
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
@@ -55,6 +56,16 @@ def line_model(labels: int, settings: Settings) -> type[ClassifyLine]:
         __doc__=ClassifyLine.__doc__,
         input=(_text(settings), Field(description=fields["input"].description)),
         top_k=_top_k(labels, settings, fields["top_k"].description),
+    )
+
+
+def explain_model(settings: Settings) -> type[ExplainRequest]:
+    """ExplainRequest with the caps of this server."""
+    return create_model(
+        "ExplainRequest",
+        __base__=ExplainRequest,
+        __doc__=ExplainRequest.__doc__,
+        input=(_text(settings), Field(description=ExplainRequest.model_fields["input"].description)),
     )
 
 

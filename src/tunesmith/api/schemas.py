@@ -10,6 +10,8 @@ from tunesmith.api.names import NAME_PATTERN
 from tunesmith.task import Kind
 
 __all__ = [
+    "AnswersLikeThis",
+    "Calibrated",
     "ClassifyLine",
     "ClassifyRequest",
     "ClassifyResponse",
@@ -158,6 +160,38 @@ class Measured(Wire):
     """Where it ends."""
 
 
+class AnswersLikeThis(Wire):
+    """Test answers whose probability lies in (`low`, `high`].
+
+    Of a model with one label a text the likeliest label counts, of others each label of each text.
+    """
+
+    low: float
+    """Where the bin begins; what is just that probable is in the one before."""
+
+    high: float
+    """Where it ends."""
+
+    rows: int
+    """Answers in it."""
+
+    right: Measured
+    """The share of them that was right."""
+
+
+class Calibrated(Wire):
+    """Whether probabilities mean what they say, on the test rows."""
+
+    ece: float
+    """The mean gap between probability and share of right answers."""
+
+    temperature: str | None = None
+    """By what the model's head was divided, and on how many validation rows that was fitted."""
+
+    bins: list[AnswersLikeThis]
+    """Those that hold any answer, from the least probable on."""
+
+
 class ModelFacts(Wire):
     """What is served, and how good it was when it was evaluated."""
 
@@ -182,6 +216,12 @@ class ModelFacts(Wire):
     engine: str | None = None
     """What computes: `torch`, `onnx` or `onnx-int8`."""
 
+    why: str | None = None
+    """Why this engine."""
+
+    explains: bool = False
+    """Whether `/v1/explain` tells what the words of a text did: it needs gradients."""
+
     macro_f1: Measured | None = None
     """The mean F1 over all labels, on the test rows."""
 
@@ -193,6 +233,12 @@ class ModelFacts(Wire):
 
     test_rows: int | None = None
     """Rows of the test set that the scores come from."""
+
+    calibration: Calibrated | None = None
+    """How often answers of some probability were right; null where the report does not say."""
+
+    has_report: bool = False
+    """Whether there is a page of its evaluation, at `/report`."""
 
     versions: dict[str, str] = Field(default_factory=dict)
     """The software that serves it."""

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.api.batcher import Batcher, Observe
 from tunesmith.api.exchange import log_fault
+from tunesmith.api.explaining import Explain, Explainer
 from tunesmith.api.gate import Gate
+from tunesmith.api.report import page_of
 from tunesmith.api.request import request_model
 from tunesmith.api.schemas import ModelFacts
 from tunesmith.api.settings import Settings
@@ -33,6 +36,10 @@ class Loaded:
     """Fields of `ModelFacts` that it does not know itself, `model` (its name) at least."""
     task: Task | None = None
     """What it has learned, and from which column."""
+    explain: Explain | None = None
+    """What explains its answers, where it has gradients."""
+    report: Callable[[], object] | None = None
+    """What reads the report of its evaluation, as JSON values."""
 
 
 class _InTurn:
@@ -54,8 +61,17 @@ class Served:
         self, loaded: Loaded, settings: Settings, turns: Turns, waiting: Gate, observe: Observe
     ) -> None:
         answers = loaded.answers
-        self.facts = ModelFacts(labels=list(answers.labels), max_tokens=answers.max_tokens, **loaded.about)
+        self.explainer = Explainer(loaded.explain, turns, settings.batch_tokens)
+        self.facts = ModelFacts(
+            labels=list(answers.labels),
+            max_tokens=answers.max_tokens,
+            explains=self.explainer.can,
+            has_report=loaded.report is not None,
+            **loaded.about,
+        )
         self.request_model = request_model(len(answers.labels), settings)
+        self.report_page = cache(partial(page_of, loaded.report, self.name))
+        """The address of its style -> the page of its evaluation; blocks the first time."""
         self.task = loaded.task or Task(labels=answers.labels, kind=self.facts.kind)
         self.predict_behind = turns.taking(_in_one_step(answers), behind=True)
         """For work that nobody waits for; it blocks."""
@@ -105,6 +121,7 @@ class Served:
             with suppress(asyncio.CancelledError):
                 await self._work
         self.batcher.close()
+        self.explainer.close()
 
     async def drain(self) -> None:
         """End once nobody uses it any more."""

@@ -88,6 +88,8 @@ def serve_model(
             settings,
             about=dict(first.about),
             task=first.task,
+            explain=first.explain,
+            report=first.report,
             others=others,
             load=loader.load,
             bytes_of=loader.bytes_of,

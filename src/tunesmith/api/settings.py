@@ -69,6 +69,9 @@ class Settings(Config):
     texts_per_minute: int = Field(default=0, ge=0)
     """Texts that one key may send in a minute; without keys, one address. 0: any number."""
 
+    max_explaining: int = Field(default=4, ge=1)
+    """Explanations that may be at work or wait; those beyond are refused at once."""
+
     max_streams: int = Field(default=16, ge=1)
     """Requests whose lines are answered as they come, at the same time."""
 

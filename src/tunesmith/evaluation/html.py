@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tunesmith.evaluation.bars import confusions, heat_map, most_confused, rival_bars
@@ -13,10 +14,12 @@ from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.understanding.page import understanding_values
 from tunesmith.evaluation.wording import MACRO_F1, beside_macro_f1, further
 
-__all__ = ["as_html"]
+__all__ = ["as_html", "as_shared_html"]
 
 _MOST_HEAT = 14
 _MOST_CONFUSIONS = 10
+# slices by a file or a column tell what stands in the data
+_OF_TEXTS_ALONE = ("length", "cut")
 _TEXT_SHOWN = 220
 _TEXT_KEPT = 4_000
 
@@ -25,8 +28,31 @@ def as_html(report: Report, title: str) -> str:
     """The whole report as one page; every text in it is escaped."""
     if report.writing is not None:
         return writing_as_html(report, title)
-    values = _charts(report) | _tables(report) | understanding_values(report)
+    return render_page("report.html.jinja", report, title, _values(report) | {"rows_shown": True})
+
+
+def as_shared_html(report: Report, title: str, style_url: str) -> str:
+    """A report on labels for those who may not see the data: no text and no place of any row stands in it.
+
+    Its style is `style_sheet`'s, at `style_url`: nothing in the page is inline.
+    """
+    report = _without_rows(report)
+    values = _values(report) | {"rows_shown": False, "style_url": style_url}
     return render_page("report.html.jinja", report, title, values)
+
+
+def _without_rows(report: Report) -> Report:
+    told = report.understanding
+    if told is not None:
+        groups = tuple(replace(group, examples=(), words=()) for group in told.groups)
+        slices = tuple(table for table in told.slices if table.kind in _OF_TEXTS_ALONE)
+        told = replace(told, groups=groups, slices=slices, explained=())
+    told_of = {name: value for name, value in report.provenance.items() if name != "data"}
+    return replace(report, mistakes=(), understanding=told, provenance=told_of)
+
+
+def _values(report: Report) -> dict[str, Any]:
+    return _charts(report) | _tables(report) | understanding_values(report)
 
 
 def _charts(report: Report) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tunesmith.evaluation.wording import (
     weakest,
 )
 
-__all__ = ["label_rows", "render_page", "strongest"]
+__all__ = ["label_rows", "render_page", "strongest", "style_sheet"]
 
 _WEAKEST_FIRST = 20
 
@@ -31,6 +31,11 @@ def render_page(template: str, report: object, title: str, values: Mapping[str, 
     """The page that a template makes of a report; every text that is no Markup is escaped."""
     page = _environment().get_template(template)
     return str(page.render(report=report, title=plain(title), **values))
+
+
+def style_sheet() -> str:
+    """The style of a report on labels, for those who give it apart from the page."""
+    return str(_environment().get_template("report.css.jinja").render())
 
 
 def _environment() -> Any:

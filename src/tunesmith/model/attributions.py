@@ -10,7 +10,9 @@ ever more points, until the scores of the tokens sum to the difference of both e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,13 +24,21 @@ from tunesmith.model.packed import unwrapped
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["POINTS", "Attribution", "attribute"]
+__all__ = ["POINTS", "Attribution", "InTurn", "at_once", "attribute"]
+
+InTurn = Callable[[Callable[[], Any]], Any]
+"""Runs a piece of the work when its turn has come, and gives back what came of it"""
 
 POINTS = (16, 32, 64, 128)
 """How many points of the path are looked at, until the scores are complete."""
 _COMPLETE = 0.05
 # log-odds that nobody would tell apart
 _NEGLIGIBLE = 0.01
+
+
+def at_once(work: Callable[[], Any]) -> Any:
+    """The turn of who waits for nobody."""
+    return work()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +70,29 @@ def attribute(
     micro_batch_tokens: int,
     several: bool = False,
     points: tuple[int, ...] = POINTS,
+    in_turn: InTurn = at_once,
 ) -> Attribution:
     """The scores of the tokens `ids` (tokens,) for a label; of a multi-label model where `several`.
 
-    At most `micro_batch_tokens` tokens are computed at once, or one copy of the text where it is longer.
+    At most `micro_batch_tokens` tokens are computed in one turn, or one copy of the text where it is longer.
     """
+    model.eval()
+    text, start, log_odds, baseline = in_turn(lambda: _ends(model, ids, label_id, pad_token_id, several))
+    copies = max(1, micro_batch_tokens // len(ids))
+    for count in points:
+        scores = _integral(model, start, text, label_id, several, count, copies, in_turn)
+        found = Attribution(scores, log_odds, baseline, count)
+        if found.complete:
+            break
+    return found
+
+
+def _ends(
+    model: Any, ids: Ids, label_id: int, pad_token_id: int, several: bool
+) -> tuple[torch.Tensor, torch.Tensor, float, float]:
+    """The text and where its path starts, both (tokens, width), with the log-odds of each."""
     import torch
 
-    model.eval()
     embedding = unwrapped(model).get_input_embeddings()
     with torch.no_grad():
         tokens = torch.from_numpy(ids.astype(np.int64)).to(embedding.weight.device)
@@ -77,13 +102,7 @@ def attribute(
         log_odds, *without_words = _log_odds(model, ends, label_id, several).double().tolist()
         baseline = min(without_words)
         start = ends[1 + without_words.index(baseline)]
-    at_once = max(1, micro_batch_tokens // len(ids))
-    for count in points:
-        scores = _integral(model, start, text, label_id, several, count, at_once)
-        found = Attribution(scores, log_odds, baseline, count)
-        if found.complete:
-            break
-    return found
+    return text, start, log_odds, baseline
 
 
 def _integral(
@@ -93,20 +112,25 @@ def _integral(
     label_id: int,
     several: bool,
     count: int,
-    at_once: int,
+    copies: int,
+    in_turn: InTurn,
 ) -> npt.NDArray[np.float64]:
     import torch
 
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    total = torch.zeros(text.shape, dtype=torch.float64)
-    for first in range(0, count, at_once):
-        # from [-1, 1] to the path's [0, 1]
-        places = torch.from_numpy((nodes[first : first + at_once] + 1) / 2).to(text)[:, None, None]
-        path = (start + places * (text - start)).requires_grad_()  # (points, tokens, width)
+    def summed(places: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> torch.Tensor:
+        at = torch.from_numpy(places).to(text)[:, None, None]
+        path = (start + at * (text - start)).requires_grad_()  # (points, tokens, width)
         answered = _log_odds(model, path, label_id, several).sum()
         (gradients,) = torch.autograd.grad(answered, path)
-        shares = torch.from_numpy(weights[first : first + at_once] / 2)[:, None, None]
-        total += (shares * gradients.double().cpu()).sum(dim=0)
+        return (torch.from_numpy(weights)[:, None, None] * gradients.double().cpu()).sum(dim=0)
+
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    # from [-1, 1] to the path's [0, 1]
+    places, weights = (nodes + 1) / 2, weights / 2
+    total = torch.zeros(text.shape, dtype=torch.float64)
+    for first in range(0, count, copies):
+        these = slice(first, first + copies)
+        total += in_turn(partial(summed, places[these], weights[these]))
     return np.asarray((total * (text - start).double().cpu()).sum(dim=-1))
 
 

@@ -6,13 +6,13 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from tunesmith.data.formats.encoding import without_bad_chars
-from tunesmith.model.attributions import attribute
+from tunesmith.model.attributions import POINTS, InTurn, at_once, attribute
 from tunesmith.model.load import Classifier
 
 __all__ = ["Explanation", "TokenScore", "explain"]
@@ -44,6 +44,8 @@ class Explanation:
     baseline: float
     gap: float
     tokens: tuple[TokenScore, ...]
+    truncated: bool = False
+    """Whether the text was longer than the model reads."""
 
     @property
     def words(self) -> tuple[TokenScore, ...]:
@@ -80,11 +82,19 @@ def _pieces(stretch: tuple[int, int], tokens: Sequence[TokenScore]) -> list[tupl
 
 
 def explain(
-    classifier: Classifier, text: str, label: str, max_tokens: int, micro_batch_tokens: int
+    classifier: Classifier,
+    text: str,
+    label: str,
+    max_tokens: int,
+    micro_batch_tokens: int,
+    *,
+    most_tokens: int | None = None,
+    in_turn: InTurn = at_once,
 ) -> Explanation:
     """The scores of the tokens that are read of a text, for a label; special tokens stand at no character.
 
-    See `attributions` for how, and for what they are measured against.
+    See `attributions` for how, and for what they are measured against. Where all copies of the text would
+    have more than `most_tokens` tokens, fewer points are looked at, and never fewer than the first 16.
     """
     text, tokenizer = without_bad_chars(text)[0], classifier.tokenizer
     how = {"truncation": True, "max_length": max_tokens, "verbose": False}
@@ -99,9 +109,19 @@ def explain(
         tokenizer.pad_token_id,
         micro_batch_tokens=micro_batch_tokens,
         several=classifier.multi_label,
+        points=_points_within(most_tokens, len(ids)),
+        in_turn=in_turn,
     )
     tokens = _tokens(text, places, found.scores.tolist())
-    return Explanation(text, label, found.log_odds, found.baseline, found.gap, tokens)
+    cut = bool(batch.encodings[0].overflowing)
+    return Explanation(text, label, found.log_odds, found.baseline, found.gap, tokens, cut)
+
+
+def _points_within(most_tokens: int | None, tokens: int) -> tuple[int, ...]:
+    if most_tokens is None:
+        return POINTS
+    copies = zip(POINTS, accumulate(POINTS), strict=True)
+    return tuple(count for count, so_far in copies if so_far * tokens <= most_tokens) or POINTS[:1]
 
 
 def _tokens(text: str, places: Any, scores: list[float]) -> tuple[TokenScore, ...]:

@@ -16,6 +16,8 @@ from fastapi import FastAPI
 
 from tests.served import Served
 from tunesmith.api.app import create_app
+from tunesmith.api.explaining import Explain
+from tunesmith.api.quotas import Quotas
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
 from tunesmith.api.shelf import Load
@@ -131,10 +133,22 @@ def make_client(predictor: FakePredictor) -> Iterator[MakeClient]:
             others: Sequence[Loaded] = (),
             load: Load | None = None,
             about_kind: str = "single_label",
+            explain: Explain | None = None,
+            report: Callable[[], object] | None = None,
+            quotas: Quotas | None = None,
             **settings: Any,
         ) -> Client:
             about = {"model": "news", "base": "embedded", "test_rows": 50, "kind": about_kind}
-            app = create_app(model, Settings(**settings), about=about, others=others, load=load)
+            app = create_app(
+                model,
+                Settings(**settings),
+                about=about,
+                others=others,
+                load=load,
+                explain=explain,
+                report=report,
+                quotas=quotas,
+            )
             return Client(app, stack)
 
         yield make

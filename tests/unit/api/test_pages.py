@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.unit.api.conftest import KEY, LABELS, Client, FakePredictor, MakeClient, refusal
 from tests.unit.api.test_models import moods
+from tests.unit.evaluation.conftest import MakeReport, make_report
+from tests.unit.evaluation.understanding.test_shown import understood
+from tunesmith.api.quotas import Quotas
+from tunesmith.api.served import Loaded
+from tunesmith.api.settings import Settings
+
+__all__ = ["make_report"]
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
@@ -87,6 +95,7 @@ def test_the_schema_says_what_every_route_takes_and_may_refuse(client: Client) -
     assert {
         *("POST /v1/classify", "GET /v1/model", "GET /v1/models", "POST /v1/models"),
         *("PUT /v1/models/{name}", "DELETE /v1/models/{name}", "POST /v1/batches"),
+        "POST /v1/explain",
         *("GET /v1/batches/{batch_id}", "DELETE /v1/batches/{batch_id}", "GET /v1/batches/{batch_id}/result"),
     } <= routes.keys()
     assert set(routes["POST /v1/classify"]["requestBody"]["content"]) == {
@@ -139,3 +148,70 @@ def test_where_a_key_is_needed_no_name_is_told(make_client: MakeClient) -> None:
         page = client.get(path)
         assert page.status_code == 200
         assert "mood" not in page.text
+
+
+SECRET = "a text of the data"
+
+
+@pytest.fixture
+def report(make_report: MakeReport) -> Callable[[], object]:
+    made = make_report(labels=LABELS, text=SECRET)
+    told = made.provenance | {"base": "/home/someone/gpt2", "data": "train: /home/someone/secret.csv"}
+    return replace(made, provenance=told, understanding=understood(made, LABELS, 300)).to_dict
+
+
+def test_the_report_is_shown_without_a_text_or_a_path(
+    make_client: MakeClient, report: Callable[[], object]
+) -> None:
+    client = make_client(report=report)
+    assert SECRET in str(report())
+    page = client.get("/report?model=news")
+    assert page.status_code == 200
+    assert "evaluated on 300 test rows" in page.text
+    assert "How it learned" in page.text
+    assert not [word for word in (SECRET, "test.csv", "/home/", "secret") if word in page.text]
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", page.text)
+    assert "unsafe" not in page.headers["content-security-policy"]
+    (style,) = re.findall(r'<link rel="stylesheet" href="(static/report[^"]+)"', page.text)
+    assert client.get(f"/{style}").headers["content-type"].startswith("text/css")
+    assert client.get("/v1/model").json()["has_report"] is True
+
+
+def test_without_a_report_there_is_none(client: Client, make_client: MakeClient) -> None:
+    assert refusal(client.get("/report"))[:2] == (404, "no-report")
+    assert "report?model=" not in client.get("/").text
+    damaged = make_client(report=lambda: {"rows": "many"})
+    assert refusal(damaged.get("/report"))[:2] == (404, "no-report")
+
+
+def test_reports_and_facts_need_the_key(make_client: MakeClient, report: Callable[[], object]) -> None:
+    client = make_client(report=report, api_key=KEY)
+    for path in ("/report", "/opened", "/opened?model=news"):
+        assert refusal(client.get(path))[:2] == (401, "wrong-key")
+        assert client.get(path, headers={"Authorization": f"Bearer {KEY}"}).status_code == 200
+    opened = client.get("/opened", headers={"Authorization": f"Bearer {KEY}"}).text
+    assert all(f"<li>{label}</li>" in opened for label in LABELS)
+    assert "report?model=news" in opened
+    assert KEY not in opened
+
+
+def test_every_model_stands_in_the_table(make_client: MakeClient) -> None:
+    page = make_client(others=[moods()]).get("/").text
+    rows = re.findall(r'<tr(?: class="ours")?>\s*<th scope="row">(.*?)</tr>', page, re.DOTALL)
+    assert [row.partition("</th>")[0] for row in rows] == ["news", "mood"]
+    assert ["<td>embedded</td>" in row for row in rows] == [True, False]
+    assert "<td>gpt2</td>" in rows[1]
+    assert "<option>mood</option>" in page
+
+
+def test_what_the_page_knows_cannot_end_its_attribute(make_client: MakeClient) -> None:
+    nasty = Loaded(FakePredictor(), {"model": "a'\"><b>x</b>"})
+    page = make_client(others=[nasty]).get("/").text
+    assert "<b>x" not in page
+
+
+def test_tables_are_offered_only_where_batches_are_taken(make_client: MakeClient) -> None:
+    assert 'id="table"' in make_client().get("/").text
+    apart = make_client(quotas=Quotas(Settings()))
+    assert 'id="table"' not in apart.get("/").text
+    assert "/v1/batches" not in apart.get("/openapi.json").json()["paths"]

@@ -1,17 +1,10 @@
 "use strict";
 
-const byId = (id) => document.getElementById(id);
-const panel = byId("try");
-const form = byId("form");
-const text = byId("text");
-const key = byId("key"); // stands on the page only where a key is needed
-const answer = byId("answer");
-const said = byId("said");
-const fault = byId("fault");
-const bars = byId("bars");
-const usage = byId("usage");
+// What all parts of the page share. Each script adds to these; none runs code that stands in the page.
 
-let current = null; // the request whose answer is awaited
+const byId = (id) => document.getElementById(id);
+const key = byId("key"); // stands on the page only where a key is needed
+const SECOND = 1000;
 
 function element(tag, className, content) {
   const made = document.createElement(tag);
@@ -26,95 +19,42 @@ function percent(score) {
   return `${(100 * score).toFixed(1)} %`;
 }
 
-function bar({ label, score }) {
-  const row = element("li", "", "");
-  const track = element("span", "track", "");
-  const fill = element("span", "fill", "");
-  track.setAttribute("aria-hidden", "true");
-  fill.style.transform = `scaleX(${score})`;
-  track.append(fill);
-  row.append(element("span", "name", label), element("span", "share", percent(score)), track);
-  return row;
-}
+const counted = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
-function verdicts({ labels, scores }) {
-  if (!labels.length) return [element("p", "verdict", "No label is likely enough.")];
-  const scoreOf = new Map(scores.map(({ label, score }) => [label, score]));
-  return labels.map((label) => {
-    const verdict = element("p", "verdict", "");
-    verdict.append(element("b", "", label));
-    // a label may be given and yet lie beyond the scores that were asked for
-    if (scoreOf.has(label)) verdict.append(element("span", "", percent(scoreOf.get(label))));
-    return verdict;
-  });
-}
+// what the server knows of its models; the element changes with the model that is chosen
+const known = () => byId("known").dataset;
+const factsOf = (model) => JSON.parse(known().facts)[model] ?? {};
 
-function showAnswer({ results, usage: used }, milliseconds) {
-  const [result] = results;
-  said.replaceChildren(...verdicts(result));
-  fault.replaceChildren();
-  bars.replaceChildren(...result.scores.map(bar));
-  const cut = result.truncated ? " The text is longer than the model reads: its end was left out." : "";
-  const tokens = `${used.tokens.toLocaleString("en")} ${used.tokens === 1 ? "token" : "tokens"}`;
-  usage.textContent = `${tokens} read, answered in ${milliseconds} ms.${cut}`;
-}
+const headers = (more = {}) => (key ? { Authorization: `Bearer ${key.value.trim()}`, ...more } : more);
 
-function showFault(message, hint) {
-  said.replaceChildren();
-  bars.replaceChildren();
-  usage.textContent = "";
-  fault.replaceChildren(element("p", "", message), ...(hint ? [element("p", "", hint)] : []));
-}
-
-function headers() {
-  const found = { "Content-Type": "application/json" };
-  if (key) found.Authorization = `Bearer ${key.value.trim()}`;
-  return found;
-}
-
-async function ask(signal) {
-  const { bars: top, model } = panel.dataset; // which model, only where there are several
-  const body = JSON.stringify({ input: text.value, top_k: Number(top), ...(model && { model }) });
-  const began = performance.now();
-  const response = await fetch("v1/classify", { method: "POST", headers: headers(), body, signal });
-  const values = await response.json();
-  if (response.ok) showAnswer(values, Math.round(performance.now() - began));
-  else showFault(values.error.message, `${values.error.code} · ${response.headers.get("x-request-id")}`);
-}
-
-async function classify() {
-  if (!text.value.trim()) {
-    showFault("There is no text yet.", "Write or paste one, then classify it.");
-    text.focus();
-    return;
+/** A request that failed, in the server's own words. */
+class Fault extends Error {
+  constructor(message, hint, code) {
+    super(message);
+    this.hint = hint;
+    this.code = code;
   }
-  current?.abort();
-  const request = new AbortController();
-  current = request;
-  answer.setAttribute("aria-busy", "true");
+}
+
+/** The server's answer; throws Fault, or what `signal` aborts with. */
+async function send(path, { type, ...options } = {}) {
+  const more = type ? { "Content-Type": type } : {};
+  let response;
   try {
-    await ask(request.signal);
+    response = await fetch(path, { ...options, headers: headers(more) });
   } catch (error) {
-    if (request.signal.aborted) return;
-    showFault("The server cannot be reached, or did not answer as it should.", "Is it still running?");
+    if (options.signal?.aborted) throw error;
+    throw new Fault("The server cannot be reached, or did not answer as it should.", "Is it still running?");
   }
-  if (current === request) answer.setAttribute("aria-busy", "false");
+  if (response.ok) return response;
+  const { error } = await response.json().catch(() => ({}));
+  if (!error) throw new Fault("The server did not answer as it should.", `HTTP ${response.status}`);
+  throw new Fault(error.message, `${error.code} · ${response.headers.get("x-request-id")}`, error.code);
 }
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  classify();
-});
+const sendJson = (path, values, signal) =>
+  send(path, { method: "POST", type: "application/json", body: JSON.stringify(values), signal });
 
-form.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    classify();
-  }
-});
-
-// behind a proxy only the browser knows the address
-for (const place of document.querySelectorAll("[data-url]")) {
-  place.textContent = new URL(".", location.href).href.replace(/\/$/, "");
+function showFault(place, { message, hint }) {
+  place.replaceChildren(element("p", "", message), ...(hint ? [element("p", "", hint)] : []));
 }
-panel.hidden = false;

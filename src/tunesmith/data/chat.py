@@ -27,7 +27,7 @@ INSTRUCTING = ("system", "developer")
 """The roles that say how to answer."""
 
 
-def as_row_text(messages: Sequence[Message]) -> str:
+def as_row_text(messages: Sequence[Any]) -> str:
     """The messages as the text of a row: JSON without spaces, equal where the messages are."""
     return json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
 

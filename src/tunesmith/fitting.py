@@ -58,5 +58,6 @@ def fit_learner(
             where=splits.train.where,
             on_note=listener.note,
             processes=processes,
+            begin=lesson.begin,
         )
     )

@@ -216,7 +216,7 @@ def _judge(
     origin = provenance(inputs, processes)
     trained = (fitted.history, fitted.seconds, fitted.peak_memory_bytes)
     kept: list[Predictions] = []
-    judging = Judging(origin, recipe.seed, *trained, listener.answered, inputs.asked, kept.append)
+    judging = Judging(origin, recipe.seed, *trained, listener.answered, inputs.asked, kept.append, recipe)
     report = decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
     return report, kept[0]
 
@@ -293,7 +293,7 @@ def evaluate(
     rivals = room.rivals(recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
     asked = asked_of(bundle, data, test, slice_columns, explain=explain, robustness=robustness)
-    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered, asked=asked, keep=keep)
+    judging = Judging(origin, recipe.seed, on_answer=listener.answered, asked=asked, keep=keep, recipe=recipe)
     return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from tunesmith.data.arrow import Record
 from tunesmith.data.cells import CellError, text_of
-from tunesmith.data.chat import ASSISTANT, Message, as_row_text
+from tunesmith.data.chat import ASSISTANT, Message, as_pair_text, as_row_text
 from tunesmith.data.conversation import holds_messages, messages_of_cell, unwrapped
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.infer import Column, columns_of, listed_names, refuse_missing
@@ -16,25 +15,11 @@ from tunesmith.data.problems import ReadLog
 from tunesmith.data.writing import Writing, named
 from tunesmith.errors import DataError, Problem
 
-__all__ = ["Pair", "as_target", "infer_preference", "known_preference", "pair_in", "preferences"]
-
-Pair = tuple[list[Message], list[Message]]
-"""The answer that is preferred, and the one that is rejected."""
+__all__ = ["infer_preference", "known_preference", "preferences"]
 
 # what an assistant hears while it answers
 _WITHIN_ANSWERS = (ASSISTANT, "tool", "function")
 _COLUMNS = "name the columns in task.yaml: `text_column`, `target_column` and `rejected_column`"
-
-
-def as_target(preferred: Sequence[Message], rejected: Sequence[Message]) -> str:
-    """Both answers as the target of a row: JSON, equal where the answers are."""
-    return as_row_text([preferred, rejected])
-
-
-def pair_in(target: str) -> Pair:
-    """The answers that `as_target` wrote."""
-    preferred, rejected = json.loads(target)
-    return preferred, rejected
 
 
 def infer_preference(sample: Sequence[Row], text: str | None, target: str | None) -> Writing | None:
@@ -99,7 +84,7 @@ def preferences(rows: Iterable[Row], writing: Writing, log: ReadLog) -> Iterator
             what, fix = "the tools that the conversation may use are left out", "nothing need be done"
             log.fault("tools-left-out", what, row.where, fix, severity="warning")
         if not faults:
-            yield as_row_text(prompt), as_target(preferred, rejected), row
+            yield as_row_text(prompt), as_pair_text(preferred, rejected), row
 
 
 def _said(cell: object, role: str) -> tuple[list[Message], list[CellError]]:

@@ -9,10 +9,9 @@ from typing import IO
 
 import pyarrow as pa
 
-from tunesmith.data.chat import messages_in
+from tunesmith.data.chat import messages_in, pair_in
 from tunesmith.data.compression import COMPRESSIONS, compressed, format_and_compression
 from tunesmith.data.dataset import SCHEMA, Dataset
-from tunesmith.data.preference import pair_in
 from tunesmith.data.problems import refuse
 from tunesmith.data.tables import Write, delimited_table, json_lines_table, parquet_table
 from tunesmith.files import atomic_file

@@ -11,13 +11,14 @@ from tunesmith.data.chat import (
     ASSISTANT,
     INSTRUCTING,
     Message,
+    as_pair_text,
     before_last_answer,
     is_learned,
     messages_in,
+    pair_in,
 )
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, Rows
-from tunesmith.data.preference import as_target, pair_in
 from tunesmith.data.problems import grouped
 from tunesmith.data.texts import EMPTY_KEY
 from tunesmith.errors import Problem, Severity
@@ -132,7 +133,7 @@ def _opposed(facts: Facts) -> Iterator[Problem]:
     dataset, rows = facts.dataset, facts.contradictory
     pairs = [(facts.keys[row], dataset[row].target) for row in rows.tolist()]
     said = {(key, str(target)) for key, target in pairs}
-    turned = [(key, as_target(*reversed(pair_in(str(target))))) in said for key, target in pairs]
+    turned = [(key, as_pair_text(*reversed(pair_in(str(target))))) in said for key, target in pairs]
     what, fix = "the same two answers are preferred the other way round elsewhere", "keep one of the two rows"
     yield from _told(dataset, "opposed-preferences", what, rows[np.asarray(turned, np.bool_)], fix, "warning")
 

@@ -77,6 +77,15 @@ class Checkpoints:
         best_step = int(read_json(path / "state.json").get("best_step", 0))
         return _fault(self.directory / f"best-{best_step:08d}") if best_step else None
 
+    def keep(self, name: str, values: Tensors) -> None:
+        """Keep what a run computes before its first step."""
+        self._write(name, Checkpoint(0, values, {}, {}))
+
+    def kept(self, name: str) -> Tensors | None:
+        """What was kept under this name, None where it is not here, or damaged."""
+        path = self.directory / name
+        return _read(path).model if _fault(path) is None else None
+
     def clear(self) -> None:
         """Remove all checkpoints: the run is done and its bundle is written."""
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -27,7 +27,15 @@ from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_w
 from tunesmith.training.state import Fitted, LoopSettings, Progress
 from tunesmith.training.vocabulary import compact_vocabulary
 
-__all__ = ["Job", "fine_tune", "place", "quantization_of", "refuse_unavailable", "refuse_unfit"]
+__all__ = [
+    "Job",
+    "fine_tune",
+    "place",
+    "quantization_of",
+    "refuse_for_preferences",
+    "refuse_unavailable",
+    "refuse_unfit",
+]
 
 _SPILL = "activations.bin"
 LearnerT = TypeVar("LearnerT", bound=Learner)
@@ -76,6 +84,21 @@ def refuse_unfit(recipe: Recipe, model: Any, processes: int = 1) -> None:
             _refuse_architecture(recipe, model, fits=hasattr(model, "score"))
         case _:
             pass
+
+
+def refuse_for_preferences(recipe: Recipe, processes: int = 1) -> None:
+    """Raise ConfigError where the base could not be asked before it is trained, or not again afterwards."""
+    problems = []
+    if recipe.adapt is not None:
+        what = "preferences are learned against their base, and `adapt` makes one that no name leads back to"
+        fix = "adapt the base first with `tunesmith adapt`, and name the result as `base`"
+        problems.append(Problem("adapt-first", what, "`adapt` of the recipe", fix))
+    if processes > 1 and recipe.parallel == "fsdp":
+        what = "`parallel: fsdp` takes the base apart before it could be asked about the preferences"
+        fix = "use `parallel: ddp`, or a smaller base"
+        problems.append(Problem("method-unfit", what, "`parallel` of the recipe", fix))
+    if problems:
+        raise ConfigError(problems)
 
 
 def _refuse_processes(recipe: Recipe) -> None:
@@ -144,6 +167,8 @@ class Job(Generic[LearnerT]):
     where: Callable[[int], str] = "row {}".format
     on_note: Callable[[str], None] = lambda _: None
     processes: Processes = ALONE
+    begin: Callable[[Any, Checkpoints, bool], None] | None = None
+    """What is asked of the base before anything trains; see `Lesson`"""
 
     @property
     def model(self) -> Any:
@@ -198,6 +223,8 @@ def fine_tune(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
     if job.processes.count == 1 or job.recipe.parallel != "fsdp":
         place(job.model)
     assert job.recipe.gradient_checkpointing != "auto", "the recipe is not resolved"
+    if job.begin is not None:
+        job.begin(job.model, job.checkpoints, job.resume)
     with recomputing(job.model, job.recipe.gradient_checkpointing):
         return _by_method(job)
 

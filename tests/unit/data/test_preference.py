@@ -10,11 +10,10 @@ import pytest
 
 from tests.unit.data.conftest import Refused, Save
 from tunesmith.config import parse_values
-from tunesmith.data.chat import messages_in
+from tunesmith.data.chat import messages_in, pair_in
 from tunesmith.data.check import check
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.mend import mend
-from tunesmith.data.preference import pair_in
 from tunesmith.data.read import read
 from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset

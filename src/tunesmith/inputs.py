@@ -306,7 +306,10 @@ def loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
         max_gradient_norm=recipe.max_gradient_norm,
         precision=recipe.precision,
         seed=recipe.seed,
-        early_stopping=recipe.early_stopping,
+        keep=recipe.keep,
+        # people count epochs, the loop evaluations
+        early_stopping=recipe.early_stopping * recipe.evaluations_per_epoch if recipe.keep == "best" else 0,
+        evaluations_per_epoch=recipe.evaluations_per_epoch,
         packed=packed,
     )
 

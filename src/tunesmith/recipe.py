@@ -168,8 +168,14 @@ class Recipe(Config):
     class_weights: Annotated[Literal["none", "auto"] | None, Choices(("none", "auto"))] = None
     """`auto` weighs labels by inverse frequency; null: `auto` where one has over 3 times another's rows."""
 
+    keep: Literal["best", "last"] = "best"
+    """Which weights stay: the `best` on the validation rows, or the `last`, so that those choose nothing."""
+
+    evaluations_per_epoch: int = Field(default=1, ge=1, le=1000)
+    """About how often in each epoch the validation rows are measured, at its end the last time."""
+
     early_stopping: int = Field(default=3, ge=0)
-    """Stop after this many epochs without a better validation macro-F1; 0: never."""
+    """Stop after this many epochs without a better validation score; 0, and with `keep: last`: never."""
 
     validation_fraction: float | None = Field(default=None, ge=0, lt=0.5)
     """The share of the training file kept for validation where no file is given; 0: the last weights stay."""

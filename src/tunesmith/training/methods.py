@@ -194,7 +194,8 @@ class Job(Generic[LearnerT]):
         return fit_head(
             self.model,
             _of_labels(self.train),
-            _of_labels(self.held_out) if self.held_out else None,
+            # where the validation rows are to choose nothing, parts of the training rows choose the penalty
+            _of_labels(self.held_out) if self.held_out and self.settings.keep == "best" else None,
             self.settings,
             **self._hooks(),
         )

@@ -124,6 +124,21 @@ def test_without_evaluation_the_last_weights_stay(tmp_path: Path) -> None:
     assert kept.name == f"step-{fitted.step:08d}", "the last weights were found finite"
 
 
+def test_the_last_weights_stay_where_they_are_to_be_kept(tmp_path: Path) -> None:
+    unseen = _model()
+    _fit(unseen, tmp_path / "unseen", evaluate=None)
+    scores = iter(range(9, 0, -1))
+    model, settings = _model(), replace(SETTINGS, keep="last", early_stopping=1)
+    fitted = _fit(
+        model, tmp_path / "seen", evaluate=lambda _: {"score": float(next(scores))}, settings=settings
+    )
+    # the first was the best: the validation rows chose nothing, and stopped nothing
+    assert not fitted.best_step
+    assert not fitted.stopped_early
+    assert torch.equal(_weights(model), _weights(unseen))
+    assert not list((tmp_path / "seen").glob("best-*"))
+
+
 def test_early_stopping(tmp_path: Path) -> None:
     settings = replace(SETTINGS, early_stopping=1)
     scores = iter([1.0, 0.5, 0.4, 0.3])

@@ -15,7 +15,7 @@ from tunesmith.model.recomputing import can_recompute, recomputing
 from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.batches import Plan
-from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.checkpoint import Checkpoint, Checkpoints, KeptEpochs
 from tunesmith.training.frozen import freeze, frozen_states
 from tunesmith.training.head import fit_head
 from tunesmith.training.loop import fit
@@ -24,6 +24,7 @@ from tunesmith.training.objective import LabelObjective, TextObjective
 from tunesmith.training.optimizer import weight_decay_left
 from tunesmith.training.precision import refuse_emulated
 from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_without_qlora, whole_model
+from tunesmith.training.saving import OnSaved, put_back
 from tunesmith.training.state import Fitted, LoopSettings, Progress
 from tunesmith.training.vocabulary import compact_vocabulary
 
@@ -169,6 +170,11 @@ class Job(Generic[LearnerT]):
     processes: Processes = ALONE
     begin: Callable[[Any, Checkpoints, bool], None] | None = None
     """What is asked of the base before anything trains; see `Lesson`"""
+    on_checkpoint: OnSaved = lambda _step, _directory: None
+    on_best: OnSaved = lambda _step, _directory: None
+    epochs: KeptEpochs | None = None
+    kept: Checkpoint | None = None
+    """The weights after an epoch of a run, which take the place of all training"""
 
     @property
     def model(self) -> Any:
@@ -176,7 +182,9 @@ class Job(Generic[LearnerT]):
         return self.learner.model
 
     def fit(self, train: TextObjective | None = None) -> Fitted:
-        """Run the loop over whatever trains."""
+        """Run the loop over whatever trains, or give it the weights that are kept of one that ran."""
+        if self.kept is not None:
+            return put_back(self.model, self.kept)
         return fit(
             self.model,
             train or self.train,
@@ -187,6 +195,9 @@ class Job(Generic[LearnerT]):
             on_note=self.on_note,
             processes=self.processes,
             parallel=self.recipe.parallel,
+            on_checkpoint=self.on_checkpoint,
+            on_best=self.on_best,
+            epochs=self.epochs,
         )
 
     def fit_head(self) -> Fitted:
@@ -224,7 +235,7 @@ def fine_tune(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
     if job.processes.count == 1 or job.recipe.parallel != "fsdp":
         place(job.model)
     assert job.recipe.gradient_checkpointing != "auto", "the recipe is not resolved"
-    if job.begin is not None:
+    if job.begin is not None and job.kept is None:
         job.begin(job.model, job.checkpoints, job.resume)
     with recomputing(job.model, job.recipe.gradient_checkpointing):
         return _by_method(job)
@@ -276,7 +287,7 @@ def _with_adapters(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
 
 def _head_first(job: Job[Any]) -> Fitted:
     # a checkpoint of the loop holds the head as well
-    if not (job.resume and job.checkpoints.newest() is not None):
+    if job.kept is None and not (job.resume and job.checkpoints.newest() is not None):
         job.fit_head()
     return _all_weights(job)
 
@@ -285,6 +296,10 @@ def _above_frozen(job: Job[Any]) -> Fitted:
     assert job.recipe.frozen_layers is not None
     train = _of_labels(job.train)
     freeze(job.model, job.recipe.frozen_layers)
+    if job.kept is not None:
+        fitted = job.fit()
+        job.model.requires_grad_(True)
+        return fitted
     with frozen_states(
         job.model,
         train.encoded,

@@ -10,7 +10,7 @@ from tunesmith.data.chat import ASSISTANT, Message, as_pair_text, as_row_text
 from tunesmith.data.conversation import holds_messages, messages_of_cell, unwrapped
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.infer import Column, columns_of, listed_names, refuse_missing
-from tunesmith.data.names import PREFERRED_NAMES, PROMPT_NAMES, REJECTED_NAMES
+from tunesmith.data.names import PREFERRED_NAMES, PROMPT_NAMES, REJECTED_NAMES, folded_name
 from tunesmith.data.problems import ReadLog
 from tunesmith.data.writing import Writing, named
 from tunesmith.errors import DataError, Problem
@@ -25,9 +25,11 @@ _COLUMNS = "name the columns in task.yaml: `text_column`, `target_column` and `r
 def infer_preference(sample: Sequence[Row], text: str | None, target: str | None) -> Writing | None:
     """The columns of preferences, where the first rows have a prompt, a preferred and a rejected answer."""
     columns = columns_of(sample)
-    found = _columns(columns, text, target, None)
-    names = [column.name for column in columns]
-    return found if found is not None and {found.text, found.target} <= {*names} else None
+    names, wanted = [column.name for column in columns], {name for name in (text, target) if name is not None}
+    # a target of another name is a label or a completion, whatever stands beside it
+    if wanted - {*names} or (target is not None and folded_name(target) not in PREFERRED_NAMES):
+        return None
+    return _columns(columns, text, target, None)
 
 
 def known_preference(

@@ -6,6 +6,7 @@ Source: Rafailov et al., Direct Preference Optimization: Your Language Model is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class Preferring:
         """The token ids of the answers with their prompts, two for each row."""
         return self.targets.encoded
 
-    @property
+    @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
         """(rows,) tokens of both answers of each pair, which pass through the model together."""
         lengths: npt.NDArray[np.int64] = self.encoded.lengths.reshape(-1, 2).sum(axis=1)

@@ -18,6 +18,7 @@ from tunesmith.data.read import read
 from tunesmith.data.split import split
 from tunesmith.data.write import write_dataset
 from tunesmith.errors import ConfigError, Problem
+from tunesmith.score.answers import prompt_of
 from tunesmith.task import Task
 
 
@@ -98,6 +99,18 @@ def test_columns_of_other_names(save: Save, refused: Refused) -> None:
     assert '"worse"' in refused(lambda: read(path, absent)).what
     with pytest.raises(ConfigError):
         parse_values({"kind": "chat", "rejected_column": "bad"}, Task, "task.yaml")
+
+
+def test_a_label_that_is_named_stays_a_label(save: Save) -> None:
+    path = save("a.jsonl", lines(*[plain(n, mood="good" if n % 2 else "bad") for n in range(12)]))
+    assert read(path, label_column="mood").task.kind == "single_label"
+    assert read(path, text_column="prompt", label_column="chosen").task.kind == "preference"
+
+
+def test_rows_of_preferences_are_prompts_when_a_model_is_asked(save: Save) -> None:
+    dataset = read(save("a.jsonl", lines(*map(openai, range(3)))))
+    for cell in (openai(1)["input"], json.dumps(openai(1)["input"]), openai(1)["input"]["messages"]):
+        assert messages_in(prompt_of(cell, dataset.task)) == openai(1)["input"]["messages"]
 
 
 @pytest.mark.parametrize(

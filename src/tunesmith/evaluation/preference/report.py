@@ -22,8 +22,8 @@ from tunesmith.training.preference import margins_of, wins
 
 __all__ = ["PreferenceRival", "build_preference_report", "row_scores", "run_preference_rivals"]
 
-UNTUNED, UNTUNED_PER_TOKEN = "untuned base", "untuned, per token"
-LONGER, SHORTER = "longer answer", "shorter answer"
+_UNTUNED, _UNTUNED_PER_TOKEN = "untuned base", "untuned, per token"
+_LONGER, _SHORTER = "longer answer", "shorter answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +63,22 @@ def run_preference_rivals(base: TokenSums, milliseconds_per_text: float) -> tupl
     likelihoods, tokens = -base.log_loss, base.tokens.astype(np.float64)
     found = (
         (
-            UNTUNED,
+            _UNTUNED,
             "prefers the answer that the base, as it was before training, thinks likelier",
             likelihoods,
         ),
-        (UNTUNED_PER_TOKEN, "does so by the mean over the tokens of an answer", likelihoods / tokens.clip(1)),
-        (LONGER, "prefers the answer with more tokens", tokens),
-        (SHORTER, "prefers the answer with fewer tokens", -tokens),
+        (
+            _UNTUNED_PER_TOKEN,
+            "does so by the mean over the tokens of an answer",
+            likelihoods / tokens.clip(1),
+        ),
+        (_LONGER, "prefers the answer with more tokens", tokens),
+        (_SHORTER, "prefers the answer with fewer tokens", -tokens),
     )
     return tuple(
-        PreferenceRival(name, how, _won(by), 0.0, 0.0 if name in (LONGER, SHORTER) else milliseconds_per_text)
+        PreferenceRival(
+            name, how, _won(by), 0.0, 0.0 if name in (_LONGER, _SHORTER) else milliseconds_per_text
+        )
         for name, how, by in found
     )
 

@@ -172,7 +172,7 @@ class Recipe(Config):
     """Which weights stay: the `best` on the validation rows, or the `last`, so that those choose nothing."""
 
     evaluations_per_epoch: int = Field(default=1, ge=1, le=1000)
-    """How often in each epoch the validation rows are measured, at its end the last time."""
+    """How often in each epoch the validation rows are measured: at equal distances, and at its end."""
 
     early_stopping: int = Field(default=3, ge=0)
     """Stop after this many epochs without a better validation score; 0, and with `keep: last`: never."""

@@ -139,9 +139,8 @@ class _Loop:
         return loss, learning_rate
 
     def _is_evaluation(self, done: int) -> bool:
-        steps, times = self.plan.steps_per_epoch, self.settings.evaluations_per_epoch
-        inside = (done - 1) % steps + 1
-        return inside * times // steps > (inside - 1) * times // steps
+        every = max(1, self.plan.steps_per_epoch // self.settings.evaluations_per_epoch)
+        return done == self.plan.total_steps or (done % self.plan.steps_per_epoch) % every == 0
 
     def _evaluate(self, evaluate: Evaluate, epoch: int) -> Mapping[str, float]:
         state, figures = self.state, self._figures(evaluate)

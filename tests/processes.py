@@ -37,6 +37,7 @@ from tunesmith.training.completion import Completion
 from tunesmith.training.loop import Fitted, Interrupted, fit
 from tunesmith.training.methods import Job, fine_tune
 from tunesmith.training.objective import Classification, label_weights
+from tunesmith.training.preference import Preferring
 
 # texts of `phi` are padded
 ALIKE: dict[Parallel, tuple[str, ...]] = {
@@ -163,6 +164,42 @@ def written(shop: Workshop, parallel: Parallel) -> dict[str, Any]:
     return {
         "weights": float((ends[0] - ends[1]).abs().max()),
         "losses": float(np.abs(np.subtract(losses[0], losses[1])).max()),
+        "digest": _digest(ends[1]),
+    }
+
+
+def preferred(shop: Workshop) -> dict[str, Any]:
+    """Pairs of answers, of which the base is asked by all, or by one; what it said is found again."""
+    ends, said = [], []
+    for processes in (ALONE, shop.processes):
+        generator = load_generator(str(shop.directory / "gpt2"), dropout=0.0)
+        encoded = shop.objective(shop.classifier("gpt2")).encoded
+        learned = np.concatenate([np.arange(length) > 2 for length in encoded.lengths])
+        rank = shop.processes.rank if processes is ALONE else 0
+        kept = Checkpoints(shop.directory / f"preferred-{processes.count}-{rank}")
+        for resume in (False, True):
+            objective = Preferring(EncodedTargets(encoded, learned), 0, 0.1)
+            objective.refer(
+                generator.model, kept, "base", micro_batch_tokens=60, resume=resume, processes=processes
+            )
+            said.append(objective.reference.tolist())
+        # several pairs a step, so that there is something to share
+        plan = Plan(objective.lengths, 2, 4 * BATCH_TOKENS, 1)
+        fit(
+            generator.model,
+            objective,
+            plan,
+            SETTINGS,
+            evaluate=None,
+            checkpoints=kept,
+            processes=processes,
+            parallel="ddp",
+        )
+        ends.append(torch.cat([value.detach().flatten() for value in generator.model.parameters()]))
+    return {
+        "reference": all(each == said[0] for each in said),
+        "margins": objective.figures(generator.model, 60)["reward_margin"],
+        "weights": float((ends[0] - ends[1]).abs().max()),
         "digest": _digest(ends[1]),
     }
 
@@ -367,6 +404,7 @@ SCENARIOS: dict[str, Callable[[Workshop], dict[str, Any]]] = {
         for parallel in ("ddp", "fsdp")
     },
     **{f"written {parallel}": partial(written, parallel=parallel) for parallel in ("ddp", "fsdp")},
+    "preferred": preferred,
     "computed twice": partial(methods, parallel="fsdp", method="full", gradient_checkpointing=True),
     **{f"resumed {parallel}": partial(resumed, parallel=parallel) for parallel in ("ddp", "fsdp")},
     "moved on": moved_on,

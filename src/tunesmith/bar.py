@@ -26,6 +26,7 @@ METRICS = (
     "exact_match",
     "chrf",
     "bleu",
+    "reward_accuracy",
 )
 """The keys of a bar that name a metric, of which a model must reach as much at the least."""
 
@@ -68,6 +69,9 @@ class Bar(Config):
 
     bleu: _Percent | None = None
     """The least BLEU, 0 to 100."""
+
+    reward_accuracy: _Share | None = None
+    """The least share of pairs of which the preferred answer wins, of what is learned from preferences."""
 
     beats: tuple[str, ...] = ()
     """Rivals to beat, or how they begin: `tfidf`, `majority`, `ngrams`, `probe`, `zero-shot`, `few-shot`."""

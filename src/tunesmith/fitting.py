@@ -15,7 +15,7 @@ from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Recipe
 from tunesmith.room import room_of
 from tunesmith.training.batches import Plan
-from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.checkpoint import Checkpoint, Checkpoints, KeptEpochs
 from tunesmith.training.methods import Job, fine_tune
 from tunesmith.training.state import Fitted
 
@@ -33,10 +33,13 @@ def fit_learner(
     should_stop: Callable[[], bool],
     processes: Processes = ALONE,
     teach: Callable[..., Lesson] | None = None,
+    epochs: KeptEpochs | None = None,
+    kept: Checkpoint | None = None,
 ) -> tuple[Fitted, Learner]:
     """Fine-tune by a resolved recipe; raise Interrupted once `should_stop` answers True.
 
-    `teach` gives the lesson in place of the room of the task.
+    `teach` gives the lesson in place of the room of the task. Weights after an epoch are kept in `epochs`;
+    those that were `kept` take the place of all training.
     """
     assert recipe.epochs is not None
     assert recipe.batch_tokens is not None
@@ -58,5 +61,10 @@ def fit_learner(
             where=splits.train.where,
             on_note=listener.note,
             processes=processes,
+            begin=lesson.begin,
+            on_checkpoint=listener.checkpoint_saved,
+            on_best=listener.best_saved,
+            epochs=epochs,
+            kept=kept,
         )
     )

@@ -32,7 +32,7 @@ from tunesmith.recipe import DataFacts, Recipe, are_few, for_examples, reasons_f
 from tunesmith.room import room_of
 from tunesmith.task import Kind, Task
 from tunesmith.training.memory import free_bytes
-from tunesmith.training.methods import refuse_unavailable, refuse_unfit
+from tunesmith.training.methods import refuse_for_preferences, refuse_unavailable, refuse_unfit
 from tunesmith.training.precision import bf16_in_hardware, fp16_in_hardware
 from tunesmith.training.state import LoopSettings
 
@@ -185,6 +185,8 @@ def prepare_base(material: Material, listener: Listener, processes: Processes) -
     listener.note(splits.how)
     resolved = resolve(recipe, facts)
     refuse_unfit(resolved, classifier.model, processes.count)
+    if splits.train.task.kind == "preference":
+        refuse_for_preferences(resolved, processes.count)
     reasons = reasons_for(material.asked, facts)
     for name, reason in reasons.items():
         listener.note(f"{name}: {str(getattr(resolved, name)).lower()}, as {reason}")
@@ -245,6 +247,7 @@ def _load_base(
         bf16_in_hardware=bf16_in_hardware(),
         fp16_in_hardware=fp16_in_hardware(),
         few_examples=few_examples,
+        preferences=splits.train.task.kind == "preference",
     )
     return base, facts, report
 
@@ -303,7 +306,10 @@ def loop_settings(recipe: Recipe, *, packed: bool) -> LoopSettings:
         max_gradient_norm=recipe.max_gradient_norm,
         precision=recipe.precision,
         seed=recipe.seed,
-        early_stopping=recipe.early_stopping,
+        keep=recipe.keep,
+        # people count epochs, the loop evaluations
+        early_stopping=recipe.early_stopping * recipe.evaluations_per_epoch if recipe.keep == "best" else 0,
+        evaluations_per_epoch=recipe.evaluations_per_epoch,
         packed=packed,
     )
 

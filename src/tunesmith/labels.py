@@ -225,7 +225,13 @@ def _untuned(recipe: Recipe, train: Dataset) -> Learner:
 
 
 def rival(
-    name: str, how: str, predictor: Predictor, test: Dataset, _on_answer: OnAnswer, train_seconds: float
+    name: str,
+    how: str,
+    predictor: Predictor,
+    test: Dataset,
+    _on_answer: OnAnswer,
+    train_seconds: float,
+    _recipe: Recipe,
 ) -> Rival:
     """Another trained model's answers to the test rows, as a rival."""
     probabilities, _, milliseconds = answer_rows(predictor, test)

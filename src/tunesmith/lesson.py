@@ -8,6 +8,8 @@ from typing import Any
 
 from tunesmith.evaluation.predictions import Predictions
 from tunesmith.evaluation.understanding.understood import Asked
+from tunesmith.recipe import Recipe
+from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.objective import TextObjective
 
 __all__ = ["Judging", "Lesson", "OnAnswer"]
@@ -24,6 +26,8 @@ class Lesson:
     held_out: TextObjective | None = None
     evaluate: Callable[[Any], Mapping[str, float]] | None = None
     """The figures of a model on the validation rows, of which the best `score` is kept; None: no such rows"""
+    begin: Callable[[Any, Checkpoints, bool], None] | None = None
+    """Asks the base before the first step; its answers are kept there, and found where the run goes on"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +43,5 @@ class Judging:
     asked: Asked = field(default_factory=Asked)
     keep: Callable[[Predictions], None] | None = None
     """Hears what was answered on each test row, where anybody wants to"""
+    recipe: Recipe | None = None
+    """That of the model, where its base is asked too"""

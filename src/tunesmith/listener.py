@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tunesmith.data.check import DataReport
     from tunesmith.evaluation.types import Report
     from tunesmith.training.state import Fitted, Progress
@@ -26,6 +28,12 @@ class Listener:
 
     def training(self, progress: Progress) -> None:
         """A step was taken."""
+
+    def checkpoint_saved(self, step: int, directory: Path) -> None:
+        """What a run needs to go on after `step` stands in `directory`, until later ones replace it."""
+
+    def best_saved(self, step: int, directory: Path) -> None:
+        """The best weights so far, those after `step`, stand in `directory`; so they do until better ones."""
 
     def trained(self, fitted: Fitted) -> None:
         """Training ended; `fitted` has its whole history."""
@@ -62,6 +70,16 @@ class Listeners(Listener):
         """A step was taken."""
         for listener in self._listeners:
             listener.training(progress)
+
+    def checkpoint_saved(self, step: int, directory: Path) -> None:
+        """A checkpoint was saved."""
+        for listener in self._listeners:
+            listener.checkpoint_saved(step, directory)
+
+    def best_saved(self, step: int, directory: Path) -> None:
+        """The best weights were saved."""
+        for listener in self._listeners:
+            listener.best_saved(step, directory)
 
     def trained(self, fitted: Fitted) -> None:
         """Training ended."""

@@ -16,6 +16,7 @@ from tunesmith.data.check import DataReport, check
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.read import read, sampled, stream
+from tunesmith.errors import ConfigError, Problem
 from tunesmith.evaluation.card import as_model_card
 from tunesmith.evaluation.decision import decided
 from tunesmith.evaluation.html import as_html
@@ -47,6 +48,7 @@ from tunesmith.task import Kind, Task
 from tunesmith.torchrun import join
 from tunesmith.tracking.observer import parameters_of, tracked
 from tunesmith.tracking.trackers import trackers_named
+from tunesmith.training.checkpoint import KeptEpochs
 from tunesmith.training.state import Fitted
 from tunesmith.writer import Writer
 
@@ -54,10 +56,12 @@ __all__ = [
     "evaluate",
     "find_bundle",
     "fit_inputs",
+    "judge_trained",
     "known_column",
     "load_writer",
     "name_of",
     "train",
+    "write_model",
 ]
 
 _NO_FAULTS_OF_A_TEST = frozenset({"all-duplicates", "one-class"})
@@ -79,6 +83,7 @@ def train(
     track: str | Sequence[str] = (),
     slice_columns: Sequence[str] = (),
     learning_curve: bool = False,
+    keep_epochs: int = 0,
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -91,6 +96,7 @@ def train(
     `slice_columns` are further columns by whose values the report slices the test rows.
     With `learning_curve` the recipe is also tried on an eighth, a quarter and half of the training rows, and
     the report says what twice as many would bring.
+    Of the latest `keep_epochs` epochs the weights are kept: `tunesmith.epochs` makes models of them.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
 
@@ -101,6 +107,7 @@ def train(
     told = listener or Listener()
     told = told if processes.is_main else StageListener(told)
     trackers = processes.together(lambda: trackers_named(track))
+    processes.together(lambda: _refuse_epochs(keep_epochs))
     directory = RunDirectory(Path(out) if out else Path("runs") / name_of(data))
     processes.from_main(lambda: directory.refuse(overwrite=overwrite, resume=resume))
     sources = {"train": data, "validation": validation, "test": test}
@@ -133,12 +140,19 @@ def train(
     curve = Curve(inputs, asked, directory.curve, resume, told, should_stop) if learning_curve else None
     parameters = parameters_of(inputs.recipe.model_dump(mode="json"), provenance(inputs, processes))
     with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
-        fitted, classifier = fit_inputs(inputs, directory, resume, told, should_stop, processes)
+        kept = KeptEpochs(directory.epochs, keep_epochs)
+        fitted, classifier = fit_inputs(inputs, directory, resume, told, should_stop, processes, kept)
         inputs = replace(inputs, classifier=classifier)
         told.stage("evaluate")
         values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes, curve))
     task_learned, report = inputs.splits.train.task, Report.from_dict(values)
     return Run(directory.path, task_learned, inputs.recipe, inputs.data_report, report)
+
+
+def _refuse_epochs(count: int) -> None:
+    if count < 0:
+        fix = "say how many of the latest epochs are to be kept; 0 keeps none"
+        raise ConfigError(Problem("bad-value", f"{count} epochs cannot be kept", "`keep_epochs`", fix))
 
 
 def _begin(
@@ -166,6 +180,7 @@ def fit_inputs(
     listener: Listener,
     should_stop: Callable[[], bool],
     processes: Processes,
+    epochs: KeptEpochs | None = None,
 ) -> tuple[Fitted, Learner]:
     """Fine-tune as the recipe says and log it; no test row is looked at. Raises as `train` does."""
     listener.stage("train")
@@ -178,6 +193,7 @@ def fit_inputs(
         listener=listener,
         should_stop=should_stop,
         processes=processes,
+        epochs=epochs,
     )
     processes.from_main(lambda: directory.log(fitted.history))
     listener.trained(fitted)
@@ -196,7 +212,7 @@ def _finish(
     """Judge the trained model, write the run, and return its report."""
     room = room_of(inputs.splits.train.task)
     answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
-    report, predictions = _judge(inputs, fitted, answerer, listener, processes)
+    report, predictions = judge_trained(inputs, fitted, answerer, listener, processes)
     if curve is not None:
         listener.stage("learning-curve")
         report = replace(report, learning_curve=curve.of(answerer, fitted.seconds))
@@ -205,9 +221,10 @@ def _finish(
     return _write(directory, inputs, report, room.thresholds(answerer), predictions)
 
 
-def _judge(
+def judge_trained(
     inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, processes: Processes
 ) -> tuple[Report, Predictions]:
+    """The report of a model on the test rows, and what it answered on each."""
     splits, recipe, room = inputs.splits, inputs.recipe, room_of(inputs.splits.train.task)
     test = room.judged(splits.test, recipe)
     if len(test) < len(splits.test):
@@ -216,7 +233,7 @@ def _judge(
     origin = provenance(inputs, processes)
     trained = (fitted.history, fitted.seconds, fitted.peak_memory_bytes)
     kept: list[Predictions] = []
-    judging = Judging(origin, recipe.seed, *trained, listener.answered, inputs.asked, kept.append)
+    judging = Judging(origin, recipe.seed, *trained, listener.answered, inputs.asked, kept.append, recipe)
     report = decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
     return report, kept[0]
 
@@ -228,20 +245,34 @@ def _write(
     thresholds: Thresholds | None,
     predictions: Predictions,
 ) -> dict[str, Any]:
-    task, recipe = inputs.splits.train.task, inputs.recipe
-    values = report.to_dict()
+    name = directory.path.name
+    values = write_model(directory.model, inputs, report, thresholds, name, overwrite=True)
+    directory.finish(values, as_html(report, title=directory.path.name), predictions.to_bytes())
+    return values
+
+
+def write_model(
+    path: Path,
+    inputs: Inputs,
+    report: Report,
+    thresholds: Thresholds | None,
+    name: str,
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write the bundle of a model that was trained and judged; returns its report as plain values."""
+    task, recipe, values = inputs.splits.train.task, inputs.recipe, report.to_dict()
     write_bundle(
-        directory.model,
+        path,
         inputs.classifier,
         task=task,
         recipe=recipe,
         report=values,
         data_report=inputs.data_report.to_dict(),
-        card=as_model_card(report, task=task, recipe=recipe, name=directory.path.name),
+        card=as_model_card(report, task=task, recipe=recipe, name=name),
         thresholds=thresholds,
-        overwrite=True,
+        overwrite=overwrite,
     )
-    directory.finish(values, as_html(report, title=directory.path.name), predictions.to_bytes())
     return values
 
 
@@ -293,7 +324,7 @@ def evaluate(
     rivals = room.rivals(recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
     asked = asked_of(bundle, data, test, slice_columns, explain=explain, robustness=robustness)
-    judging = Judging(origin, bundle.recipe.seed, on_answer=listener.answered, asked=asked, keep=keep)
+    judging = Judging(origin, recipe.seed, on_answer=listener.answered, asked=asked, keep=keep, recipe=recipe)
     return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
 
 

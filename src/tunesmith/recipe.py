@@ -52,6 +52,10 @@ _FEWEST_EPOCHS_FOR_FEW, _MOST_EPOCHS_FOR_FEW = 12, 40
 _HIGHEST_RATE_FOR_FEW = 3e-4
 # adapters start at zero, and bear and need larger steps than weights
 _ADAPTER_RATE_FACTOR = 10
+# the margin of a pair is of sums over whole answers: steps that suit a mean over tokens would throw it far
+# off, and what is learned by heart shows after few epochs
+_PREFERENCE_RATE_FACTOR = 0.1
+_MOST_EPOCHS_FOR_PREFERENCES = 3
 _HIGHEST_ADAPTER_RATE = 2e-3
 
 
@@ -114,6 +118,9 @@ class Recipe(Config):
     frozen_layers: int | None = Field(default=None, ge=0)
     """How many of the lower blocks `frozen` leaves as they are; null: half of them."""
 
+    beta: Annotated[float, Range(0.03, 0.5, log=True, unasked=False)] = Field(default=0.1, gt=0, le=2)
+    """How firmly learning from preferences holds on to the base: the larger, the firmer."""
+
     activation_cache_mib: int = Field(default=1024, ge=0)
     """What `frozen` may keep in memory; more than this is kept on disk while training."""
 
@@ -161,8 +168,14 @@ class Recipe(Config):
     class_weights: Annotated[Literal["none", "auto"] | None, Choices(("none", "auto"))] = None
     """`auto` weighs labels by inverse frequency; null: `auto` where one has over 3 times another's rows."""
 
+    keep: Literal["best", "last"] = "best"
+    """Which weights stay: the `best` on the validation rows, or the `last`, so that those choose nothing."""
+
+    evaluations_per_epoch: int = Field(default=1, ge=1, le=1000)
+    """How often in each epoch the validation rows are measured: at equal distances, and at its end."""
+
     early_stopping: int = Field(default=3, ge=0)
-    """Stop after this many epochs without a better validation macro-F1; 0: never."""
+    """Stop after this many epochs without a better validation score; 0, and with `keep: last`: never."""
 
     validation_fraction: float | None = Field(default=None, ge=0, lt=0.5)
     """The share of the training file kept for validation where no file is given; 0: the last weights stay."""
@@ -242,6 +255,8 @@ class DataFacts:
     """The free memory of the device that trains; None: not known."""
     few_examples: bool = False
     """What `are_few` said."""
+    preferences: bool = False
+    """Whether a row is a pair of answers, the lengths being those of the longer."""
 
 
 def are_few(examples: int, labels: int) -> bool:
@@ -260,7 +275,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
     """Replace every null by the value that will be used; the result is what a run saves."""
     recipe = for_examples(recipe, few=facts.few_examples)
     max_tokens = min(recipe.max_tokens or facts.window, facts.window)
-    mean_tokens = min(facts.mean_tokens, max_tokens)
+    mean_tokens = _row_tokens(facts, max_tokens)
     batch_tokens = recipe.batch_tokens or max(1, round(_EXAMPLES_PER_STEP * mean_tokens))
     method = choose_method(facts)[0] if recipe.method == "auto" else recipe.method
     return recipe.model_copy(
@@ -274,10 +289,17 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             "epochs": recipe.epochs or _epochs(facts, facts.examples * mean_tokens / batch_tokens),
             "learning_rate": recipe.learning_rate or _learning_rate(facts, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
+            # noise in one of two answers and not in the other is noise in their margin
+            "dropout": 0.0 if facts.preferences and recipe.dropout is None else recipe.dropout,
             "parallel": recipe.parallel or ("ddp" if facts.processes > 1 else None),
             **_of_method(recipe, method, facts),
         }
     )
+
+
+def _row_tokens(facts: DataFacts, max_tokens: int) -> float:
+    """The tokens of a row that pass through the model, in the mean."""
+    return (2 if facts.preferences else 1) * min(facts.mean_tokens, max_tokens)
 
 
 def _max_new_tokens(recipe: Recipe, facts: DataFacts, max_tokens: int) -> int | None:
@@ -311,8 +333,9 @@ def _gradient_checkpointing(recipe: Recipe, facts: DataFacts) -> tuple[bool, str
     method = choose_method(facts)[0] if recipe.method == "auto" else recipe.method
     if method == "head":
         return False, "the head alone keeps no activations"
-    step_tokens = recipe.batch_tokens or round(_EXAMPLES_PER_STEP * facts.mean_tokens)
-    longest = min(facts.longest_tokens, recipe.max_tokens or facts.window, facts.window)
+    most = min(recipe.max_tokens or facts.window, facts.window)
+    step_tokens = recipe.batch_tokens or round(_EXAMPLES_PER_STEP * _row_tokens(facts, most))
+    longest = min(facts.longest_tokens, most) * (2 if facts.preferences else 1)
     activations = facts.activation_bytes_per_token * max(longest, min(recipe.micro_batch_tokens, step_tokens))
     others = facts.parameters * _BYTES_PER_PARAMETER[method]
     sizes = f"activations take {_gib(activations)} beside {_gib(others)} of weights and moments"
@@ -360,12 +383,15 @@ def _epochs(facts: DataFacts, steps_per_epoch: float) -> int:
     steps, fewest, most = _STEPS_AIMED_AT, _FEWEST_EPOCHS, _MOST_EPOCHS
     if facts.few_examples:
         steps, fewest, most = _STEPS_FOR_FEW, _FEWEST_EPOCHS_FOR_FEW, _MOST_EPOCHS_FOR_FEW
+    if facts.preferences:
+        fewest, most = 1, _MOST_EPOCHS_FOR_PREFERENCES
     return max(fewest, min(most, round(steps / max(1.0, steps_per_epoch))))
 
 
 def _learning_rate(facts: DataFacts, method: Method) -> float:
     rate = full_learning_rate(facts.parameters)
     rate = min(rate, _HIGHEST_RATE_FOR_FEW) if facts.few_examples else rate
+    rate = _PREFERENCE_RATE_FACTOR * rate if facts.preferences else rate
     if method in ("lora", "qlora"):
         return min(_HIGHEST_ADAPTER_RATE, _ADAPTER_RATE_FACTOR * rate)
     return rate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from tunesmith import labels, writing
+from tunesmith import labels, preferring, writing
 from tunesmith.data.check import DataReport
 from tunesmith.data.dataset import Dataset, Splits
 from tunesmith.evaluation.types import Report
@@ -51,7 +51,15 @@ class Room(Protocol):
         """The cheap methods on the same split."""
 
     def rival(
-        self, name: str, how: str, answerer: Any, test: Dataset, on_answer: OnAnswer, train_seconds: float, /
+        self,
+        name: str,
+        how: str,
+        answerer: Any,
+        test: Dataset,
+        on_answer: OnAnswer,
+        train_seconds: float,
+        recipe: Recipe,
+        /,
     ) -> Any:
         """Another trained model's answers to the test rows, as a rival."""
 
@@ -60,5 +68,7 @@ class Room(Protocol):
 
 
 def room_of(task: Task) -> Room:
-    """Labels or writing."""
+    """Labels, writing, or writing that is learned from preferences."""
+    if task.kind == "preference":
+        return preferring
     return writing if task.writes else labels

@@ -5,6 +5,7 @@ split.json      which rows of the training file are for what
 metrics.jsonl   one line a measurement
 checkpoints/    while training
 learning-curve/ while one is made: what is done of it
+epochs/         the weights after the latest epochs, where any were asked for
 logs/           what trackers keep, where any were asked for
 model/          the bundle
 report.json, report.html
@@ -81,6 +82,7 @@ class RunDirectory:
         self.predictions = path / "predictions.parquet"
         self.checkpoints = Checkpoints(path / "checkpoints")
         self.curve = path / "learning-curve"
+        self.epochs = path / "epochs"
         self._about = path / "run.json"
 
     def refuse(self, *, overwrite: bool, resume: bool) -> None:
@@ -115,6 +117,7 @@ class RunDirectory:
         shutil.rmtree(self.checkpoints.directory, ignore_errors=True)
         shutil.rmtree(self.logs, ignore_errors=True)
         shutil.rmtree(self.curve, ignore_errors=True)
+        shutil.rmtree(self.epochs, ignore_errors=True)
         about = {"tunesmith": __version__, "done": False, **described, **(beside or {})}
         write_json(self._about, about)
 

@@ -12,23 +12,27 @@ from tunesmith.config import Config
 
 __all__ = ["Kind", "Task"]
 
-Kind = Literal["single_label", "multi_label", "completion", "chat"]
+Kind = Literal["single_label", "multi_label", "completion", "chat", "preference"]
 
 
 class Task(Config):
     """What is to be learned: which column holds the text, and which the label, or what is to be written."""
 
     kind: Kind = "single_label"
-    """`single_label`, `multi_label`: one label, or any number; `completion`, `chat`: text to be written."""
+    """`single_label`, `multi_label`: one label, or any number; `completion`, `chat`: text to be written;
+    `preference`: text to be written, learned from pairs of answers of which one is preferred."""
 
     labels: tuple[str, ...] = Field(default=(), max_length=10_000)
     """The label names; their order is the label id. Empty: taken from the data, sorted."""
 
     text_column: str = Field(default="text", min_length=1)
-    """The column that holds the text: for `completion` the prompt, for `chat` the messages."""
+    """The column of the text: for `completion` and `preference` the prompt, for `chat` the messages."""
 
     target_column: str | None = Field(default="label", min_length=1)
-    """The column that holds the label, the labels or the completion; null for `chat`."""
+    """The column of the label, the labels, the completion or the preferred answer; null for `chat`."""
+
+    rejected_column: str | None = Field(default=None, min_length=1)
+    """The column of the answer that is not preferred; null: found by itself. Only for `preference`."""
 
     instruction: str | None = Field(default=None, min_length=1)
     """What is said before every prompt; for `chat`, where a conversation has no system message."""
@@ -79,7 +83,13 @@ class Task(Config):
         if self.labels and self.writes:
             raise ValueError(f"`kind: {self.kind}` writes text and has no `labels`: leave them out")
         if self.instruction and not self.writes:
-            raise ValueError("an `instruction` stands before prompts: it needs `kind: completion` or `chat`")
+            raise ValueError(
+                "an `instruction` stands before prompts: it needs `kind: completion`, `chat` or `preference`"
+            )
+        if self.rejected_column and self.kind != "preference" and said:
+            raise ValueError(
+                "a `rejected_column` stands beside a preferred answer: it needs `kind: preference`"
+            )
         if self.target_column is None and self.kind != "chat":
             raise ValueError("only `kind: chat` has no `target_column`")
         return self
@@ -87,7 +97,7 @@ class Task(Config):
     @property
     def writes(self) -> bool:
         """Whether text is to be written, and no label to be given."""
-        return self.kind in ("completion", "chat")
+        return self.kind in ("completion", "chat", "preference")
 
     @property
     def label_ids(self) -> dict[str, int]:

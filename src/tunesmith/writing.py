@@ -46,6 +46,7 @@ __all__ = [
     "load_base",
     "rival",
     "rivals",
+    "targets_of",
     "thresholds",
     "token_report",
 ]
@@ -88,7 +89,7 @@ def lesson(generator: Generator, recipe: Recipe, splits: Splits, processes: Proc
     """What is learned from the answers of the training rows, and judged on those of the validation rows."""
     assert recipe.max_tokens is not None
     train, held_out = (
-        _targets(generator, part, recipe.max_tokens) for part in (splits.train, splits.validation)
+        targets_of(generator, part, recipe.max_tokens) for part in (splits.train, splits.validation)
     )
     pad_token_id = generator.tokenizer.pad_token_id
 
@@ -104,7 +105,8 @@ def lesson(generator: Generator, recipe: Recipe, splits: Splits, processes: Proc
     return Lesson(Completion(train, pad_token_id), Completion(held_out, pad_token_id), evaluate)
 
 
-def _targets(generator: Generator, dataset: Dataset, max_tokens: int) -> EncodedTargets:
+def targets_of(generator: Generator, dataset: Dataset, max_tokens: int) -> EncodedTargets:
+    """The rows as the generator reads them."""
     return encode_targets(generator.tokenizer, dataset, generator.template, max_tokens)
 
 
@@ -140,7 +142,13 @@ def rivals(recipe: Recipe, train: Dataset, test: Dataset, on_answer: OnAnswer) -
 
 
 def rival(
-    name: str, how: str, writer: Writer, test: Dataset, on_answer: OnAnswer, train_seconds: float
+    name: str,
+    how: str,
+    writer: Writer,
+    test: Dataset,
+    on_answer: OnAnswer,
+    train_seconds: float,
+    _recipe: Recipe,
 ) -> WritingRival:
     """Another trained model's answers to the test rows, as a rival."""
     started = time.perf_counter()
@@ -153,7 +161,7 @@ def rival(
 def _tokens(writer: Writer, test: Dataset) -> TokenSums:
     """What the model makes of the tokens of the references of the test rows."""
     generator = writer.generator
-    targets = _targets(generator, test, writer.max_tokens)
+    targets = targets_of(generator, test, writer.max_tokens)
     pad_token_id = generator.tokenizer.pad_token_id
     return token_sums(generator.model, targets, pad_token_id, writer.micro_batch_tokens)
 

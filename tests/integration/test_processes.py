@@ -65,6 +65,15 @@ def test_what_writes_is_learned_as_by_one(seen: Seen, parallel: str) -> None:
     assert first["digest"] == second["digest"]
 
 
+def test_preferences_are_learned_as_by_one(seen: Seen) -> None:
+    first, second = seen["preferred"]
+    assert first["reference"]
+    assert second["reference"]
+    assert first["margins"] > 0
+    assert first["weights"] < 1e-3
+    assert first["digest"] == second["digest"]
+
+
 def test_activations_may_be_computed_twice_where_a_model_is_in_parts(seen: Seen) -> None:
     first, second = seen["computed twice"]
     assert first["weights"] < 1e-3

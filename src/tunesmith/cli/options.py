@@ -88,6 +88,7 @@ class KindName(StrEnum):
     MULTI = "multi-label"
     COMPLETION = "completion"
     CHAT = "chat"
+    PREFERENCE = "preference"
 
 
 LabelKind = Annotated[
@@ -95,7 +96,7 @@ LabelKind = Annotated[
     typer.Option(
         "--kind",
         help="What is learned: one label or any number (`single-label`, `multi-label`), or text to be "
-        "written (`completion`, `chat`).",
+        "written (`completion`, `chat`; `preference`, of two answers each).",
         show_default="inferred",
         metavar="KIND",
     ),
@@ -130,6 +131,8 @@ def kind_from(name: KindName | None) -> Kind | None:
             return "completion"
         case KindName.CHAT:
             return "chat"
+        case KindName.PREFERENCE:
+            return "preference"
         case None:
             return None
 

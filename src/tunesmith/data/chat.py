@@ -10,24 +10,30 @@ __all__ = [
     "ASSISTANT",
     "INSTRUCTING",
     "Message",
+    "Pair",
+    "as_pair_text",
     "as_row_text",
     "before_last_answer",
     "is_answered",
     "is_learned",
     "last_answer",
     "messages_in",
+    "pair_in",
     "up_to_last_answer",
 ]
 
 Message = dict[str, Any]
 """`role` and `content`; where they are given, `name` and `weight` (0: this answer is not learned)."""
 
+Pair = tuple[list[Message], list[Message]]
+"""Two answers to a conversation: the one that is preferred, and the one that is rejected."""
+
 ASSISTANT = "assistant"
 INSTRUCTING = ("system", "developer")
 """The roles that say how to answer."""
 
 
-def as_row_text(messages: Sequence[Message]) -> str:
+def as_row_text(messages: Sequence[Any]) -> str:
     """The messages as the text of a row: JSON without spaces, equal where the messages are."""
     return json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
 
@@ -36,6 +42,17 @@ def messages_in(text: str) -> list[Message]:
     """The messages that `as_row_text` wrote; none in an empty text."""
     messages: list[Message] = json.loads(text) if text else []
     return messages
+
+
+def as_pair_text(preferred: Sequence[Message], rejected: Sequence[Message]) -> str:
+    """Both answers as the target of a row, in the form of `as_row_text`."""
+    return as_row_text([preferred, rejected])
+
+
+def pair_in(target: str) -> Pair:
+    """The answers that `as_pair_text` wrote."""
+    preferred, rejected = json.loads(target)
+    return preferred, rejected
 
 
 def is_answered(messages: Sequence[Message]) -> bool:

@@ -11,7 +11,7 @@ from tunesmith.data.chat import ASSISTANT, Message
 from tunesmith.data.formats.encoding import without_bad_chars
 from tunesmith.data.problems import shown
 
-__all__ = ["ROLES", "holds_messages", "messages_of_cell"]
+__all__ = ["ROLES", "holds_messages", "messages_of_cell", "unwrapped"]
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _FORM = 'write messages as [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]'
@@ -22,6 +22,12 @@ def holds_messages(cell: object) -> bool:
     """Whether a cell is a list of objects, itself or as JSON."""
     messages = _listed(cell)
     return bool(messages) and all(isinstance(message, dict) for message in messages or ())
+
+
+def unwrapped(cell: object) -> object:
+    """What a cell says, without the object that OpenAI's rows of preferences put around their messages."""
+    said = _parsed(cell, "{")
+    return said["messages"] if isinstance(said, dict) and "messages" in said else cell
 
 
 def messages_of_cell(cell: object) -> tuple[list[Message], list[CellError]]:
@@ -42,12 +48,18 @@ def messages_of_cell(cell: object) -> tuple[list[Message], list[CellError]]:
 
 
 def _listed(cell: object) -> list[object] | None:
-    if isinstance(cell, str) and cell.lstrip().startswith("["):
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            return None
-    return cell if isinstance(cell, list) else None
+    said = _parsed(cell, "[")
+    return said if isinstance(said, list) else None
+
+
+def _parsed(cell: object, begins: str) -> object:
+    """What a text says that begins so, None where it is no JSON; other cells as they are."""
+    if not (isinstance(cell, str) and cell.lstrip().startswith(begins)):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _kind(cell: object) -> str:

@@ -24,12 +24,14 @@ __all__ = ["SCHEMA", "Dataset", "Example", "Splits", "Target", "dataset_of", "sc
 MadeT = TypeVar("MadeT")
 Target = str | tuple[str, ...] | None
 """A label; of a multi-label text its labels, of which there may be none; of a prompt its completion, of a
-chat the last answer; None where there is no target."""
+chat the last answer; of a preference both answers as JSON; None where there is no target."""
 
 _BATCH_ROWS = 4096
 SCHEMA = pa.schema(
     [
-        pa.field("text", pa.large_string()),  # null: the cell was empty; of a chat its messages as JSON
+        pa.field(
+            "text", pa.large_string()
+        ),  # null: the cell was empty; of a chat or a preference messages as JSON
         pa.field("target", pa.large_string()),  # null: no label, no completion, no answer
         pa.field("file", pa.dictionary(pa.int32(), pa.string())),
         pa.field("line", pa.int64()),  # 1-based line, or row where the format has no lines

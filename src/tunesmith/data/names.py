@@ -9,7 +9,9 @@ __all__ = [
     "INSTRUCTION",
     "LABEL_NAMES",
     "MESSAGES_NAMES",
+    "PREFERRED_NAMES",
     "PROMPT_NAMES",
+    "REJECTED_NAMES",
     "TEXT_NAMES",
     "folded_name",
 ]
@@ -69,6 +71,8 @@ COMPLETION_NAMES = (
     *("highlights", "reply", "translation"),
 )
 MESSAGES_NAMES = ("messages", "conversation", "conversations", "chat", "dialogue", "dialog")
+PREFERRED_NAMES = ("chosen", "preferred_output", "preferred")
+REJECTED_NAMES = ("rejected", "non_preferred_output", "dispreferred")
 INSTRUCTION = "instruction"
 # what stands below an instruction where such a column is there
 CONTEXT_NAMES = ("input", "context")

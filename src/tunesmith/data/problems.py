@@ -16,6 +16,8 @@ _FORGIVABLE = frozenset(
     {
         *("bad-cell", "bad-content", "bad-encoding", "bad-json", "bad-messages", "bad-weight", "not-text"),
         *("ragged-row", "several-labels", "tool-calls", "unclosed-quote", "unknown-role"),
+        # of preferences
+        *("empty-completion", "equal-answers", "no-answer", "not-an-answer"),
     }
 )
 

@@ -14,6 +14,7 @@ from tunesmith.data.dataset import Dataset, Target, schema_of
 from tunesmith.data.formats.rows import Row
 from tunesmith.data.formats.source import labelled, open_rows, source_sha256
 from tunesmith.data.infer import Columns, infer_columns
+from tunesmith.data.preference import infer_preference, known_preference, preferences
 from tunesmith.data.problems import ReadLog, refuse, shown
 from tunesmith.data.several import infer_kind, looks_joined, sniff_separator
 from tunesmith.data.store import Stored, gathered_once
@@ -44,10 +45,10 @@ def read(
 
     Columns that neither an argument nor `task` names are inferred; `notes` say so. So is the kind of the
     task, `multi_label` where the labels stand in lists of several, `chat` and `completion` where columns are
-    named so and hold free text; and what parts the labels of one cell. A task without labels gets the data's
-    own, sorted. Rows that cannot be read are `problems` of the dataset:
-    errors, or warnings where `lenient`, with bad bytes replaced and unreadable rows left out. Raises
-    DataError or StorageError where nothing can be read.
+    named so and hold free text, `preference` where a rejected answer stands beside a preferred one; and what
+    parts the labels of one cell. A task without labels gets the data's own, sorted. Rows that cannot be read
+    are `problems` of the dataset: errors, or warnings where `lenient`, with bad bytes replaced and unreadable
+    rows left out. Raises DataError or StorageError where nothing can be read.
     """
     log = ReadLog(lenient=lenient)
     sample, rows = sampled(open_rows(Path(path), log))
@@ -88,6 +89,7 @@ class _Asked:
     separator: str | None
     labels: bool = False
     """Whether the labels are listed."""
+    rejected: str | None = None
 
 
 def _asked_of(
@@ -97,10 +99,10 @@ def _asked_of(
         return _Asked(text, target, kind, separator)
     kind = kind or (task.kind if "kind" in task.model_fields_set else None)
     # the columns that a task has by default are those of labels
-    said = task.model_fields_set if kind in ("completion", "chat") else Task.model_fields
+    said = task.model_fields_set if kind in ("completion", "chat", "preference") else Task.model_fields
     text = text or (task.text_column if "text_column" in said else None)
     target = target or (task.target_column if "target_column" in said else None)
-    return _Asked(text, target, kind, separator or task.separator, bool(task.labels))
+    return _Asked(text, target, kind, separator or task.separator, bool(task.labels), task.rejected_column)
 
 
 def _writing(
@@ -109,19 +111,33 @@ def _writing(
     match asked.kind:
         case "completion" | "chat":
             return known_writing(where, sample, asked.kind, asked.text, asked.target)
+        case "preference":
+            return known_preference(where, sample, asked.text, asked.target, asked.rejected)
         case None if not asked.separator and not asked.labels:
+            if found := infer_preference(sample, asked.text, asked.target):
+                return found
             return infer_writing(where, sample, labelled_sample, asked.text, asked.target, log.notes)
         case _:
             return None
 
 
 def _read_writing(path: Path, rows: Iterable[Row], writing: Writing, task: Task, log: ReadLog) -> Dataset:
-    records = conversations(rows, writing, log) if writing.kind == "chat" else pairs(rows, writing, log)
-    about = {"columns": [writing.text, writing.target, writing.context]}
-    stored = _stored(path, records, writing.kind, about, log)
+    about = {"columns": [writing.text, writing.target, writing.context, writing.rejected]}
+    stored = _stored(path, _written(rows, writing, log), writing.kind, about, log)
     found = {"kind": writing.kind, "text_column": writing.text, "target_column": writing.target}
+    found |= {"rejected_column": writing.rejected}
     task = task.model_copy(update=found)
     return Dataset(task, stored.table, (*log.notes, writing.note), log.problems, stored.mapped)
+
+
+def _written(rows: Iterable[Row], writing: Writing, log: ReadLog) -> Iterator[Record]:
+    match writing.kind:
+        case "chat":
+            return conversations(rows, writing, log)
+        case "preference":
+            return preferences(rows, writing, log)
+        case _:
+            return pairs(rows, writing, log)
 
 
 def stream(

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tunesmith.data.chat import ASSISTANT, INSTRUCTING, Message, is_learned, messages_in
+from tunesmith.data.chat import ASSISTANT, INSTRUCTING, Message, is_learned, messages_in, pair_in
 from tunesmith.data.template import Template
 from tunesmith.task import Task
 
-__all__ = ["Segment", "instructed", "messages_of", "render", "render_prompt"]
+__all__ = ["Segment", "conversations_of", "instructed", "messages_of", "render", "render_prompt"]
 
 _FIRST_NONCHARACTER = 0xFDD0
 
@@ -38,11 +38,29 @@ def messages_of(task: Task, text: str, target: str | None = None) -> list[Messag
     """What a row says as messages, with the task's instruction; without `target` a prompt is still open."""
     if task.kind == "chat":
         messages = messages_in(text)
+    elif task.kind == "preference":
+        messages = messages_in(text) + (pair_in(target)[0] if target is not None else [])
     else:
         messages = [{"role": "user", "content": text}]
         if target is not None:
             messages.append({"role": ASSISTANT, "content": target})
     return instructed(messages, task.instruction)
+
+
+def conversations_of(task: Task, text: str, target: str | None) -> list[list[Message]]:
+    """The conversations of a row that learning reads: one, or of a preference the preferred and the rejected.
+
+    Of a preference, nothing is learned but the answers.
+    """
+    if task.kind != "preference":
+        return [messages_of(task, text, target)]
+    assert target is not None, "a row without two answers is not read"
+    said = [_unlearned(message) for message in messages_of(task, text)]
+    return [[*said, *answer] for answer in pair_in(target)]
+
+
+def _unlearned(message: Message) -> Message:
+    return {**message, "weight": 0} if message["role"] == ASSISTANT else message
 
 
 def instructed(messages: Sequence[Message], instruction: str | None) -> list[Message]:

@@ -9,7 +9,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from tunesmith.data.chat import messages_in
+from tunesmith.data.chat import messages_in, pair_in
 from tunesmith.data.compression import COMPRESSIONS, compressed, format_and_compression
 from tunesmith.data.dataset import SCHEMA, Dataset
 from tunesmith.data.problems import refuse
@@ -89,7 +89,9 @@ def write_dataset(path: Path | str, dataset: Dataset) -> None:
     objects, in CSV, TSV and Parquet as JSON. Formulas are not guarded: a text must stay the text it is.
     """
     task = dataset.task
-    columns = [column for column in (task.text_column, task.target_column) if column is not None]
+    columns = [
+        name for name in (task.text_column, task.target_column, task.rejected_column) if name is not None
+    ]
     separator = separator_for(path, task)
     with open_table(path, columns, guard_formulas=False) as table:
         for batch in dataset.table.to_batches(max_chunksize=_BATCH_ROWS):
@@ -100,6 +102,12 @@ def _cells(batch: pa.RecordBatch, task: Task, separator: str | None) -> Iterator
     text, target = (batch.column(SCHEMA.get_field_index(name)).to_pylist() for name in ("text", "target"))
     if task.kind == "chat":
         return zip(map(messages_in, text))
+    if task.kind == "preference":
+        # OpenAI's rows put an object around what was said before
+        prompts = (
+            {"messages": each} if task.text_column == "input" else each for each in map(messages_in, text)
+        )
+        return ((prompt, *pair_in(pair)) for prompt, pair in zip(prompts, target, strict=True))
     return zip(text, (joined(each, separator) for each in target), strict=True)
 
 

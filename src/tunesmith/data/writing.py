@@ -24,7 +24,7 @@ from tunesmith.data.problems import ReadLog
 from tunesmith.errors import DataError, Problem
 from tunesmith.task import Kind
 
-__all__ = ["Writing", "conversations", "infer_writing", "known_writing", "pairs"]
+__all__ = ["Writing", "conversations", "infer_writing", "known_writing", "named", "pairs"]
 
 # answers that are longer, or of which most occur once, are no labels
 _LONGEST_LABEL_CHARS = 100
@@ -44,6 +44,8 @@ class Writing:
     context: str | None = None
     """What stands below the prompt."""
     note: str = ""
+    rejected: str | None = None
+    """The answer that is not preferred."""
 
 
 def known_writing(
@@ -63,8 +65,8 @@ def known_writing(
     if text is None and target is None and len(texts) == 2 and not _pair(columns):
         text, target = (column.name for column in texts)
     else:
-        target = target or _named(columns, _WRITTEN_NAMES, text) or _longest(where, texts, "completion", text)
-        text = text or _named(columns, PROMPT_NAMES, target) or _longest(where, texts, "prompt", target)
+        target = target or named(columns, _WRITTEN_NAMES, text) or _longest(where, texts, "completion", text)
+        text = text or named(columns, PROMPT_NAMES, target) or _longest(where, texts, "prompt", target)
     return _completion(columns, text, target)
 
 
@@ -90,7 +92,7 @@ def infer_writing(
         notes.append("the last answers repeat, and are taken for labels; to learn to write them: --kind chat")
         return None
     completion = target if target and folded_name(target) in COMPLETION_NAMES else None
-    completion = completion or (None if target else _named(columns, COMPLETION_NAMES, text))
+    completion = completion or (None if target else named(columns, COMPLETION_NAMES, text))
     if completion is None or not _free_text([row.values.get(completion) for row in sample]):
         return None
     try:
@@ -146,10 +148,11 @@ def _free_text(cells: Sequence[object]) -> bool:
 
 
 def _pair(columns: Sequence[Column]) -> bool:
-    return bool(_named(columns, PROMPT_NAMES, None) or _named(columns, _WRITTEN_NAMES, None))
+    return bool(named(columns, PROMPT_NAMES, None) or named(columns, _WRITTEN_NAMES, None))
 
 
-def _named(columns: Sequence[Column], names: Sequence[str], without: str | None) -> str | None:
+def named(columns: Sequence[Column], names: Sequence[str], without: str | None) -> str | None:
+    """The first column, but for one, that is known by the first of `names` that any has."""
     found = (column.name for name in names for column in columns if column.known_as == name)
     return next((name for name in found if name != without), None)
 
@@ -165,7 +168,7 @@ def _longest(where: str, columns: Sequence[Column], what: str, without: str | No
 def _completion(columns: Sequence[Column], text: str, target: str) -> Writing:
     context = None
     if folded_name(text) == INSTRUCTION:
-        context = _named(columns, CONTEXT_NAMES, target)
+        context = named(columns, CONTEXT_NAMES, target)
     below = f', with "{context}" below it' if context else ""
     note = f'the prompt is read from column "{text}"{below}, its completion from "{target}"'
     return Writing("completion", text, target, context, note)

@@ -11,9 +11,11 @@ from tunesmith.data.chat import (
     ASSISTANT,
     INSTRUCTING,
     Message,
+    as_pair_text,
     before_last_answer,
     is_learned,
     messages_in,
+    pair_in,
 )
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.facts import Facts, Rows
@@ -30,15 +32,18 @@ _EMPTY_PROMPT = "nothing need be done, if the model is to write without being as
 
 def example_faults(facts: Facts) -> Iterator[Problem]:
     """Everything that is wrong with single examples."""
-    if facts.dataset.task.kind == "completion":
-        yield from _pair_faults(facts)
-    else:
-        yield from _conversation_faults(facts.dataset)
+    match facts.dataset.task.kind:
+        case "completion":
+            yield from _pair_faults(facts)
+        case "preference":
+            yield from _preference_faults(facts.dataset)
+        case _:
+            yield from _conversation_faults(facts.dataset)
 
 
 def unfit_examples(facts: Facts) -> Rows:
     """The rows of which nothing can be learned, or something that should not be."""
-    if facts.dataset.task.kind == "completion":
+    if facts.dataset.task.kind != "chat":
         return facts.unlabelled
     (found,) = _rows_where(facts.dataset, _unfit)
     return np.unique(np.concatenate([facts.unlabelled, found]))
@@ -82,10 +87,21 @@ def _conversation_faults(dataset: Dataset) -> Iterator[Problem]:
     yield from _told(dataset, "empty-completion", "an answer to be learned is empty", blank, fix)
     what = "nothing is said before the last answer"
     yield from _told(dataset, "empty-prompt", what, unasked, _EMPTY_PROMPT, "warning")
+    yield from _late_faults(dataset, late)
+
+
+def _late_faults(dataset: Dataset, late: Rows) -> Iterator[Problem]:
     fix = "put it first, where the chat templates of most bases expect it"
     yield from _told(
         dataset, "system-not-first", "a system message stands after others", late, fix, "warning"
     )
+
+
+def _preference_faults(dataset: Dataset) -> Iterator[Problem]:
+    """What is wrong with prompts; a row with a fault in its answers is not read at all."""
+    blank, late = _rows_where(dataset, lambda prompt: not _says(prompt), _late_system)
+    yield from _told(dataset, "empty-prompt", "the prompt is empty", blank, _EMPTY_PROMPT, "warning")
+    yield from _late_faults(dataset, late)
 
 
 def example_repeats(facts: Facts) -> Iterator[Problem]:
@@ -96,11 +112,30 @@ def example_repeats(facts: Facts) -> Iterator[Problem]:
         fix = "name the right column with --text-column"
         yield from _told(dataset, "all-duplicates", what, np.arange(len(facts.dataset)), fix)
         return
-    what, fix = "the same prompt has another completion elsewhere", "nothing need be done, if all are good"
-    yield from _told(dataset, "several-completions", what, facts.contradictory, fix, "info")
+    if dataset.task.kind == "preference":
+        yield from _opposed(facts)
+    else:
+        what, fix = (
+            "the same prompt has another completion elsewhere",
+            "nothing need be done, if all are good",
+        )
+        yield from _told(dataset, "several-completions", what, facts.contradictory, fix, "info")
     fix = "nothing need be done: equal prompts never part in a split; `--fix` keeps the first of each"
     what = "prompt and completion of an earlier row stand here again"
+    what = (
+        what if dataset.task.kind != "preference" else "prompt and answers of an earlier row stand here again"
+    )
     yield from _told(dataset, "duplicates", what, facts.repeated, fix, "warning")
+
+
+def _opposed(facts: Facts) -> Iterator[Problem]:
+    """Rows that prefer the one of two answers where another row prefers the other."""
+    dataset, rows = facts.dataset, facts.contradictory
+    pairs = [(facts.keys[row], dataset[row].target) for row in rows.tolist()]
+    said = {(key, str(target)) for key, target in pairs}
+    turned = [(key, as_pair_text(*reversed(pair_in(str(target))))) in said for key, target in pairs]
+    what, fix = "the same two answers are preferred the other way round elsewhere", "keep one of the two rows"
+    yield from _told(dataset, "opposed-preferences", what, rows[np.asarray(turned, np.bool_)], fix, "warning")
 
 
 def few_examples(dataset: Dataset) -> Iterator[Problem]:
@@ -140,7 +175,11 @@ def _empty_answer(messages: Sequence[Message]) -> bool:
 
 
 def _empty_prompt(messages: Sequence[Message]) -> bool:
-    return not any(message["content"].strip() for message in before_last_answer(messages))
+    return not _says(before_last_answer(messages))
+
+
+def _says(messages: Sequence[Message]) -> bool:
+    return any(message["content"].strip() for message in messages)
 
 
 def _late_system(messages: Sequence[Message]) -> bool:

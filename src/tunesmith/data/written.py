@@ -39,7 +39,7 @@ def _rows(batch: pa.RecordBatch) -> Iterator[tuple[str, str]]:
 
 
 def _key_of_writing(text: str, target: str, kind: Kind) -> int:
-    key = same_text_key(_asked(text) if kind == "chat" else text)
+    key = same_text_key(_asked(text, kind) if kind in ("chat", "preference") else text)
     # what answers no prompt is told apart by itself
     return same_text_key(target) if key == EMPTY_KEY else key
 
@@ -48,9 +48,9 @@ def _exact_key(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest(), "little")
 
 
-def _asked(text: str) -> str:
-    """All that a chat says before its last answer."""
-    said = before_last_answer(messages_in(text))
+def _asked(text: str, kind: Kind) -> str:
+    """All that a chat says before its last answer; of a preference, which has its answers beside it, all."""
+    said = before_last_answer(messages_in(text)) if kind == "chat" else messages_in(text)
     if not any(message["content"].strip() for message in said):
         return ""
     return "\n".join(f"<{message['role']}> {message['content']}" for message in said)

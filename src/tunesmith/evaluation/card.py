@@ -44,7 +44,7 @@ _EXPLAINED = (
 
 def as_model_card(report: Report, *, task: Task, recipe: Recipe, name: str = "text classifier") -> str:
     """The README.md of a model; every text from the user is safe as YAML and as Markdown."""
-    if report.writing is not None:
+    if report.writing is not None or report.preference is not None:
         return writing_as_card(report, recipe=recipe, name=name)
     sections = (
         f"# {markdown(name)}",

@@ -10,6 +10,7 @@ from tunesmith.evaluation.curves import loss_curve, reliability, score_curve
 from tunesmith.evaluation.generation.html import writing_as_html
 from tunesmith.evaluation.learning_chart import learning_chart
 from tunesmith.evaluation.page import label_rows, render_page, strongest
+from tunesmith.evaluation.preference.html import preference_as_html
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.understanding.page import understanding_values
 from tunesmith.evaluation.wording import MACRO_F1, beside_macro_f1, further
@@ -26,6 +27,8 @@ _TEXT_KEPT = 4_000
 
 def as_html(report: Report, title: str) -> str:
     """The whole report as one page; every text in it is escaped."""
+    if report.preference is not None:
+        return preference_as_html(report, report.preference, title)
     if report.writing is not None:
         return writing_as_html(report, title)
     return render_page("report.html.jinja", report, title, _values(report) | {"rows_shown": True})

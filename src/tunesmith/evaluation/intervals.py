@@ -36,6 +36,7 @@ __all__ = [
     "label_differences",
     "label_intervals",
     "resample",
+    "resample_means",
 ]
 
 RESAMPLES = 2_000
@@ -93,6 +94,16 @@ def resample(truth: Ints, probabilities: Floats, *, seed: int, resamples: int = 
         scores.append(averages(found, counts) | believed)
         per_label.append(found)
     return collected(scores, per_label, whole)
+
+
+def resample_means(values: Mapping[str, Floats], *, seed: int) -> Resampled:
+    """The means of every resample of what each row scores: name -> (rows,)."""
+    columns = np.column_stack(list(values.values()))  # (rows, scores)
+    rows, parts = len(columns), []
+    for draws in draw(rows, rows, seed):
+        means = count_ids(np.arange(rows), draws, rows) @ columns / rows
+        parts.append(dict(zip(values, means.T, strict=True)))
+    return collected(parts, [], None)
 
 
 def ece_of(times: Floats, gaps: Floats, answers: int) -> Floats:

@@ -64,7 +64,8 @@ class Predictions:
     def right(self) -> Bools:
         """(rows,) which rows are answered wholly rightly."""
         if self.scores:
-            return np.asarray(self.scores["exact_match"] > 0)
+            by = "reward_accuracy" if self.kind == "preference" else "exact_match"
+            return np.asarray(self.scores[by] == 1)
         same = np.asarray(self.answers == self.truth)
         return same if same.ndim == 1 else np.asarray(same.all(axis=1))
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.evaluation.generation.terminal import writing_as_terminal
+from tunesmith.evaluation.preference.terminal import preference_as_terminal
 from tunesmith.evaluation.terminal_parts import (
     MODEL,
     heading,
@@ -44,6 +45,8 @@ _TEXT_COLUMNS = 74
 
 def as_terminal(report: Report) -> RenderableType:
     """What `tunesmith evaluate` prints; needs no more than 80 columns."""
+    if report.preference is not None:
+        return preference_as_terminal(report, report.preference)
     if report.writing is not None:
         return writing_as_terminal(report)
     parts: list[RenderableType] = [

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tunesmith.errors import BundleError, Problem
 from tunesmith.evaluation.generation.types import Writing
+from tunesmith.evaluation.preference.types import Preference
 from tunesmith.evaluation.understanding.types import Understanding
 from tunesmith.task import Kind
 
@@ -251,6 +252,8 @@ class Report:
     understanding: Understanding | None = None
     not_run: tuple[NotRun, ...] = ()
     """Rivals that were left out"""
+    preference: Preference | None = None
+    """What there is besides of a model that learned from preferences"""
     learning_curve: LearningCurve | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,8 +13,12 @@ from tunesmith.evaluation.understanding.types import Span
 __all__ = [
     "ACCURACY",
     "CHRF",
+    "LIKELIHOOD_ACCURACY",
     "MACRO_F1",
     "MICRO_F1",
+    "PREFERENCE_LOSS",
+    "REWARD_ACCURACY",
+    "REWARD_MARGIN",
     "ROUGE_L",
     "WORD_F1",
     "Score",
@@ -77,6 +81,10 @@ ACCURACY = Score("accuracy", "accuracy")
 MICRO_F1 = Score("micro_f1", "micro-F1")
 ROUGE_L = Score("rouge_l", "ROUGE-L")
 WORD_F1 = Score("word_f1", "word F1")
+REWARD_ACCURACY = Score("reward_accuracy", "reward accuracy")
+LIKELIHOOD_ACCURACY = Score("likelihood_accuracy", "likelihood accuracy")
+REWARD_MARGIN = Score("reward_margin", "reward margin")
+PREFERENCE_LOSS = Score("preference_loss", "preference loss", top=0)
 CHRF = Score("chrf", "chrF", digits=1, top=100, proper=True)
 
 _FURTHER = {

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn.functional import linear, log_softmax
 
-__all__ = ["log_shares", "summed_cross_entropy"]
+__all__ = ["log_shares", "summed_cross_entropy", "token_log_likelihoods"]
 
 # tokens whose logits are held at once
 _CHUNK = 1024
@@ -22,6 +22,15 @@ def summed_cross_entropy(states: torch.Tensor, weight: torch.Tensor, targets: to
     wanted = torch.is_grad_enabled()
     loss: torch.Tensor = _CrossEntropy.apply(states, weight, targets, wanted)  # type: ignore[no-untyped-call]
     return loss
+
+
+def token_log_likelihoods(states: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """(tokens,) the log-likelihood of each of `targets`, in nats; shapes and gradients as above.
+
+    How much each token counts is not known until all are: logits are computed again on the way back.
+    """
+    found: torch.Tensor = _LogLikelihoods.apply(states, weight, targets)  # type: ignore[no-untyped-call]
+    return found
 
 
 def log_shares(states: torch.Tensor, weight: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
@@ -60,6 +69,35 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         of_states, of_weight = (each if each is None else each * gradients[0] for each in ctx.saved_tensors)
         return of_states, of_weight, None, None
+
+
+class _LogLikelihoods(torch.autograd.Function):
+    """Keeps what the head reads, and no logits."""
+
+    @staticmethod
+    def forward(ctx: Any, states: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        read, cast = _low(states), _low(weight)
+        ctx.low = read.dtype
+        ctx.save_for_backward(states, weight, targets)
+        found = [shares.gather(1, targets[part, None])[:, 0] for part, shares in log_shares(read, cast)]
+        return torch.cat(found)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        states, weight, targets = ctx.saved_tensors
+        read, cast = states.to(ctx.low), weight.to(ctx.low)
+        of_states = torch.empty_like(states) if ctx.needs_input_grad[0] else None
+        of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        for part, shares in log_shares(read, cast):
+            target = targets[part, None]
+            # what each token should have got, less the share that it got
+            error = shares.exp_().neg_().scatter_add_(1, target, torch.ones_like(target, dtype=shares.dtype))
+            error = (error * gradients[0][part, None]).to(read.dtype)
+            if of_states is not None:
+                of_states[part] = error @ cast
+            if of_weight is not None:
+                _add_product(of_weight, error.T, read[part])
+        return of_states, of_weight, None
 
 
 def _low(values: torch.Tensor) -> torch.Tensor:

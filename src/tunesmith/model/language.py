@@ -20,7 +20,7 @@ from tunesmith.processes import ALONE, Processes
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Bools", "TokenSums", "head_weight", "learned_loss", "token_sums"]
+__all__ = ["Bools", "TokenSums", "head_weight", "learned_loss", "row_log_likelihoods", "token_sums"]
 
 Bools = npt.NDArray[np.bool_]
 
@@ -86,6 +86,32 @@ def learned_loss(model: Any, texts: EncodedTargets, rows: Sequence[int], pad_tok
         return summed_cross_entropy(states, head_weight(model), _on(states, asked.targets))
     logits = _logits(model, asked, pad_token_id)
     return cross_entropy(logits, _on(logits, asked.targets), reduction="sum")
+
+
+def row_log_likelihoods(
+    model: Any, texts: EncodedTargets, rows: Sequence[int], pad_token_id: int
+) -> torch.Tensor:
+    """(rows,) the log-likelihood in nats of the learned tokens of each of `rows`, summed; gradients flow."""
+    import torch
+
+    asked = _asked(texts, rows)
+    if not asked.rows:
+        return _nothing(model, texts.encoded[rows[0]], pad_token_id).expand(len(rows))
+    found = _log_likelihoods(model, asked, pad_token_id)  # (asked,)
+    owners = torch.from_numpy(np.repeat(np.arange(len(rows)), texts.counts[np.asarray(rows)]))
+    return found.new_zeros(len(rows)).index_add(0, owners.to(found.device), found)
+
+
+def _log_likelihoods(model: Any, asked: _Asked, pad_token_id: int) -> torch.Tensor:
+    import torch
+
+    if can_pack(model):
+        from tunesmith.model.cross_entropy import token_log_likelihoods
+
+        states = _states(model, asked)
+        return token_log_likelihoods(states, head_weight(model), _on(states, asked.targets))
+    shares = torch.log_softmax(_logits(model, asked, pad_token_id), -1)
+    return shares.gather(1, _on(shares, asked.targets)[:, None])[:, 0]
 
 
 def token_sums(

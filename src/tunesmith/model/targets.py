@@ -106,12 +106,17 @@ def targets_in_memory(chunks: Iterable[TargetChunk]) -> EncodedTargets:
 
 
 def segment_chunks(
-    tokenizer: Any, rows: Iterable[Sequence[Segment]], max_tokens: int
+    tokenizer: Any, rows: Iterable[Sequence[Segment]], max_tokens: int, *, together: int = 1
 ) -> Iterator[TargetChunk]:
-    """As `encode_segments`, some rows at a time."""
+    """As `encode_segments`, some rows at a time.
+
+    Rows that stand `together`, so many each time, begin alike: they lose as much of their beginnings as the
+    longest of them has to.
+    """
     remaining = iter(rows)
-    while some := list(islice(remaining, _CHUNK_ROWS)):
-        fitted = [_fitted(row, max_tokens, tokenizer.pad_token_id) for row in _tokenised(tokenizer, some)]
+    while some := list(islice(remaining, _CHUNK_ROWS // together * together)):
+        groups = zip(*[_tokenised(tokenizer, some)] * together, strict=True)
+        fitted = [row for group in groups for row in _fitted(group, max_tokens, tokenizer.pad_token_id)]
         ids, learned, cut = zip(*fitted, strict=True)
         lengths = np.fromiter(map(len, ids), np.int32, len(ids))
         yield TargetChunk(
@@ -135,19 +140,26 @@ def _joined(pieces: Iterator[list[int]]) -> Ids:
     return np.asarray([token for piece in pieces for token in piece], np.int32)
 
 
-def _fitted(row: _Row, max_tokens: int, pad_token_id: int) -> tuple[Ids, Flags, int]:
-    """The ids that are kept, which of them are learned, and how many were cut off."""
+def _fitted(group: Sequence[_Row], max_tokens: int, pad_token_id: int) -> Iterator[tuple[Ids, Flags, int]]:
+    """Of each row the ids that are kept, which of them are learned, and how many were cut off."""
+    excess = max(0, *(sum(len(ids) for ids, _ in row) - max_tokens for row in group))
+    for row in group:
+        yield _cut(row, excess, max_tokens, pad_token_id)
+
+
+def _cut(row: _Row, excess: int, max_tokens: int, pad_token_id: int) -> tuple[Ids, Flags, int]:
     ids = np.concatenate([np.zeros(0, np.int32), *(each for each, _ in row)])
     learned = np.concatenate([np.zeros(0, np.bool_), *(np.full(len(each), flag) for each, flag in row)])
-    excess = max(0, len(ids) - max_tokens)
+    whole = len(ids)
     if excess:
         start = min(excess, _spare(row))
         ids, learned = ids[start : start + max_tokens], learned[start : start + max_tokens]
+    lost = whole - len(ids)
     if not len(ids):
         ids, learned = np.asarray([pad_token_id], np.int32), np.zeros(1, np.bool_)
     # nothing stands before it from which it could be predicted
     learned[0] = False
-    return ids, learned, excess
+    return ids, learned, lost
 
 
 def _spare(row: _Row) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from tunesmith.data.cache import cached
 from tunesmith.data.dataset import Dataset, Example
 from tunesmith.data.mapped import Mapped
-from tunesmith.data.render import messages_of, render
+from tunesmith.data.render import conversations_of, render
 from tunesmith.data.template import Template
 from tunesmith.model.encode import Chunk, Encoded, encode, encode_chunks, starts_of
 from tunesmith.model.fingerprint import tokenizer_fingerprint
@@ -56,6 +56,8 @@ def _encoded(tokenizer: Any, dataset: Dataset, fingerprint: str, max_tokens: int
 def encode_targets(tokenizer: Any, dataset: Dataset, template: Template, max_tokens: int) -> EncodedTargets:
     """The token ids of prompts with their completions, or of chats, and which are learned.
 
+    A preference has two rows, one after the other: its prompt with the preferred answer, and with the other.
+
     See `encode_segments`; made once for the same dataset, and kept as `encode_dataset` says. Raises BaseError
     where the template fails, StorageError where the disk is full.
     """
@@ -67,8 +69,10 @@ def encode_targets(tokenizer: Any, dataset: Dataset, template: Template, max_tok
         "tokenizer": tokenizer_fingerprint(tokenizer),
         "max_tokens": max_tokens,
     }
-    rows = (render(messages_of(dataset.task, row.text, _answer_of(row)), template) for row in dataset)
-    chunks = segment_chunks(tokenizer, rows, max_tokens)
+    found = (conversations_of(dataset.task, row.text, _answer_of(row)) for row in dataset)
+    rows = (render(messages, template) for each in found for messages in each)
+    together = 2 if dataset.task.kind == "preference" else 1
+    chunks = segment_chunks(tokenizer, rows, max_tokens, together=together)
     name = json.dumps(about, sort_keys=True)
     return dataset.once(name, lambda: _targets(dataset, chunks, about, _dtype_for(tokenizer)))
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tunesmith.bundle import Bundle
 from tunesmith.data.cells import text_of
 from tunesmith.data.chat import as_row_text, before_last_answer, is_answered, messages_in
-from tunesmith.data.conversation import holds_messages, messages_of_cell
+from tunesmith.data.conversation import holds_messages, messages_of_cell, unwrapped
 from tunesmith.model.encode import Encoded
 from tunesmith.predict import Prediction, Predictor
 from tunesmith.task import Task
@@ -75,6 +75,7 @@ def cells_of(prediction: Prediction | None, columns: Sequence[str]) -> dict[str,
 
 def prompt_of(cell: object, task: Task) -> str:
     """What the model is asked about a cell, empty where it holds nothing; raise CellError for no text."""
+    cell = unwrapped(cell) if task.writes else cell
     if not (task.writes and holds_messages(cell)):
         return text_of(cell) or ""
     messages, faults = messages_of_cell(cell)

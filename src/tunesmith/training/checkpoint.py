@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.errors import UserError
+from tunesmith.errors import Problem, StorageError, UserError
 from tunesmith.files import read_json, sha256_file, staged_directory, storage_errors, sweep, write_json
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, torch.Tensor]
 
-__all__ = ["FORMAT", "SAVE_SECONDS", "Checkpoint", "Checkpoints"]
+__all__ = ["FORMAT", "SAVE_SECONDS", "Checkpoint", "Checkpoints", "KeptEpochs"]
 
 FORMAT = 1
 """What is in a checkpoint, and what a step computes: a run goes on only with the format it began with."""
@@ -47,18 +47,22 @@ class Checkpoints:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, then drop all but the newest two and the best weights that they name."""
-        self._write(f"step-{checkpoint.step:08d}", checkpoint)
+    def save(self, checkpoint: Checkpoint) -> Path | None:
+        """Write a checkpoint, then drop all but the newest two and the best weights that they name.
+
+        Returns where it stands; None where this keeps none.
+        """
+        written = self._write(f"step-{checkpoint.step:08d}", checkpoint)
         for kind in ("step", "best"):
             # what is of a later step was damaged and passed over: it must not count as kept
             kept = [path for path in self._all(kind) if path.name <= f"{kind}-{checkpoint.step:08d}"][-_KEPT:]
             for other in set(self._all(kind)) - set(kept):
                 shutil.rmtree(other, ignore_errors=True)
+        return written
 
-    def save_best(self, step: int, model: Tensors) -> None:
+    def save_best(self, step: int, model: Tensors) -> Path:
         """Keep these weights as the best so far; those before stay until the next checkpoint is whole."""
-        self._write(f"best-{step:08d}", Checkpoint(step, model, {}, {}))
+        return self._write(f"best-{step:08d}", Checkpoint(step, model, {}, {}))
 
     def newest(self, on_note: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
         """The newest checkpoint that is whole; a damaged one is passed over, and `on_note` told why."""
@@ -77,6 +81,15 @@ class Checkpoints:
         best_step = int(read_json(path / "state.json").get("best_step", 0))
         return _fault(self.directory / f"best-{best_step:08d}") if best_step else None
 
+    def keep(self, name: str, values: Tensors) -> None:
+        """Keep what a run computes before its first step."""
+        self._write(name, Checkpoint(0, values, {}, {}))
+
+    def kept(self, name: str) -> Tensors | None:
+        """What was kept under this name, None where it is not here, or damaged."""
+        path = self.directory / name
+        return _read(path).model if _fault(path) is None else None
+
     def clear(self) -> None:
         """Remove all checkpoints: the run is done and its bundle is written."""
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -88,16 +101,57 @@ class Checkpoints:
     def _all(self, kind: str) -> list[Path]:
         return sorted(self.directory.glob(f"{kind}-*"))
 
-    def _write(self, name: str, checkpoint: Checkpoint) -> None:
-        from safetensors.torch import save_file
+    def _write(self, name: str, checkpoint: Checkpoint) -> Path:
+        return _written(self.directory / name, checkpoint)
 
-        with staged_directory(self.directory / name, overwrite=True) as directory:
-            save_file(dict(checkpoint.model), directory / "model.safetensors")
-            if checkpoint.optimizer:
-                save_file(dict(checkpoint.optimizer), directory / "optimizer.safetensors")
-            write_json(directory / "state.json", checkpoint.state | {"step": checkpoint.step})
-            hashes = {path.name: sha256_file(path) for path in sorted(directory.iterdir())}
-            write_json(directory / "manifest.json", hashes)
+
+@dataclass(frozen=True, slots=True)
+class KeptEpochs:
+    """The weights after each of the latest epochs of a run, each in a directory of the same kind.
+
+    What trains is kept, and what becomes of it in the end is left to whoever makes a model of it.
+    """
+
+    directory: Path
+    most: int
+    """How many are kept; 0: none"""
+
+    def save(self, epoch: int, checkpoint: Checkpoint) -> None:
+        """Keep the weights after an epoch, which counts from 1, and drop those of the oldest."""
+        _written(self._place(epoch), checkpoint)
+        for number in self.epochs[: -self.most]:
+            shutil.rmtree(self._place(number), ignore_errors=True)
+
+    @property
+    def epochs(self) -> list[int]:
+        """The epochs that are kept, ascending."""
+        return sorted(int(path.name.removeprefix("epoch-")) for path in self.directory.glob("epoch-*"))
+
+    def read(self, epoch: int) -> Checkpoint:
+        """The weights after an epoch; raise StorageError where they are not kept, or damaged."""
+        fault = _fault(self._place(epoch))
+        if epoch not in self.epochs or fault:
+            kept = ", ".join(map(str, self.epochs)) or "none"
+            what = f"the weights after epoch {epoch} are {'damaged: ' + str(fault) if fault else 'not kept'}"
+            fix = f"take another epoch: kept are {kept}; `keep_epochs` of `train` says how many are"
+            raise StorageError(Problem("no-epoch", what, str(self.directory), fix))
+        return _read(self._place(epoch))
+
+    def _place(self, epoch: int) -> Path:
+        return self.directory / f"epoch-{epoch:04d}"
+
+
+def _written(path: Path, checkpoint: Checkpoint) -> Path:
+    from safetensors.torch import save_file
+
+    with staged_directory(path, overwrite=True) as directory:
+        save_file(dict(checkpoint.model), directory / "model.safetensors")
+        if checkpoint.optimizer:
+            save_file(dict(checkpoint.optimizer), directory / "optimizer.safetensors")
+        write_json(directory / "state.json", checkpoint.state | {"step": checkpoint.step})
+        hashes = {each.name: sha256_file(each) for each in sorted(directory.iterdir())}
+        write_json(directory / "manifest.json", hashes)
+    return path
 
 
 def _fault(path: Path) -> str | None:

@@ -10,14 +10,14 @@ from typing import Any
 from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Parallel
 from tunesmith.training.batches import Plan, Rows
-from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.checkpoint import Checkpoints, KeptEpochs
 from tunesmith.training.faults import bad_loss, memory_errors
 from tunesmith.training.loss_scale import LossScale
 from tunesmith.training.memory import keep_freed_memory, peak_memory_bytes
 from tunesmith.training.objective import Objective
 from tunesmith.training.optimizer import learning_rate_at, optimizer_for
 from tunesmith.training.parallel import Spread, spread
-from tunesmith.training.saving import Saver
+from tunesmith.training.saving import OnSaved, Saver
 from tunesmith.training.state import Fitted, Interrupted, LoopSettings, Progress, State
 from tunesmith.training.step import Stepper
 
@@ -43,15 +43,20 @@ def fit(
     on_note: Callable[[str], None] = lambda _: None,
     processes: Processes = ALONE,
     parallel: Parallel | None = None,
+    on_checkpoint: OnSaved = lambda _step, _directory: None,
+    on_best: OnSaved = lambda _step, _directory: None,
+    epochs: KeptEpochs | None = None,
 ) -> Fitted:
     """Train `model` in place and leave it with the weights that `evaluate` scored best.
 
     `evaluate(model)` returns figures, of which `score` (higher is better) chooses the best weights; without
-    it, all steps are taken, and the weights are those after the last.
+    it, and where the last are to be kept, all steps are taken, and the weights are those after the last.
     With `resume`, goes on from the newest whole checkpoint. `should_stop` is asked after each step:
     where it answers True, a checkpoint is written and Interrupted raised. `where` names a row of the
-    objective in errors; `on_note` hears what people should know. Several `processes` call this alike:
-    they take a share of every step each, stop together, and all end with the same weights.
+    objective in errors; `on_note` hears what people should know, `on_checkpoint` and `on_best` where
+    checkpoints and the best weights were saved. The weights after each epoch are kept in `epochs`. Several
+    `processes` call this alike: they take a share of every step each, stop together, and all end with the
+    same weights.
     Raises ResumeError where the checkpoint is of another model, plan or settings, DataError where loss or
     gradients are not finite, ConfigError where not even a single row fits into memory, StorageError, and
     ProcessError where another process is lost.
@@ -61,6 +66,7 @@ def fit(
     with processes.lost(), memory_errors(str(checkpoints.directory)):
         spread_model = spread(model, parallel, processes)
         loop = _Loop(spread_model, objective, plan, settings, checkpoints, where, on_note, processes)
+        loop.saver.on_checkpoint, loop.saver.on_best, loop.saver.epochs = on_checkpoint, on_best, epochs
         if resume:
             loop.restore()
         return loop.run(evaluate, on_progress, should_stop)
@@ -110,6 +116,8 @@ class _Loop:
             if validation is None and (due or self._is_logged()):
                 self._log(epoch, {})
             on_progress(self._progress(epoch, loss, learning_rate, validation))
+            if (step + 1) % self.plan.steps_per_epoch == 0:
+                self.saver.save_epoch(epoch + 1, self.state)
             # saving checks that the weights are finite: those that are kept must have been
             is_last = step + 1 == self.plan.total_steps
             self._save_when_due(validation is not None or is_last, should_stop())
@@ -138,12 +146,18 @@ class _Loop:
         state, figures = self.state, self._figures(evaluate)
         if not all(math.isfinite(value) for value in figures.values()):
             raise bad_loss(f"validation after step {state.step} gave {dict(figures)}", self.saver.place)
-        state.evaluations_since_best += 1
-        if state.best_score is None or figures["score"] > state.best_score:
-            state.best_score, state.best_step, state.evaluations_since_best = figures["score"], state.step, 0
-            self.saver.save_best(state.step)
+        if self.settings.keep == "best":
+            self._choose(figures["score"])
         self._log(epoch, {name: value for name, value in figures.items() if name != "score"})
         return figures
+
+    def _choose(self, score: float) -> None:
+        """Keep the weights, where they are the best so far."""
+        state = self.state
+        state.evaluations_since_best += 1
+        if state.best_score is None or score > state.best_score:
+            state.best_score, state.best_step, state.evaluations_since_best = score, state.step, 0
+            self.saver.save_best(state.step)
 
     def _figures(self, evaluate: Callable[[Any], Mapping[str, float]]) -> dict[str, float]:
         self.spread.model.eval()

@@ -15,7 +15,7 @@ from tunesmith.model.recomputing import can_recompute, recomputing
 from tunesmith.processes import ALONE, Processes
 from tunesmith.recipe import Recipe
 from tunesmith.training.batches import Plan
-from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.checkpoint import Checkpoint, Checkpoints, KeptEpochs
 from tunesmith.training.frozen import freeze, frozen_states
 from tunesmith.training.head import fit_head
 from tunesmith.training.loop import fit
@@ -24,10 +24,19 @@ from tunesmith.training.objective import LabelObjective, TextObjective
 from tunesmith.training.optimizer import weight_decay_left
 from tunesmith.training.precision import refuse_emulated
 from tunesmith.training.qlora import quantization, refuse_without_peft, refuse_without_qlora, whole_model
+from tunesmith.training.saving import OnSaved, put_back
 from tunesmith.training.state import Fitted, LoopSettings, Progress
 from tunesmith.training.vocabulary import compact_vocabulary
 
-__all__ = ["Job", "fine_tune", "place", "quantization_of", "refuse_unavailable", "refuse_unfit"]
+__all__ = [
+    "Job",
+    "fine_tune",
+    "place",
+    "quantization_of",
+    "refuse_for_preferences",
+    "refuse_unavailable",
+    "refuse_unfit",
+]
 
 _SPILL = "activations.bin"
 LearnerT = TypeVar("LearnerT", bound=Learner)
@@ -76,6 +85,21 @@ def refuse_unfit(recipe: Recipe, model: Any, processes: int = 1) -> None:
             _refuse_architecture(recipe, model, fits=hasattr(model, "score"))
         case _:
             pass
+
+
+def refuse_for_preferences(recipe: Recipe, processes: int = 1) -> None:
+    """Raise ConfigError where the base could not be asked before it is trained, or not again afterwards."""
+    problems = []
+    if recipe.adapt is not None:
+        what = "preferences are learned against their base, and `adapt` makes one that no name leads back to"
+        fix = "adapt the base first with `tunesmith adapt`, and name the result as `base`"
+        problems.append(Problem("adapt-first", what, "`adapt` of the recipe", fix))
+    if processes > 1 and recipe.parallel == "fsdp":
+        what = "`parallel: fsdp` takes the base apart before it could be asked about the preferences"
+        fix = "use `parallel: ddp`, or a smaller base"
+        problems.append(Problem("method-unfit", what, "`parallel` of the recipe", fix))
+    if problems:
+        raise ConfigError(problems)
 
 
 def _refuse_processes(recipe: Recipe) -> None:
@@ -144,6 +168,13 @@ class Job(Generic[LearnerT]):
     where: Callable[[int], str] = "row {}".format
     on_note: Callable[[str], None] = lambda _: None
     processes: Processes = ALONE
+    begin: Callable[[Any, Checkpoints, bool], None] | None = None
+    """What is asked of the base before anything trains; see `Lesson`"""
+    on_checkpoint: OnSaved = lambda _step, _directory: None
+    on_best: OnSaved = lambda _step, _directory: None
+    epochs: KeptEpochs | None = None
+    kept: Checkpoint | None = None
+    """The weights after an epoch of a run, which take the place of all training"""
 
     @property
     def model(self) -> Any:
@@ -151,7 +182,9 @@ class Job(Generic[LearnerT]):
         return self.learner.model
 
     def fit(self, train: TextObjective | None = None) -> Fitted:
-        """Run the loop over whatever trains."""
+        """Run the loop over whatever trains, or give it the weights that are kept of one that ran."""
+        if self.kept is not None:
+            return put_back(self.model, self.kept)
         return fit(
             self.model,
             train or self.train,
@@ -162,6 +195,9 @@ class Job(Generic[LearnerT]):
             on_note=self.on_note,
             processes=self.processes,
             parallel=self.recipe.parallel,
+            on_checkpoint=self.on_checkpoint,
+            on_best=self.on_best,
+            epochs=self.epochs,
         )
 
     def fit_head(self) -> Fitted:
@@ -169,7 +205,8 @@ class Job(Generic[LearnerT]):
         return fit_head(
             self.model,
             _of_labels(self.train),
-            _of_labels(self.held_out) if self.held_out else None,
+            # where the validation rows are to choose nothing, parts of the training rows choose the penalty
+            _of_labels(self.held_out) if self.held_out and self.settings.keep == "best" else None,
             self.settings,
             **self._hooks(),
         )
@@ -198,6 +235,8 @@ def fine_tune(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
     if job.processes.count == 1 or job.recipe.parallel != "fsdp":
         place(job.model)
     assert job.recipe.gradient_checkpointing != "auto", "the recipe is not resolved"
+    if job.begin is not None and job.kept is None:
+        job.begin(job.model, job.checkpoints, job.resume)
     with recomputing(job.model, job.recipe.gradient_checkpointing):
         return _by_method(job)
 
@@ -248,7 +287,7 @@ def _with_adapters(job: Job[LearnerT]) -> tuple[Fitted, LearnerT]:
 
 def _head_first(job: Job[Any]) -> Fitted:
     # a checkpoint of the loop holds the head as well
-    if not (job.resume and job.checkpoints.newest() is not None):
+    if job.kept is None and not (job.resume and job.checkpoints.newest() is not None):
         job.fit_head()
     return _all_weights(job)
 
@@ -257,6 +296,10 @@ def _above_frozen(job: Job[Any]) -> Fitted:
     assert job.recipe.frozen_layers is not None
     train = _of_labels(job.train)
     freeze(job.model, job.recipe.frozen_layers)
+    if job.kept is not None:
+        fitted = job.fit()
+        job.model.requires_grad_(True)
+        return fitted
     with frozen_states(
         job.model,
         train.encoded,

@@ -5,22 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.processes import ALONE, Processes
 from tunesmith.training.batches import Plan
-from tunesmith.training.checkpoint import FORMAT, SAVE_SECONDS, Checkpoint, Checkpoints
+from tunesmith.training.checkpoint import FORMAT, SAVE_SECONDS, Checkpoint, Checkpoints, KeptEpochs
 from tunesmith.training.faults import bad_loss
+from tunesmith.training.memory import peak_memory_bytes
 from tunesmith.training.parallel import Spread, trained
 from tunesmith.training.resume import refuse_changes
-from tunesmith.training.state import LoopSettings, State
+from tunesmith.training.state import Fitted, LoopSettings, State
 
 if TYPE_CHECKING:
     import torch
 
     Tensors = Mapping[str, torch.Tensor]
 
-__all__ = ["Saver"]
+__all__ = ["OnSaved", "Saver", "put_back"]
+
+OnSaved = Callable[[int, Path], None]
+"""Hears, in the main process, after which step something was saved, and where it stands."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,9 @@ class Saver:
     checkpoints: Checkpoints
     on_note: Callable[[str], None]
     processes: Processes = ALONE
+    on_checkpoint: OnSaved = lambda _step, _directory: None
+    on_best: OnSaved = lambda _step, _directory: None
+    epochs: KeptEpochs | None = None
     _saved_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -56,15 +64,31 @@ class Saver:
         self._saved_at = time.monotonic()
 
     def _write(self, state: State, weights: Tensors, moments: Tensors) -> None:
+        self._refuse_endless(state, weights)
+        values = asdict(state) | {"made_with": self._made_with(), "processes": self.processes.count}
+        directory = self.checkpoints.save(Checkpoint(state.step, weights, moments, values))
+        if directory is not None:
+            self.on_checkpoint(state.step, directory)
+
+    def _refuse_endless(self, state: State, weights: Tensors) -> None:
         if not all(bool(value.isfinite().all()) for value in weights.values()):
             raise bad_loss(f"the weights are not finite after step {state.step}", self.place)
-        values = asdict(state) | {"made_with": self._made_with(), "processes": self.processes.count}
-        self.checkpoints.save(Checkpoint(state.step, weights, moments, values))
+
+    def save_epoch(self, epoch: int, state: State) -> None:
+        """Keep the weights after an epoch, where epochs are kept; raises as `save` does."""
+        if self.epochs is not None and self.epochs.most:
+            weights = self._whole(trained(self.spread.model))
+            self.processes.from_main(lambda: self._write_epoch(epoch, state, weights))
+
+    def _write_epoch(self, epoch: int, state: State, weights: Tensors) -> None:
+        assert self.epochs is not None
+        self._refuse_endless(state, weights)
+        self.epochs.save(epoch, Checkpoint(state.step, weights, {}, asdict(state)))
 
     def save_best(self, step: int) -> None:
         """Keep the weights as the best so far."""
         weights = self._whole(trained(self.spread.model))
-        self.processes.from_main(lambda: self.checkpoints.save_best(step, weights))
+        self.processes.from_main(lambda: self.on_best(step, self.checkpoints.save_best(step, weights)))
 
     def restore_best(self, step: int) -> None:
         """Go back to the best weights, saved at `step`."""
@@ -162,6 +186,27 @@ class Saver:
         dtype = like.dtype if shape else torch.float32
         whole = torch.empty(tuple(shape), dtype=dtype) if value is None else value.to(dtype)
         return self.spread.part(self.processes.send(whole), like)
+
+
+def put_back(model: Any, kept: Checkpoint) -> Fitted:
+    """Give what trains in `model` the weights that are kept, and leave it in evaluation mode."""
+    import torch
+
+    parameters, state = trained(model), State.of(kept.state)
+    assert parameters.keys() == kept.model.keys(), "the weights are of another model"
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(kept.model[name])
+    model.eval()
+    return Fitted(
+        step=state.step,
+        best_step=0,
+        seconds=state.seconds,
+        tokens=state.tokens,
+        history=state.history,
+        stopped_early=False,
+        peak_memory_bytes=peak_memory_bytes(),
+    )
 
 
 def _counted(processes: int) -> str:

@@ -52,6 +52,8 @@ class LoopSettings:
     seed: int
     early_stopping: int
     head_learning_rate_factor: float = 1.0
+    keep: Literal["best", "last"] = "best"
+    """Which weights are left: those that `evaluate` scored best, or those after the last step."""
     evaluations_per_epoch: int = 1
     optimizer: OptimizerName = "adamw"
     packed: bool = False
@@ -84,7 +86,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """How training went; the model holds the best weights when `fit` returns."""
+    """How training went; the model holds the weights that were to be kept when `fit` returns."""
 
     step: int
     best_step: int

@@ -97,8 +97,9 @@ def _compared(best: Path, default: Path, material: Material, listener: Listener)
     room = room_of(mine.task)
     test = room.judged(material.splits.test, mine.recipe)
     seconds = Report.from_dict(read_json(default / "report.json")).cost.train_seconds or 0.0
-    rival = room.rival(DEFAULTS, _HOW, theirs.answerer(), test, listener.answered, seconds)
-    judging = Judging({}, mine.recipe.seed, on_answer=listener.answered)
+    answerer = theirs.answerer()
+    rival = room.rival(DEFAULTS, _HOW, answerer, test, listener.answered, seconds, theirs.recipe)
+    judging = Judging({}, mine.recipe.seed, on_answer=listener.answered, recipe=mine.recipe)
     return room.judge(mine.answerer(), test, [rival], judging).rivals[0]
 
 

@@ -83,7 +83,7 @@ Try = Callable[[Recipe, Path, OnEvaluation], None]
 
 @dataclass
 class Objective:
-    """What the study maximises: the best validation score of a training."""
+    """What the study maximises: the validation score of the weights that a training keeps."""
 
     study: optuna.Study
     plan: Plan
@@ -124,7 +124,7 @@ class Objective:
 
         def on_evaluation(epoch: int, figures: Mapping[str, float]) -> None:
             score = figures["score"]
-            if not best or score > best["score"]:
+            if not best or score > best["score"] or self.recipe.keep == "last":
                 best.update(figures)
                 trial.set_user_attr("figures", {name: float(value) for name, value in figures.items()})
             # a head that is fitted first is evaluated in the first epoch, as that epoch is

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tunesmith.evaluation.types import Report, RivalScore
-from tunesmith.evaluation.wording import MACRO_F1, ROUGE_L, Score
+from tunesmith.evaluation.wording import MACRO_F1, REWARD_ACCURACY, ROUGE_L, Score
 from tunesmith.ranges import Scalar
 from tunesmith.recipe import Recipe
 
@@ -96,8 +96,9 @@ class Tuning:
 
 def lead_of(report: Report) -> Score:
     """The score that decides whether a model is better."""
-    lead = report.writing.lead if report.writing is not None else MACRO_F1.key
-    return next(each for each in (MACRO_F1, ROUGE_L) if each.key == lead)
+    part = report.writing or report.preference
+    lead = part.lead if part is not None else MACRO_F1.key
+    return next(each for each in (MACRO_F1, ROUGE_L, REWARD_ACCURACY) if each.key == lead)
 
 
 def said(value: object) -> str:

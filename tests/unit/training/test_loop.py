@@ -15,10 +15,11 @@ import torch
 from tests import loops
 from tunesmith.errors import ResumeError, StorageError
 from tunesmith.training.batches import Plan
-from tunesmith.training.checkpoint import Checkpoints
+from tunesmith.training.checkpoint import Checkpoints, KeptEpochs
 from tunesmith.training.loop import Fitted, Interrupted, Progress, fit
 from tunesmith.training.objective import label_weights
 from tunesmith.training.optimizer import learning_rate_at
+from tunesmith.training.saving import put_back
 
 SETTINGS = replace(loops.SETTINGS, learning_rate=0.05, micro_batch_tokens=10_000)
 ROWS = 24
@@ -122,6 +123,60 @@ def test_without_evaluation_the_last_weights_stay(tmp_path: Path) -> None:
     assert torch.equal(_weights(whole), _weights(resumed))
     (kept,) = (tmp_path / "a").glob("step-*")
     assert kept.name == f"step-{fitted.step:08d}", "the last weights were found finite"
+
+
+def test_the_last_weights_stay_where_they_are_to_be_kept(tmp_path: Path) -> None:
+    unseen = _model()
+    _fit(unseen, tmp_path / "unseen", evaluate=None)
+    scores = iter(range(9, 0, -1))
+    model, settings = _model(), replace(SETTINGS, keep="last", early_stopping=1)
+    fitted = _fit(
+        model, tmp_path / "seen", evaluate=lambda _: {"score": float(next(scores))}, settings=settings
+    )
+    # the first was the best: the validation rows chose nothing, and stopped nothing
+    assert not fitted.best_step
+    assert not fitted.stopped_early
+    assert torch.equal(_weights(model), _weights(unseen))
+    assert not list((tmp_path / "seen").glob("best-*"))
+
+
+def test_who_listens_and_what_is_kept_changes_nothing(tmp_path: Path) -> None:
+    plain, heard, kept = _model(), list[tuple[str, int, str]](), KeptEpochs(tmp_path / "epochs", 2)
+    _fit(plain, tmp_path / "plain")
+    model, after = _model(), dict[int, torch.Tensor]()
+
+    def on_progress(progress: Progress) -> None:
+        after[progress.epoch] = _weights(model).clone()
+
+    fitted = _fit(
+        model,
+        tmp_path / "heard",
+        on_progress=on_progress,
+        on_checkpoint=lambda step, path: heard.append(("step", step, path.name)),
+        on_best=lambda step, path: heard.append(("best", step, path.name)),
+        epochs=kept,
+    )
+    assert torch.equal(_weights(model), _weights(plain))
+    assert all(name == f"{kind}-{step:08d}" for kind, step, name in heard)
+    assert ("step", fitted.step, f"step-{fitted.step:08d}") in heard
+    assert [step for kind, step, _ in heard if kind == "best"][-1] == fitted.best_step
+    # of four epochs the last two, each as it was
+    assert kept.epochs == [3, 4]
+    for epoch in kept.epochs:
+        other = _model()
+        put_back(other, kept.read(epoch))
+        assert torch.equal(_weights(other), after[epoch])
+
+
+def test_an_epoch_that_is_not_kept_or_damaged_is_refused(tmp_path: Path) -> None:
+    kept = KeptEpochs(tmp_path / "epochs", 9)
+    _fit(_model(), tmp_path / "run", epochs=kept)
+    (tmp_path / "epochs" / "epoch-0002" / "model.safetensors").write_bytes(b"")
+    for epoch, said in ((7, "kept are 1, 2, 3, 4"), (2, "take another")):
+        with pytest.raises(StorageError) as caught:
+            kept.read(epoch)
+        assert caught.value.problems[0].code == "no-epoch"
+        assert said in caught.value.problems[0].fix
 
 
 def test_early_stopping(tmp_path: Path) -> None:

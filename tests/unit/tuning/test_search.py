@@ -70,6 +70,21 @@ def _rising(recipe: Recipe, _place: Path, on_evaluation: OnEvaluation) -> None:
         on_evaluation(epoch, {"score": (recipe.learning_rate or 1e-3) * epoch, "macro_f1": 0.5})
 
 
+@pytest.mark.parametrize(("keep", "score"), [("best", 0.9), ("last", 0.2)])
+def test_a_trial_scores_what_the_weights_score_that_it_keeps(
+    keep: Any, score: float, storage: Storage
+) -> None:
+    def falling(_recipe: Recipe, _place: Path, on_evaluation: OnEvaluation) -> None:
+        for epoch, found in enumerate((0.9, 0.2), 1):
+            on_evaluation(epoch, {"score": found})
+
+    study = _joined(storage)
+    objective = replace(_objective(study, falling, most=1), recipe=Recipe(keep=keep))
+    search(objective, None)
+    assert [trial.value for trial in study.trials] == [score]
+    assert study.trials[0].user_attrs["figures"]["score"] == score
+
+
 def test_the_first_trial_is_the_recipe_as_it_is(storage: Storage) -> None:
     study, tried = _joined(storage), list[Recipe]()
 

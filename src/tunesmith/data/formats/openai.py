@@ -8,10 +8,17 @@ _NOT_THE_USERS = frozenset({"system", "developer"})
 
 
 def with_messages(values: dict[str, object]) -> dict[str, object]:
-    """The cells of a row of preferences with the "messages" that are preferred; others as they are."""
+    """The cells of a row of preferences with the "messages" that are preferred; others as they are.
+
+    Where there is a rejected answer too, the "input" stays, so that the row can be read as the pair it is.
+    """
     match values:
         case {"input": {"messages": [*messages]}, "preferred_output": [*answer]} if "messages" not in values:
-            rest = {name: cell for name, cell in values.items() if name != "input"}
+            rest = {
+                name: cell
+                for name, cell in values.items()
+                if name != "input" or "non_preferred_output" in values
+            }
             return {"messages": [*messages, *answer], **rest}
         case _:
             return values

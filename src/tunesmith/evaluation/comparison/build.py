@@ -17,7 +17,18 @@ from tunesmith.evaluation.mcnemar import holm, mcnemar
 from tunesmith.evaluation.predictions import Predictions
 from tunesmith.evaluation.report import how_intervals
 from tunesmith.evaluation.types import Ints
-from tunesmith.evaluation.wording import ACCURACY, MACRO_F1, MICRO_F1, ROUGE_L, WORD_F1, Score, clip
+from tunesmith.evaluation.wording import (
+    ACCURACY,
+    LIKELIHOOD_ACCURACY,
+    MACRO_F1,
+    MICRO_F1,
+    REWARD_ACCURACY,
+    REWARD_MARGIN,
+    ROUGE_L,
+    WORD_F1,
+    Score,
+    clip,
+)
 
 __all__ = ["Contender", "build_comparison", "deciding"]
 
@@ -59,6 +70,8 @@ def build_comparison(contenders: Sequence[Contender], *, shared: bool = False, s
 
 def deciding(found: Predictions) -> tuple[Score, Score]:
     """The score that decides, and the one beside it."""
+    if found.kind == "preference":
+        return REWARD_ACCURACY, LIKELIHOOD_ACCURACY
     if found.scores:
         return ROUGE_L, WORD_F1
     return MACRO_F1, MICRO_F1 if found.kind == "multi_label" else ACCURACY
@@ -127,6 +140,8 @@ def _truth(found: Predictions, row: int) -> str:
 
 
 def _answer(found: Predictions, row: int) -> str:
+    if found.kind == "preference":
+        return f"margin {REWARD_MARGIN.show(float(found.scores['reward_margin'][row]))}"
     if found.scores:
         return f"ROUGE-L {ROUGE_L.show(float(found.scores['rouge_l'][row]))}"
     return _named(found, found.answers[row])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunesmith.evaluation.intervals import Resampled, collected, count_ids, draw, resample
+from tunesmith.evaluation.intervals import Resampled, resample, resample_means
 from tunesmith.evaluation.metrics import Counts, count, label_scores, measure
 from tunesmith.evaluation.multilabel import count_labels, measure_labels, resample_labels
 from tunesmith.evaluation.predictions import Predictions
@@ -44,11 +44,5 @@ def judged(found: Predictions, seed: int) -> Judged:
 
 
 def _written(found: Predictions, seed: int) -> Judged:
-    rows, names = len(found), list(found.scores)
-    values = np.column_stack([found.scores[name] for name in names])
-    parts = []
-    for draws in draw(rows, rows, seed):
-        means = count_ids(np.arange(rows), draws, rows) @ values / rows
-        parts.append(dict(zip(names, means.T, strict=True)))
-    metrics = {name: float(mean) for name, mean in zip(names, values.mean(axis=0), strict=True)}
-    return Judged(metrics, collected(parts, [], None), None)
+    metrics = {name: float(values.mean()) for name, values in found.scores.items()}
+    return Judged(metrics, resample_means(found.scores, seed=seed), None)

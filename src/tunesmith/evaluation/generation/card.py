@@ -12,7 +12,7 @@ from tunesmith.evaluation.card_parts import (
     recipe_table,
     what_it_does,
 )
-from tunesmith.evaluation.generation.named import MEANINGS, lead_of, shown_scores, writing_of
+from tunesmith.evaluation.generation.named import MEANINGS, lead_of, shown_scores
 from tunesmith.evaluation.types import Report, RivalScore
 from tunesmith.evaluation.wording import duration, milliseconds
 from tunesmith.recipe import Recipe
@@ -51,7 +51,7 @@ def writing_as_card(report: Report, *, recipe: Recipe, name: str) -> str:
         _methods(report),
         data_table(report),
         recipe_table(recipe),
-        _limits(recipe),
+        _limits(report, recipe),
         _HOW_TO_USE,
     )
     front = front_matter(report, recipe, name, "text-generation", shown_scores(report))
@@ -62,6 +62,8 @@ def _what(report: Report) -> str:
     match report.kind:
         case "chat":
             return "It answers the last message of a conversation."
+        case "preference":
+            return "It writes answers, and learned from pairs of them which one to prefer."
         case _:
             return "It writes the completion of a prompt."
 
@@ -78,7 +80,7 @@ def _scores(report: Report) -> str:
     ]
     heading = f"## How it did on {report.rows:,} test rows"
     table = markdown_table(heading, ("Score", "Value", "95 % interval", "What it says"), rows)
-    notes = [markdown(note) for note in writing_of(report).notes]
+    notes = [markdown(note) for note in report.writing.notes] if report.writing else []
     return "\n\n".join([table, *notes, _EXPLAINED])
 
 
@@ -102,9 +104,12 @@ def _methods(report: Report) -> str:
     return markdown_table("## Against cheap rivals", head, rows)
 
 
-def _limits(recipe: Recipe) -> str:
+def _limits(report: Report, recipe: Recipe) -> str:
+    known = "the scores compare words with references, and know nothing of truth"
+    if report.kind == "preference":
+        known = "the scores say how it ranks given answers, and nothing of those that it writes itself"
     limits = [
-        "What it writes may be false: the scores compare words with references, and know nothing of truth.",
+        f"What it writes may be false: {known}.",
         "Its scores hold for prompts like the test rows; on prompts of another kind it may do worse.",
     ]
     if recipe.max_tokens:

@@ -27,7 +27,7 @@ from tunesmith.evaluation.svg import element
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.wording import Score, paragraphs
 
-__all__ = ["writing_as_html"]
+__all__ = ["ScoreRow", "score_row", "writing_as_html"]
 
 # the strongest come first, the others on demand
 _RIVALS_FIRST = 2
@@ -38,7 +38,7 @@ _PROMPT_CHARACTERS, _PROMPT_SHOWN = 6_000, 260
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class ScoreRow:
     """A score in the table of scores; `bar` and `span` where it has an interval; `rival` is the best one."""
 
     title: str
@@ -88,7 +88,7 @@ def _tables(report: Report) -> dict[str, Any]:
         "lead": lead,
         "beside": beside_of(report),
         "strongest": strongest(report, lead),
-        "scores": [_row(report, each) for each in shown_scores(report)],
+        "scores": [score_row(report, each) for each in shown_scores(report)],
         "compared": compared,
         "perplexity": named("perplexity"),
         "examples": [_shown(example) for example in writing_of(report).examples],
@@ -99,10 +99,11 @@ def _tables(report: Report) -> dict[str, Any]:
     }
 
 
-def _row(report: Report, by: Score) -> _Row:
+def score_row(report: Report, by: Score) -> ScoreRow:
+    """The row of one score."""
     value, interval = report.metrics[by.key], report.intervals.get(by.key)
     best = strongest(report, by)
-    return _Row(
+    return ScoreRow(
         by.title,
         by.show(value),
         # a score without an upper end fits no bar

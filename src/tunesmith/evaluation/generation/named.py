@@ -1,10 +1,22 @@
-"""What people call the scores of written answers, in the order in which they are shown."""
+"""What people call the scores of written answers and of preferences, in the order in which they are shown."""
 
 from __future__ import annotations
 
 from tunesmith.evaluation.generation.types import Writing
+from tunesmith.evaluation.preference.types import Preference
 from tunesmith.evaluation.types import Report
-from tunesmith.evaluation.wording import ACCURACY, CHRF, MACRO_F1, ROUGE_L, WORD_F1, Score
+from tunesmith.evaluation.wording import (
+    ACCURACY,
+    CHRF,
+    LIKELIHOOD_ACCURACY,
+    MACRO_F1,
+    PREFERENCE_LOSS,
+    REWARD_ACCURACY,
+    REWARD_MARGIN,
+    ROUGE_L,
+    WORD_F1,
+    Score,
+)
 
 __all__ = ["MEANINGS", "beside_of", "compared_scores", "lead_of", "named", "shown_scores", "writing_of"]
 
@@ -20,6 +32,10 @@ MEANINGS = {
     Score("token_accuracy", "token accuracy"): "how often the reference's next token was the likeliest",
     Score("perplexity", "perplexity", 2, 0): "how many tokens it wavers between; 1 is best",
     Score("log_loss", "log-loss", 3, 0): "the logarithm of the perplexity; 0 is best",
+    REWARD_ACCURACY: "how often the preferred answer gained more against the base than the rejected",
+    LIKELIHOOD_ACCURACY: "how often the preferred answer is the likelier one",
+    REWARD_MARGIN: "how much more it gained, in the mean, times beta",
+    PREFERENCE_LOSS: "what training lowers; 0.693 is that of the base",
 }
 """Score -> what it says."""
 
@@ -28,6 +44,10 @@ def writing_of(report: Report) -> Writing:
     """What a report of written answers holds besides."""
     assert report.writing is not None, "this is no report of written answers"
     return report.writing
+
+
+def _deciding(report: Report) -> Writing | Preference:
+    return report.preference if report.preference is not None else writing_of(report)
 
 
 def shown_scores(report: Report) -> tuple[Score, ...]:
@@ -44,12 +64,12 @@ def compared_scores(report: Report) -> tuple[Score, ...]:
 
 def lead_of(report: Report) -> Score:
     """The score that decides the verdict."""
-    return named(writing_of(report).lead)
+    return named(_deciding(report).lead)
 
 
 def beside_of(report: Report) -> Score:
     """The score that is told beside it."""
-    return named(writing_of(report).beside)
+    return named(_deciding(report).beside)
 
 
 def named(key: str) -> Score:

@@ -22,9 +22,9 @@ from tunesmith.evaluation.terminal_parts import (
     with_span,
 )
 from tunesmith.evaluation.types import Interval, Report
-from tunesmith.evaluation.wording import clip, duration, milliseconds, plain, score
+from tunesmith.evaluation.wording import Score, clip, duration, milliseconds, plain, score
 
-__all__ = ["writing_as_terminal"]
+__all__ = ["comparison", "writing_as_terminal"]
 
 _NAME_COLUMNS = 20
 # three lines at most for each text
@@ -37,7 +37,7 @@ def writing_as_terminal(report: Report) -> RenderableType:
     notes = (Text(note, style="dim") for note in writing_of(report).notes)
     parts: list[RenderableType] = [
         heading(f"On {report.rows:,} test rows"),
-        _comparison(report),
+        comparison(report, (beside_of(report),)),
         _others(report),
         *notes,
         *paired_tests(report),
@@ -51,12 +51,15 @@ def writing_as_terminal(report: Report) -> RenderableType:
     return Group(*parts)
 
 
-def _comparison(report: Report) -> Table:
-    lead, beside = lead_of(report), beside_of(report)
-    rows = table(("method",), (lead.name, "95 % interval", beside.name, "train", "ms/text"))
+def comparison(report: Report, also: tuple[Score, ...]) -> Table:
+    """The score that decides of every rival and of the model, with its interval, and scores beside it."""
+    lead = lead_of(report)
+    names = (lead.name, "95 % interval", *(each.name for each in also))
+    rows = table(("method",), (*names, "train", "ms/text"))
 
     def cells(metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> tuple[str, ...]:
-        return lead.show(metrics[lead.key]), lead.span(intervals[lead.key]), beside.show(metrics[beside.key])
+        beside = (each.show(metrics[each.key]) for each in also)
+        return lead.show(metrics[lead.key]), lead.span(intervals[lead.key]), *beside
 
     for rival in report.rivals:
         cost = (duration(rival.train_seconds), milliseconds(rival.milliseconds_per_text))

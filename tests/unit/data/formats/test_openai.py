@@ -79,7 +79,7 @@ def test_the_original_columns_can_still_be_named(save: Save) -> None:
     assert read(path, text_column="prompt", label_column="completion").targets == [" x", " y"]
 
 
-def test_of_a_row_of_preferences_the_preferred_answer_is_learned(save: Save) -> None:
+def test_of_a_row_of_preferences_the_preferred_answer_can_be_learned_alone(save: Save) -> None:
     def row(number: int) -> dict[str, object]:
         answer = {"role": "assistant", "content": f"A long and friendly answer about question {number}."}
         return {
@@ -88,14 +88,15 @@ def test_of_a_row_of_preferences_the_preferred_answer_is_learned(save: Save) -> 
             "non_preferred_output": [{"role": "assistant", "content": f"No {number}."}],
         }
 
-    dataset = read(save("a.jsonl", "".join(json.dumps(row(number)) + "\n" for number in range(30))))
-    assert dataset.task.kind == "chat"
+    dataset = read(
+        save("a.jsonl", "".join(json.dumps(row(number)) + "\n" for number in range(30))), kind="chat"
+    )
     assert not dataset.problems
     assert "friendly answer about question 3" in dataset[3].text
     assert not any("No 3." in row.text for row in dataset)
     labels = [
         {**row(n), "preferred_output": [{"role": "assistant", "content": f"{n % 2}"}]} for n in range(30)
     ]
-    dataset = read(save("b.jsonl", "".join(json.dumps(each) + "\n" for each in labels)))
+    dataset = read(save("b.jsonl", "".join(json.dumps(each) + "\n" for each in labels)), kind="single_label")
     assert dataset.task.labels == ("0", "1")
     assert dataset[1].text == "question 1?"

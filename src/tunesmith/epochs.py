@@ -1,0 +1,85 @@
+"""The weights that a run kept after an epoch -> a model as the run's own is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tunesmith.adaptation import adapted
+from tunesmith.evaluation.types import Report
+from tunesmith.files import refuse_existing
+from tunesmith.fitting import fit_learner
+from tunesmith.inputs import Columns, describe, prepare
+from tunesmith.listener import Listener
+from tunesmith.pipeline import judge_trained, write_model
+from tunesmith.processes import ALONE
+from tunesmith.recipe import Recipe
+from tunesmith.room import room_of
+from tunesmith.run import RunDirectory
+from tunesmith.task import Task
+from tunesmith.training.checkpoint import KeptEpochs
+from tunesmith.training.resume import begun, refuse_changes
+
+__all__ = ["kept_epochs", "model_of_epoch"]
+
+_FIX = "name the directory of a run that `tunesmith train` began"
+
+
+def kept_epochs(run: str | Path) -> list[int]:
+    """The epochs, from 1, of which a run has kept the weights."""
+    return KeptEpochs(RunDirectory(Path(run)).epochs, 0).epochs
+
+
+def model_of_epoch(
+    run: str | Path,
+    epoch: int,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+) -> Report:
+    """Write the bundle of what a run had learned after `epoch`; returns how it does on the test rows.
+
+    The data is read again where the run found it, and must be as it was. Raises StorageError where the
+    weights are not kept, or `out` exists, and ResumeError where data or base changed.
+    """
+    told, directory, place = listener or Listener(), RunDirectory(Path(run)), Path(out)
+    about = begun(directory.path / "run.json", fix=_FIX)
+    kept = KeptEpochs(directory.epochs, 0).read(epoch)
+    refuse_existing(place, overwrite)
+    inputs = _inputs(about, told)
+    refuse_changes(about, _described(inputs), directory.path / "run.json")
+    own = directory.path / "adapted"
+    inputs = adapted(inputs, own, resume=True, listener=told, should_stop=lambda: False)
+    told.stage("train")
+    fitted, learner = fit_learner(
+        inputs.classifier,
+        inputs.recipe,
+        inputs.splits,
+        directory.checkpoints,
+        resume=False,
+        listener=told,
+        should_stop=lambda: False,
+        kept=kept,
+    )
+    inputs = replace(inputs, classifier=learner)
+    told.stage("evaluate")
+    room = room_of(inputs.splits.train.task)
+    answerer = room.answerer(learner, inputs.recipe, inputs.splits)
+    report, _ = judge_trained(inputs, fitted, answerer, told, ALONE)
+    told.stage("write")
+    name = f"{directory.path.name}-epoch-{epoch}"
+    write_model(place, inputs, report, room.thresholds(answerer), name, overwrite=overwrite)
+    return report
+
+
+def _inputs(about: dict[str, Any], listener: Listener) -> Any:
+    """What the run read, read again."""
+    recipe = Recipe.model_validate(about["recipe"])
+    task = Task.model_validate(about["task"])
+    return prepare(about["sources"], task, recipe, listener, Columns(None, None), ALONE)
+
+
+def _described(inputs: Any) -> dict[str, Any]:
+    return {name: value for name, value in describe(inputs).items() if name in ("sha256", "base", "split")}

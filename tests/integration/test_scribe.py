@@ -94,7 +94,7 @@ def _shares(writer: Writer, ids: list[int]) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("architecture", "batch_tokens"),
-    [("gpt2", 256), *((each, 100) for each in ("gpt2", "gpt_neo", *CHANGES))],
+    [("gpt2", 2000), *((each, 140) for each in ("gpt2", "gpt_neo", *CHANGES))],
 )
 def test_alone_is_among_others_is_the_writer(
     architecture: str, batch_tokens: int, tmp_path_factory: pytest.TempPathFactory
@@ -103,15 +103,24 @@ def test_alone_is_among_others_is_the_writer(
     place = tmp_path_factory.getbasetemp() / architecture
     writer = _writer(place, architecture, **CHANGES.get(architecture, {}))
     assert can_join(writer.generator.model)
-    rows = list[int]()
-    hows = [DRAWN | {"logprobs": 3}, {"temperature": 0, "max_new_tokens": 30, "logit_bias": {0: -100}}]
-    requests = [_asked(prompt, **how) for prompt in PROMPTS for how in hows]
+    shapes, all_there = list[tuple[int, ...]](), Event()
+
+    def look(ids: torch.Tensor) -> None:
+        assert all_there.wait(60)
+        shapes.append(tuple(ids.shape))
+
+    hows = [{"temperature": 0, "max_new_tokens": 40, "logit_bias": {0: -100}}, DRAWN | {"logprobs": 3}]
+    requests = [_asked(prompt, **how) for how in hows for prompt in PROMPTS]
     with Scribe(writer, batch_tokens=batch_tokens) as scribe:
         alone = [_answer(scribe, request) for request in requests]
-        with _watched(writer, lambda ids: rows.append(len(ids))):
+        with _watched(writer, look):
             streams = [scribe.submit(request) for request in requests]
+            all_there.set()
             together = [_pieces(stream)[0] for stream in streams]
-    assert max(rows) > 1
+    assert max(rows for rows, _ in shapes) > 1
+    longest = max(stream.prompt_tokens for stream in streams)
+    read_again = any(tokens > longest for _, tokens in shapes)
+    assert read_again == (batch_tokens == 140)
     for (text, tokens, reason), pieces in zip(alone, together, strict=True):
         assert "".join(piece.text for piece in pieces) == text
         assert pieces[-1].finish_reason == reason
@@ -121,7 +130,7 @@ def test_alone_is_among_others_is_the_writer(
         told_among = [(token.logprob or 0, *(each.logprob for each in token.likeliest)) for token in among]
         for one, other in zip(told, told_among, strict=True):
             assert np.allclose(one, other, atol=1e-4)
-    for prompt, stream, (text, _, reason) in zip(PROMPTS, streams[::2], alone[::2], strict=True):
+    for prompt, stream, (text, _, reason) in zip(PROMPTS, streams[5:], alone[5:], strict=True):
         (written,) = writer.write([prompt], **DRAWN)
         assert (text, reason) == (written.text, written.finish_reason)
         assert (stream.tokens, stream.prompt_tokens) == (written.tokens, written.prompt_tokens)
@@ -227,14 +236,23 @@ def test_stop_texts_end_an_answer(gpt2: Writer, scribe: Scribe) -> None:
 
 def test_who_cancels_leaves_at_the_next_step(gpt2: Writer, scribe: Scribe) -> None:
     endless = {"temperature": 0, "logit_bias": {40: 100}}
-    rows = list[int]()
-    with _watched(gpt2, lambda ids: rows.append(len(ids))):
+    rows, all_there, gone = list[int](), Event(), Event()
+
+    def look(ids: torch.Tensor) -> None:
+        assert all_there.wait(60)
+        rows.append(len(ids))
+        # when both have their first token
+        assert len(rows) < 4 or gone.wait(60)
+
+    with _watched(gpt2, look):
         going, staying = scribe.submit(_asked("goal", **endless)), scribe.submit(_asked("a", **endless))
+        all_there.set()
         next(iter(going))
         next(iter(staying))
         going.cancel()
+        gone.set()
         assert len(list(staying)) > 1
-    assert rows[-1] == 1
+    assert set(rows[4:]) == {1}
     assert list(going) == []
     assert going.tokens < staying.tokens
 
@@ -262,15 +280,17 @@ def test_the_error_of_one_is_not_that_of_others(gpt2: Writer, scribe: Scribe, po
 def test_memory_that_runs_out_halves_what_runs_at_once(gpt2: Writer, scribe: Scribe) -> None:
     requests = [_asked(prompt, choices=2, **DRAWN) for prompt in PROMPTS]
     expected = [_texts(scribe.submit(request)) for request in requests]
-    rows = list[int]()
+    rows, all_there = list[int](), Event()
 
     def look(ids: torch.Tensor) -> None:
+        assert all_there.wait(60)
         rows.append(len(ids))
         if len(ids) > 3:
             raise torch.OutOfMemoryError("too much")
 
     with _watched(gpt2, look):
         streams = [scribe.submit(request) for request in requests]
+        all_there.set()
         assert [_texts(stream) for stream in streams] == expected
     assert max(rows) > 3, "there was more at once than fits"
 

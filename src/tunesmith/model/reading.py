@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Cached", "Uncached", "can_batch", "can_join"]
 
-_JOINED_LAYERS = {"full_attention", "sliding_attention"}
-
 
 def can_batch(model: Any) -> bool:
     """Whether prompts of different lengths can be read side by side: where positions can be told."""
@@ -25,8 +23,12 @@ def can_batch(model: Any) -> bool:
 
 def can_join(model: Any) -> bool:
     """Whether rows can join others that are being written: where all that is kept is keys and values."""
-    kinds = getattr(model.config.get_text_config(), "layer_types", None) or _JOINED_LAYERS
-    return can_batch(model) and set(kinds) <= _JOINED_LAYERS
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
+    in_chunks = "chunked_attention" in (getattr(model.config.get_text_config(), "layer_types", None) or ())
+    return can_batch(model) and kinds <= {DynamicLayer, DynamicSlidingWindowLayer} and not in_chunks
 
 
 class Cached:

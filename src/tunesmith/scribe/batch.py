@@ -145,7 +145,7 @@ class Batch:
                 self._read(rows)
         elif is_out_of_memory(error) and (self._rows or len(alike[0]) > 1):
             self._waiting.extendleft(reversed(alike[0]))
-            self._halve(len(self._rows) * 2 or len(alike[0]))
+            self._halve(len(self._rows) * 2 or len(alike[0]), error)
             release_memory()
         else:
             for row in alike[0]:
@@ -236,7 +236,7 @@ class Batch:
         self._forget()
         if len(rows) > 1:
             self._waiting.extendleft(reversed(rows))
-            self._halve(len(rows))
+            self._halve(len(rows), error)
         else:
             for row in rows:
                 row.stream.fail(error)
@@ -245,9 +245,11 @@ class Batch:
         if is_out_of_memory(error):
             release_memory()
 
-    def _halve(self, rows: int) -> None:
+    def _halve(self, rows: int, error: Exception) -> None:
         self._most_rows = max(1, rows // 2)
-        _log.warning("%d answers at once failed: at most %d from now on", rows, self._most_rows)
+        # its words might be those of a prompt
+        kind = type(error).__name__
+        _log.warning("%d answers at once failed with %s: now at most %d", rows, kind, self._most_rows)
 
 
 def _take(row: Row, token: int, about: Told) -> None:

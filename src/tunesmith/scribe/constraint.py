@@ -36,11 +36,14 @@ def refuse_without_llguidance(find: Callable[[str], Any] = find_spec) -> None:
 
 
 class Constraints:
-    """Makes what follows an answer and says how it may go on, for one model; from any thread."""
+    """Makes what follows an answer and says how it may go on, for one model; from any thread.
 
-    def __init__(self, generator: Generator, vocabulary: Vocabulary) -> None:
+    `tokenizing` is held while the tokenizer is used.
+    """
+
+    def __init__(self, generator: Generator, vocabulary: Vocabulary, tokenizing: Lock) -> None:
         self._generator, self._vocabulary = generator, vocabulary
-        self._lock = Lock()
+        self._tokenizing = tokenizing
 
     def matchers(self, constraint: Constraint | None, count: int) -> Sequence[Matcher | None]:
         """One for each of `count` answers. Raises ConfigError: `bad-schema`, or `studio-extra` is missing."""
@@ -58,7 +61,7 @@ class Constraints:
     def _name(self, text: str) -> tuple[int, ...]:
         """The tokens of a text as an answer, up to the first that ends it."""
         ends = self._vocabulary.end_ids
-        with self._lock:
+        with self._tokenizing:
             ids = answer_ids(self._generator.tokenizer, text).tolist()
             end = next((at for at, token in enumerate(ids) if token in ends), None)
             if end is None:
@@ -68,18 +71,12 @@ class Constraints:
 
     def _json(self, schema: Mapping[str, Any], count: int) -> Sequence[Matcher]:
         refuse_without_llguidance()
-        from llguidance import LLMatcher, LLParserLimits
-
-        with self._lock:
+        with self._tokenizing:
             tokenizer = self._tokenizer
-        # its errors would hold the schema and what was written
-        limits = LLParserLimits(verbose_errors=False)
-        found = LLMatcher(tokenizer, _grammar(schema), log_level=0, limits=limits)
-        if not found.is_error():
-            # what a grammar needs that this vocabulary lacks shows when it is first asked
-            found.compute_bitmask()
-        if found.is_error():
-            raise _bad_schema(found.get_error())
+        held = {**schema, "x-guidance": {"whitespace_pattern": _WHITESPACE, "lenient": False}}
+        found = _followed(tokenizer, held)
+        if self._vocabulary.drops_first_space:
+            found = _followed(tokenizer, held, behind_space=True)
         return [_Json(found.deep_copy(), self._vocabulary.end_ids) for _ in range(count)]
 
     @cached_property
@@ -90,14 +87,25 @@ class Constraints:
         return LLTokenizer(TokenizerWrapper(given), eos_token=sorted(self._vocabulary.end_ids))
 
 
-def _grammar(schema: Mapping[str, Any]) -> str:
-    from llguidance import LLMatcher
+def _followed(tokenizer: Any, schema: Mapping[str, Any], *, behind_space: bool = False) -> Any:
+    """llguidance's matcher; the first token may begin with a space where those that are learned do."""
+    from llguidance import LLMatcher, LLParserLimits
 
-    how: Any = {"whitespace_pattern": _WHITESPACE, "lenient": False}
     try:
-        return LLMatcher.grammar_from_json_schema(json.dumps(schema, allow_nan=False), overrides=how)
+        said = json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise _bad_schema(str(error)) from error
+    grammar = LLMatcher.grammar_from_json_schema(said)
+    if behind_space:
+        grammar = LLMatcher.grammar_from_lark(f'start: " "? answer\nanswer: %json {said}')
+    # its errors would hold the schema and what was written
+    found = LLMatcher(tokenizer, grammar, log_level=0, limits=LLParserLimits(verbose_errors=False))
+    if not found.is_error():
+        # what a grammar needs that this vocabulary lacks shows when it is first asked
+        found.compute_bitmask()
+    if found.is_error():
+        raise _bad_schema(found.get_error())
+    return found
 
 
 def _bad_schema(why: str) -> ConfigError:

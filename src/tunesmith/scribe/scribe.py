@@ -68,10 +68,10 @@ class Scribe:
         self._writer = writer
         self._most_choices, self._max_waiting = most_choices, max_waiting
         self._vocabulary = Vocabulary(writer.generator)
-        self._constraints = Constraints(writer.generator, self._vocabulary)
         self._batch = Batch(writer.generator.model, batch_tokens or writer.micro_batch_tokens)
         self._waiting: deque[_Asked] = deque()
         self._tokenizing = Lock()
+        self._constraints = Constraints(writer.generator, self._vocabulary, self._tokenizing)
         self._changed = Condition()
         self._is_open = True
         writer.generator.model.eval()
@@ -157,8 +157,7 @@ class Scribe:
     def _rows(self, request: Request, prompt: Ids, stream: Stream) -> Iterator[Row]:
         room = self._writer.max_tokens - len(prompt)
         limit = room if request.max_new_tokens is None else min(request.max_new_tokens, room)
-        with self._tokenizing:
-            matchers = self._constraints.matchers(request.constraint, request.choices)
+        matchers = self._constraints.matchers(request.constraint, request.choices)
         for index, matcher in enumerate(matchers):
             yield Row(Choice(request, index, prompt, limit, self._vocabulary, matcher), stream)
 
@@ -176,7 +175,7 @@ class Scribe:
             try:
                 self._batch.step()
             except Exception as error:  # noqa: BLE001 -- whatever it is, whoever asked must hear it
-                _log.exception("a step failed")
+                _log.error("a step failed with %s", type(error).__name__)
                 self._end_all(error)
         self._end_all(Closed("the model no longer answers"))
 

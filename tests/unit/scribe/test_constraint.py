@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,7 +42,7 @@ def _generator(tokenizer: Any) -> Generator:
 @pytest.fixture(scope="module", params=[tiny_tokenizer, like_llama_tokenizer])
 def constraints(request: pytest.FixtureRequest) -> Constraints:
     generator = _generator(request.param())
-    return Constraints(generator, Vocabulary(generator))
+    return Constraints(generator, Vocabulary(generator), Lock())
 
 
 def _matcher(constraints: Constraints, constraint: Constraint) -> Matcher:
@@ -80,7 +81,7 @@ def test_what_is_allowed_is_what_the_schema_says(constraints: Constraints) -> No
 
 def test_any_object_is_allowed_and_nothing_else(constraints: Constraints) -> None:
     text, ended = _walk(constraints, _matcher(constraints, AnyJson()), 1)
-    assert text.startswith("{")
+    assert text.lstrip(" ").startswith("{")
     assert not ended or isinstance(json.loads(text), dict)
     matcher = _matcher(constraints, AnyJson())
     for text in ("{", "}"):
@@ -89,6 +90,17 @@ def test_any_object_is_allowed_and_nothing_else(constraints: Constraints) -> Non
         assert not matcher.allowed()[sorted(constraints._vocabulary.end_ids)].any()
         matcher.take(token)
     assert matcher.ended or matcher.allowed()[sorted(constraints._vocabulary.end_ids)].all()
+
+
+def test_a_space_of_the_first_token_is_allowed_where_it_is_learned(constraints: Constraints) -> None:
+    vocabulary = constraints._vocabulary
+    matcher = _matcher(constraints, JsonSchema(SCHEMA))
+    space = vocabulary.bytes.index(b" ")
+    assert matcher.allowed()[space] == vocabulary.drops_first_space
+    if vocabulary.drops_first_space:
+        matcher.take(space)
+        assert not matcher.allowed()[space]
+    assert matcher.allowed()[vocabulary.bytes.index(b"{")]
 
 
 def test_one_line_break_is_allowed_but_not_another(constraints: Constraints) -> None:

@@ -136,8 +136,18 @@ def test_alone_is_among_others_is_the_writer(
         assert (stream.tokens, stream.prompt_tokens) == (written.tokens, written.prompt_tokens)
 
 
-def test_models_that_cannot_be_batched_answer_one_after_the_other(tmp_path: Path) -> None:
-    writer = _writer(tmp_path, "bloom", hidden_size=16, n_layer=2, n_head=2)
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    [
+        ("bloom", {"hidden_size": 16, "n_layer": 2, "n_head": 2}),
+        ("lfm2", {"layer_types": ["conv", "full_attention"], "block_ff_dim": 32}),
+    ],
+)
+def test_models_that_keep_more_than_keys_and_values_answer_one_after_the_other(
+    architecture: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    writer = _writer(tmp_path, architecture, **changes)
+    assert not can_join(writer.generator.model)
     requests = [_asked(prompt, choices=2, **DRAWN) for prompt in PROMPTS[:3]]
     rows = list[int]()
     with Scribe(writer) as scribe, _watched(writer, lambda ids: rows.append(len(ids))):

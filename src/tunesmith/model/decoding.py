@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tunesmith.errors import ConfigError, Problem
 from tunesmith.model.encode import Ids
 from tunesmith.model.reading import Cached, Uncached, can_batch
+from tunesmith.model.sampling import draw
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["Answer", "Decoding", "decode", "draw", "randomness", "refuse_faults"]
+__all__ = ["Answer", "Decoding", "decode", "randomness", "refuse_faults"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,44 +104,6 @@ def decode(
             if open_answers:
                 reading.go_on([tokens[place] for place in kept], kept)
     return answers
-
-
-def draw(
-    logits: torch.Tensor,
-    temperatures: Sequence[float],
-    top_ps: Sequence[float],
-    randoms: Sequence[np.random.Generator],
-) -> list[int]:
-    """The next token of each row of `logits`, (rows, vocabulary).
-
-    Where its temperature is 0 it is the likeliest; else one random number is taken for it, and only then.
-    """
-    import torch
-
-    tokens = logits.argmax(-1)
-    rows = [row for row, temperature in enumerate(temperatures) if temperature]
-    if rows:
-        drawn = torch.tensor([[randoms[row].random()] for row in rows], dtype=torch.float64)
-        asked = torch.tensor([[temperatures[row], top_ps[row]] for row in rows], dtype=torch.float64)
-        tokens[rows] = _drawn(logits[rows], asked.to(logits.device), drawn.to(logits.device))
-    found: list[int] = tokens.tolist()
-    return found
-
-
-def _drawn(logits: torch.Tensor, asked: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """(rows,) tokens, for each row's temperature and top_p, (rows, 2), and random number, (rows, 1)."""
-    import torch
-
-    temperature, top_p = asked[:, :1], asked[:, 1:]
-    # shifted first: a low temperature must not make them infinite
-    logits = logits.double() - logits.amax(-1, keepdim=True).double()
-    shares, tokens = (logits / temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
-    below = shares.cumsum(-1)
-    shares = shares.where(below - shares < top_p, 0.0)
-    reached = shares.cumsum(-1)
-    places = torch.searchsorted(reached, drawn * reached[:, -1:], right=True)
-    last = (shares > 0).sum(-1, keepdim=True) - 1
-    return tokens.gather(1, places.minimum(last))[:, 0]
 
 
 def _stops(tokenizer: Any, ids: Sequence[int], stop: Sequence[str]) -> bool:

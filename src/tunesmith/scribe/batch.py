@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.model.decoding import draw
 from tunesmith.model.reading import Cached, Uncached, can_batch, can_join
+from tunesmith.model.sampling import draw
 from tunesmith.scribe.choice import Choice
 from tunesmith.scribe.logprobs import Told, told
 from tunesmith.scribe.stream import Stream

@@ -126,6 +126,19 @@ def test_one_of_some_texts_is_spelled_as_it_is_learned(constraints: Constraints)
     assert spelled == set(texts)
 
 
+def test_an_end_that_is_ordinary_text_is_not_part_of_a_text(constraints: Constraints) -> None:
+    generator = constraints._generator
+    other = Generator(
+        generator.tokenizer, 64, SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=7))
+    )
+    matcher = _matcher(Constraints(other, Vocabulary(other), Lock()), OneOf(("sport",)))
+    said: list[int] = []
+    while said[-1:] != [7]:
+        said += np.flatnonzero(matcher.allowed()).tolist()
+        matcher.take(said[-1])
+    assert generator.tokenizer.decode(said[:-1]) == "sport"
+
+
 @pytest.mark.parametrize("schema", [{"type": "nonsense"}, {"not": {"type": "string"}}, {"a": float("nan")}])
 def test_a_schema_that_cannot_be_followed_is_refused(
     constraints: Constraints, schema: dict[str, Any]

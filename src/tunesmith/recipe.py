@@ -54,7 +54,7 @@ _HIGHEST_RATE_FOR_FEW = 3e-4
 _ADAPTER_RATE_FACTOR = 10
 # the margin of a pair is of sums over whole answers: steps that suit a mean over tokens would throw it far
 # off, and what is learned by heart shows after few epochs
-_PREFERENCE_RATE_FACTOR = 0.1
+_PREFERENCE_RATE_FACTOR = 0.03
 _MOST_EPOCHS_FOR_PREFERENCES = 3
 _HIGHEST_ADAPTER_RATE = 2e-3
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from tunesmith.config import Config
+from tunesmith.studio.ids import is_tuned
 
 __all__ = ["StudioConfig"]
 
@@ -71,6 +72,6 @@ class StudioConfig(Config):
     @classmethod
     def _names(cls, bases: dict[str, str]) -> dict[str, str]:
         for name in bases:
-            if not name or name.startswith("ft:") or not name.isprintable() or len(name) > 128:
+            if not name or is_tuned(name) or not name.isprintable() or len(name) > 128:
                 raise ValueError(f"{name!r} cannot be the name of a base")
         return bases

@@ -6,7 +6,7 @@ import re
 import secrets
 from typing import Literal
 
-__all__ = ["Kind", "checkpoint_model", "is_id", "is_suffix", "model_name", "new_id"]
+__all__ = ["Kind", "checkpoint_model", "is_id", "is_suffix", "is_tuned", "model_name", "new_id"]
 
 Kind = Literal["file", "upload", "part", "job", "event", "checkpoint"]
 
@@ -36,6 +36,11 @@ def is_id(kind: Kind, text: str) -> bool:
 def is_suffix(text: str) -> bool:
     """Whether `text` may stand in the name of a model as the caller's own part."""
     return _SUFFIX.fullmatch(text) is not None
+
+
+def is_tuned(model: str) -> bool:
+    """Whether a name is that of a model that a job made, and no base's."""
+    return model.startswith("ft:")
 
 
 def model_name(base: str, project: str, suffix: str | None, job_id: str) -> str:

@@ -69,6 +69,8 @@ class Upload:
     """How many it says it has"""
     mime_type: str
     status: UploadStatus = "pending"
+    keep_seconds: int | None = None
+    """After how long the file that comes of it expires"""
     file_id: str | None = None
 
 

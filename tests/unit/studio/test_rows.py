@@ -12,8 +12,9 @@ from tests.unit.studio.conftest import Clock
 from tunesmith.errors import StorageError
 from tunesmith.studio.ids import new_id
 from tunesmith.studio.store import Store
-from tunesmith.studio.store.requests import REMEMBERED_SECONDS, Fingerprint
-from tunesmith.studio.store.rows import NoSuchCursor
+from tunesmith.studio.store.job_rows import Gone
+from tunesmith.studio.store.requests import REMEMBERED_SECONDS, Fingerprint, KeyReused
+from tunesmith.studio.store.rows import InUse, NoRoom, NoSuchCursor
 from tunesmith.studio.types import File, Job, Part, Upload
 
 NewFile = Callable[..., File]
@@ -161,3 +162,72 @@ def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         Store(url)
     assert caught.value.problems[0].code == "other-store-version"
+
+
+def test_an_idempotency_key_stands_for_one_request_only(store: Store, a_job: NewJob) -> None:
+    asked = Fingerprint("a" * 64, again=True, body="b" * 64, by_key=True)
+    first = store.jobs.add(a_job(), asked)
+    assert store.jobs.add(a_job(), asked).id == first.id
+    with pytest.raises(KeyReused):
+        store.jobs.add(a_job(), replace(asked, body="c" * 64))
+
+
+@pytest.mark.parametrize("name", ['a"b', "a.b", "$", "a'b", "[0]", "ключ"])
+def test_any_name_of_metadata_is_found(store: Store, a_job: NewJob, name: str) -> None:
+    job = store.jobs.add(a_job(metadata={name: "1"}))
+    store.jobs.add(a_job(metadata={"other": "1"}))
+    bare = store.jobs.add(a_job())
+    assert [
+        each.id for each in store.jobs.page("default", metadata={name: "1"}, after=None, limit=9).data
+    ] == [job.id]
+    assert [each.id for each in store.jobs.page("default", metadata=None, after=None, limit=9).data] == [
+        bare.id
+    ]
+
+
+def test_a_project_has_no_more_than_it_may(store: Store, a_file: NewFile, a_job: NewJob) -> None:
+    store.files.add(a_file(), most_bytes=25)
+    begun = store.uploads.add(upload(), keep_seconds=100)
+    store.uploads.add_part(part_of(begun.id), most_bytes=25)
+    with pytest.raises(NoRoom):
+        store.files.add(a_file(), most_bytes=25)
+    with pytest.raises(NoRoom):
+        store.uploads.add_part(part_of(begun.id), most_bytes=25)
+    store.files.add(a_file("other"), most_bytes=25)
+    store.jobs.add(a_job(), most_open=1)
+    with pytest.raises(NoRoom):
+        store.jobs.add(a_job(), most_open=1)
+    store.jobs.add(a_job("other"), most_open=1)
+
+
+def test_what_an_open_job_needs_stays(store: Store, a_file: NewFile, a_job: NewJob) -> None:
+    file = store.files.add(a_file())
+    job = store.jobs.add(a_job(training_file=file.id), with_all=True)
+    with pytest.raises(InUse) as caught:
+        store.files.remove("default", file.id)
+    assert caught.value.jobs == (job.id,)
+    store.jobs.ask("default", job.id, "cancel")
+    assert store.files.remove("default", file.id) == file
+    for missing in ({"training_file": file.id}, {"model": "ft:a:b::c"}):
+        there = {"training_file": store.files.add(a_file()).id}
+        with pytest.raises(Gone) as gone:
+            store.jobs.add(a_job(**{**there, **missing}), with_all=True)
+        assert gone.value.field == next(iter(missing))
+
+
+def test_a_file_expires_so_long_after_it_is_kept(store: Store, clock: Clock, a_file: NewFile) -> None:
+    assert store.files.add(a_file(), keep_seconds=60).expires_at == int(clock.seconds) + 60
+    begun = store.uploads.add(upload(keep_seconds=60), keep_seconds=100)
+    clock.seconds += 5
+    file = store.uploads.complete(begun, a_file())
+    assert file is not None
+    assert file.expires_at == int(clock.seconds) + 60
+
+
+def test_events_are_found_again_by_their_id(store: Store, a_job: NewJob) -> None:
+    job, other = store.jobs.add(a_job()), store.jobs.add(a_job())
+    events, last = store.jobs.events_since(job.id, 0)
+    number = store.jobs.number_of(job.id, events[0].id)
+    assert number is not None
+    assert store.jobs.events_since(job.id, number) == ([events[1]], last)
+    assert store.jobs.number_of(other.id, events[0].id) is None

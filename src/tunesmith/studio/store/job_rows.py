@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, exists, func, select, update
+from sqlalchemy.sql import ColumnElement
 
-from tunesmith.studio.ids import new_id
+from tunesmith.studio.ids import is_tuned, new_id
 from tunesmith.studio.store.database import Database
 from tunesmith.studio.store.requests import Fingerprint, known, note
-from tunesmith.studio.store.rows import add, listed, made, one
-from tunesmith.studio.store.tables import checkpoints, events, jobs
+from tunesmith.studio.store.rows import NoRoom, add, listed, made, one
+from tunesmith.studio.store.tables import checkpoints, events, files, jobs, models
 from tunesmith.studio.types import ENDED, Checkpoint, Event, Job, JobStatus, Level, Page
 
-__all__ = ["Act", "JobRows", "WrongState", "add_event", "locked"]
+__all__ = ["Act", "Gone", "JobRows", "WrongState", "add_event", "jobs_reading", "jobs_upon", "locked"]
 
 Act = Literal["cancel", "pause", "resume"]
 
@@ -40,20 +41,43 @@ class WrongState(Exception):  # noqa: N818 (it is told as a Refusal)
         self.status = status
 
 
+class Gone(Exception):  # noqa: N818 (it is told as a Refusal)
+    """What a new job needs was removed meanwhile."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
 class JobRows:
     """The jobs of projects, with what they tell."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, job: Job, fingerprint: Fingerprint | None = None) -> Job:
-        """Keep a new job; where it was asked for again after a lost reply, return the one that is there."""
+    def add(
+        self,
+        job: Job,
+        fingerprint: Fingerprint | None = None,
+        *,
+        most_open: int = 0,
+        with_all: bool = False,
+    ) -> Job:
+        """Keep a new job; where it was asked for again after a lost reply, return the one that is there.
+
+        `with_all` raises Gone where a file or tuned model that it names is not there. Raises NoRoom where the
+        project has `most_open` jobs (0: any number) that have not ended, and KeyReused.
+        """
         with self._database.writing() as connection:
             now = self._database.now(connection)
             if (there := known(connection, job.project, "job", fingerprint, now)) is not None:
                 found = one(connection, jobs, Job, id=there, project=job.project)
                 if found is not None:
                     return found
+            if with_all:
+                _check_there(connection, job)
+            if most_open and _open_of(connection, job.project) >= most_open:
+                raise NoRoom
             kept = replace(job, created_at=int(now))
             add(connection, jobs, kept)
             note(connection, job.project, "job", fingerprint, kept.id, now)
@@ -66,11 +90,18 @@ class JobRows:
         with self._database.reading() as connection:
             return one(connection, jobs, Job, id=job_id, project=project)
 
-    def page(self, project: str, *, metadata: Mapping[str, str], after: str | None, limit: int) -> Page[Job]:
-        """The jobs of the project that have all these metadata, newest first; raises NoSuchCursor."""
+    def page(
+        self, project: str, *, metadata: Mapping[str, str] | None, after: str | None, limit: int
+    ) -> Page[Job]:
+        """The jobs of the project that have all these metadata, newest first; raises NoSuchCursor.
+
+        With None for `metadata`, those that have none.
+        """
         query = select(jobs).where(jobs.c.project == project)
-        for name, value in metadata.items():
-            query = query.where(jobs.c.metadata[name].as_string() == value)
+        if metadata is None:
+            query = query.where(jobs.c.metadata.is_(None))
+        for name, value in (metadata or {}).items():
+            query = query.where(self._has(name, value))
         with self._database.reading() as connection:
             return listed(connection, jobs, Job, query, after=after, limit=limit)
 
@@ -86,6 +117,20 @@ class JobRows:
             query = select(events).where(events.c.job_id == job_id, events.c.seq > seq)
             rows = list(connection.execute(query.order_by(events.c.seq)).mappings())
         return [made(Event, row) for row in rows], rows[-1]["seq"] if rows else seq
+
+    def number_of(self, job_id: str, event_id: str) -> int | None:
+        """The number of an event of a job, for `events_since`; None where it has no such event."""
+        query = select(events.c.seq).where(events.c.job_id == job_id, events.c.id == event_id)
+        with self._database.reading() as connection:
+            found: int | None = connection.execute(query).scalar_one_or_none()
+        return found
+
+    def _has(self, name: str, value: str) -> ColumnElement[bool]:
+        if not self._database.is_sqlite:
+            return jobs.c.metadata[name].as_string() == value
+        # SQLite writes a name into a path, in which a quotation mark cannot stand
+        pairs = func.json_each(jobs.c.metadata).table_valued("key", "value")
+        return exists(select(1).select_from(pairs).where(pairs.c.key == name, pairs.c.value == value))
 
     def checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page[Checkpoint]:
         """The checkpoints of a job, newest first; raises NoSuchCursor."""
@@ -117,18 +162,42 @@ class JobRows:
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def open_of(self, project: str) -> int:
-        """How many jobs of the project have not ended."""
-        query = select(func.count()).where(jobs.c.project == project, jobs.c.status.not_in(ENDED))
+    def is_open(self, job_id: str) -> bool:
+        """Whether there is such a job, of any project, and it has not ended."""
+        query = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.status.not_in(ENDED))
         with self._database.reading() as connection:
-            return int(connection.execute(query).scalar_one())
+            return connection.execute(query).first() is not None
 
-    def using_file(self, file_id: str) -> Sequence[str]:
-        """The jobs that have not ended and read a file."""
-        reads = (jobs.c.training_file == file_id) | (jobs.c.validation_file == file_id)
-        with self._database.reading() as connection:
-            query = select(jobs.c.id).where(reads, jobs.c.status.not_in(ENDED))
-            return list(connection.execute(query).scalars())
+
+def _check_there(connection: Connection, job: Job) -> None:
+    """Hold what the job needs, so that nobody removes it before the job is there."""
+    needed = {"training_file": job.training_file, "validation_file": job.validation_file}
+    for field, file_id in needed.items():
+        query = select(files.c.id).where(files.c.id == file_id, files.c.project == job.project)
+        if file_id is not None and connection.execute(query.with_for_update()).first() is None:
+            raise Gone(field)
+    if is_tuned(job.model):
+        named = select(models.c.id).where(models.c.id == job.model, models.c.project == job.project)
+        if connection.execute(named.with_for_update()).first() is None:
+            raise Gone("model")
+
+
+def _open_of(connection: Connection, project: str) -> int:
+    query = select(func.count()).where(jobs.c.project == project, jobs.c.status.not_in(ENDED))
+    return int(connection.execute(query).scalar_one())
+
+
+def jobs_reading(connection: Connection, file_id: str) -> list[str]:
+    """The jobs that have not ended and read a file."""
+    reads = (jobs.c.training_file == file_id) | (jobs.c.validation_file == file_id)
+    query = select(jobs.c.id).where(reads, jobs.c.status.not_in(ENDED))
+    return list(connection.execute(query).scalars())
+
+
+def jobs_upon(connection: Connection, model_id: str) -> list[str]:
+    """The jobs that have not ended and begin with a model."""
+    query = select(jobs.c.id).where(jobs.c.model == model_id, jobs.c.status.not_in(ENDED))
+    return list(connection.execute(query).scalars())
 
 
 def _asked_at_work(job: Job, act: Act) -> dict[str, Any]:

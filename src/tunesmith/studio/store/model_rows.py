@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from tunesmith.studio.store.database import Database
-from tunesmith.studio.store.rows import made, one, remove
+from tunesmith.studio.store.job_rows import jobs_upon
+from tunesmith.studio.store.rows import InUse, made, one, remove
 from tunesmith.studio.store.tables import models
 from tunesmith.studio.types import Model
 
@@ -30,8 +31,13 @@ class ModelRows:
             return [made(Model, row) for row in connection.execute(query).mappings()]
 
     def remove(self, project: str, model_id: str) -> Model | None:
-        """Forget a model and return it; its blob is the caller's to remove."""
+        """Forget a model and return it; its blob is the caller's to remove.
+
+        Raises InUse where jobs that have not ended begin with it.
+        """
         with self._database.writing() as connection:
-            found = one(connection, models, Model, id=model_id, project=project)
+            found = one(connection, models, Model, lock=True, id=model_id, project=project)
+            if found is not None and (beginning := jobs_upon(connection, model_id)):
+                raise InUse(beginning)
             remove(connection, models, id=model_id, project=project)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value", bound="DataclassInstance")
 
-__all__ = ["NoSuchCursor", "Order", "add", "listed", "made", "one", "remove"]
+__all__ = ["InUse", "NoRoom", "NoSuchCursor", "Order", "add", "listed", "made", "one", "remove"]
 
 Order = Literal["asc", "desc"]
 _TUPLES = ("result_files", "integrations")
@@ -22,6 +23,18 @@ _TUPLES = ("result_files", "integrations")
 
 class NoSuchCursor(LookupError):  # noqa: N818 (it is told as a Refusal)
     """A list is to go on after something that is not in it."""
+
+
+class NoRoom(Exception):  # noqa: N818 (it is told as a Refusal)
+    """A project has as much as it may have."""
+
+
+class InUse(Exception):  # noqa: N818 (it is told as a Refusal)
+    """Jobs that have not ended need what is to be removed."""
+
+    def __init__(self, jobs: Sequence[str]) -> None:
+        super().__init__(*jobs)
+        self.jobs = tuple(jobs)
 
 
 def made(kind: type[Value], row: RowMapping) -> Value:
@@ -42,9 +55,13 @@ def add(connection: Connection, table: Table, value: DataclassInstance) -> None:
     connection.execute(insert(table).values(**values))
 
 
-def one(connection: Connection, table: Table, kind: type[Value], **where: object) -> Value | None:
-    """The only row of which all this is true, None where there is none."""
+def one(
+    connection: Connection, table: Table, kind: type[Value], *, lock: bool = False, **where: object
+) -> Value | None:
+    """The only row of which all this is true, None where there is none; nobody else changes a locked one."""
     query = select(table).where(*(table.c[name] == value for name, value in where.items()))
+    if lock:
+        query = query.with_for_update()
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else made(kind, row)
 

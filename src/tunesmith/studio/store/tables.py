@@ -26,6 +26,8 @@ VERSION = 1
 METADATA = MetaData()
 # SQLite counts by itself only what it calls INTEGER
 _Seq = BigInteger().with_variant(Integer, "sqlite")
+# what is not there is NULL, and not the word null
+_Json = JSON(none_as_null=True)
 
 
 def _seq() -> Column[int]:
@@ -75,6 +77,7 @@ uploads = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("mime_type", Text, nullable=False),
     Column("status", String(16), nullable=False),
+    Column("keep_seconds", BigInteger),
     Column("file_id", String(256)),
 )
 
@@ -102,13 +105,13 @@ jobs = Table(
     Column("seed", BigInteger, nullable=False),
     Column("status", String(16), nullable=False),
     Column("wanted", String(8), nullable=False),
-    Column("method", JSON, nullable=False),
+    Column("method", _Json, nullable=False),
     Column("suffix", String(64)),
-    Column("metadata", JSON),
-    Column("integrations", JSON),
-    Column("error", JSON),
+    Column("metadata", _Json),
+    Column("integrations", _Json),
+    Column("error", _Json),
     Column("fine_tuned_model", String(256)),
-    Column("result_files", JSON, nullable=False),
+    Column("result_files", _Json, nullable=False),
     Column("trained_tokens", BigInteger),
     Column("step", BigInteger, nullable=False),
     _time("estimated_finish", nullable=True),
@@ -131,7 +134,7 @@ events = Table(
     Column("level", String(8), nullable=False),
     Column("message", Text, nullable=False),
     Column("type", String(16), nullable=False),
-    Column("data", JSON),
+    Column("data", _Json),
 )
 
 checkpoints = Table(
@@ -143,7 +146,7 @@ checkpoints = Table(
     _time(),
     Column("step_number", BigInteger, nullable=False),
     Column("model", String(256), nullable=False),
-    Column("metrics", JSON, nullable=False),
+    Column("metrics", _Json, nullable=False),
     UniqueConstraint("job_id", "step_number"),
 )
 
@@ -166,6 +169,7 @@ requests = Table(
     _seq(),
     _project(),
     Column("fingerprint", String(64), nullable=False),
+    Column("body", String(64), nullable=False),
     Column("kind", String(16), nullable=False),
     _time(),
     Column("made", String(256), nullable=False),

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
-from tunesmith import __version__
 from tunesmith.api.batch_routes import add_batch_routes
 from tunesmith.api.batches import Batches
 from tunesmith.api.context import Answers, Context
-from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
-from tunesmith.api.keyring import Keyring
+from tunesmith.api.guarded import guarded_app
 from tunesmith.api.metrics import Metrics
 from tunesmith.api.model_routes import add_model_routes
 from tunesmith.api.models import Models
 from tunesmith.api.native import add_native_routes
 from tunesmith.api.pages import add_pages
 from tunesmith.api.quotas import Quotas
-from tunesmith.api.refusal import Refusal, from_http
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
 from tunesmith.api.shelf import Load, Shelf
@@ -51,26 +45,13 @@ def create_app(
     `quotas` are given where other processes count towards them, too.
     """
     context = _context([Loaded(predictor, about, task), *others], settings, load)
-    app = FastAPI(
-        title="tunesmith",
-        version=__version__,
-        description="A text classifier over HTTP.",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        lifespan=_lifespan,
-    )
-    app.state.context = context
+    app = guarded_app(context, "A text classifier over HTTP.", _lifespan, quotas)
     add_native_routes(app, context)
     add_model_routes(app)
     if quotas is None:
         # several processes would each know only their own batches
         add_batch_routes(app)
     add_pages(app)
-    app.add_exception_handler(HTTPException, _refuse_http)
-    app.add_exception_handler(RequestValidationError, _refuse_http)
-    quotas = quotas or Quotas(settings)
-    app.add_middleware(Front, context=context, keyring=Keyring(settings), quotas=quotas)
     return app
 
 
@@ -95,10 +76,3 @@ def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None) ->
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with app.state.context.running():
         yield
-
-
-async def _refuse_http(_request: Request, error: Exception) -> NoReturn:
-    """What the framework refuses takes the way of our own refusals."""
-    if isinstance(error, HTTPException):
-        raise from_http(error) from error
-    raise Refusal("bad-request", "the request cannot be understood; /docs says how to send one") from error

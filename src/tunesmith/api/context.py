@@ -14,8 +14,8 @@ from tunesmith.api.exchange import Exchange
 from tunesmith.api.gate import Gate
 from tunesmith.api.metrics import Metrics
 from tunesmith.api.models import Models
-from tunesmith.api.refusal import Refusal
 from tunesmith.api.settings import Settings
+from tunesmith.api.shared import draining_refusal
 from tunesmith.api.shelf import Shelf
 from tunesmith.model.encode import Encoded
 from tunesmith.predict import Prediction
@@ -75,8 +75,7 @@ class Context:
     def check_not_draining(self) -> None:
         """Raise Refusal `draining` where the server takes nothing new."""
         if self.draining:
-            message = "the server is shutting down; send the request to another, or again in a moment"
-            raise Refusal("draining", message, headers={"Retry-After": "1", "Connection": "close"})
+            raise draining_refusal()
 
     def drain(self) -> None:
         """From now on nothing new is taken; what has begun goes on."""

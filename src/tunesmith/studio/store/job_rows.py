@@ -127,7 +127,8 @@ class JobRows:
 
     def _has(self, name: str, value: str) -> ColumnElement[bool]:
         if not self._database.is_sqlite:
-            return jobs.c.metadata[name].as_string() == value
+            found: ColumnElement[bool] = jobs.c.metadata[name].as_string() == value
+            return found
         # SQLite writes a name into a path, in which a quotation mark cannot stand
         pairs = func.json_each(jobs.c.metadata).table_valued("key", "value")
         return exists(select(1).select_from(pairs).where(pairs.c.key == name, pairs.c.value == value))

@@ -60,7 +60,6 @@ def add_job_routes(app: FastAPI) -> None:
 async def add_job(request: Request) -> JobObject:
     """Make a job; its files are validated first, then it waits for a worker."""
     studio, project = studio_of(request), project_of(request)
-    studio.check_not_draining()
     asked, values = await read_body(request, JobRequest)
     _check_method(asked)
     same = fingerprint_of(request, canonical(values))

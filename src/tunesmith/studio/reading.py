@@ -35,9 +35,11 @@ _LONGEST_KEY = 255
 
 
 async def read_body(request: Request, kind: type[ModelT]) -> tuple[ModelT, dict[str, object]]:
-    """The body as a model, and as the JSON object that it was; raises Refusal."""
+    """The body as a model, and as the JSON object that it was; raises Refusal, `draining` too."""
     studio = studio_of(request)
     values = await read_object(request, studio.settings, studio.uploads)
+    # not before: a connection that is closed with half a body in it is reset, and nobody hears why
+    studio.check_not_draining()
     return validated(values, kind), values
 
 

@@ -73,7 +73,6 @@ def add_upload_routes(app: FastAPI) -> None:
 async def add_upload(request: Request) -> UploadObject:
     """Begin a file that comes in parts."""
     studio, project = studio_of(request), project_of(request)
-    studio.check_not_draining()
     asked, _ = await read_body(request, UploadRequest)
     config = studio.config
     limit = await limit_of(studio, project, config.max_upload_bytes)
@@ -115,7 +114,6 @@ async def add_part(request: Request, upload_id: str) -> PartObject:
 async def complete_upload(request: Request, upload_id: str) -> UploadObject:
     """Make the file of an upload; asked again, tell what came of it."""
     studio = studio_of(request)
-    studio.check_not_draining()
     await _found(request, upload_id)
     asked, _ = await read_body(request, UploadComplete)
     async with studio.turns.turn(upload_id):

@@ -7,13 +7,16 @@ from tunesmith.api.keys import key_hash, read_keys
 
 
 def test_a_key_is_printed_once_and_only_its_hash_is_kept(cli: Cli) -> None:
-    said = cli("keys", "add", "alice", "--file", "own.json", "--texts-per-minute", "1000").good()
+    options = ("--file", "own.json", "--texts-per-minute", "1000", "--project", "news")
+    said = cli("keys", "add", "alice", *options).good()
     (key,) = said.out.splitlines()
     assert key not in said.err
     (stored,) = read_keys(cli.directory / "own.json")
     assert (stored.name, stored.sha256, stored.texts_per_minute) == ("alice", key_hash(key), 1000)
+    assert stored.project == "news"
     listed = cli("keys", "list", TUNESMITH_KEYS_FILE="own.json").good().out
     assert "alice" in listed
+    assert "news" in listed
     assert "1,000" in listed
     assert key not in listed
     assert cli("keys", "remove", "alice", "--file", "own.json").good().out == ""

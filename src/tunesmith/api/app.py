@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
-from tunesmith import __version__
 from tunesmith.api.batch_routes import add_batch_routes
 from tunesmith.api.batches import Batches
 from tunesmith.api.context import Answers, Context
 from tunesmith.api.explain_routes import add_explain_route
 from tunesmith.api.explaining import Explain
-from tunesmith.api.front import Front
 from tunesmith.api.gate import Gate
-from tunesmith.api.keyring import Keyring
+from tunesmith.api.guarded import guarded_app
 from tunesmith.api.metrics import Metrics
 from tunesmith.api.model_routes import add_model_routes
 from tunesmith.api.models import Models
 from tunesmith.api.native import add_native_routes
-from tunesmith.api.openapi import completed
 from tunesmith.api.pages import add_pages
+from tunesmith.api.probes import add_probes
 from tunesmith.api.quotas import Quotas
-from tunesmith.api.refusal import Refusal, from_http
 from tunesmith.api.root import weights_bytes
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
@@ -60,17 +54,9 @@ def create_app(
     `quotas` are given where other processes count towards them, too.
     """
     context = _context([Loaded(predictor, about, task, explain, report), *others], settings, load, bytes_of)
-    app = _App(
-        title="tunesmith",
-        version=__version__,
-        description="A text classifier over HTTP.",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        lifespan=_lifespan,
-    )
-    app.state.context = context
+    app = guarded_app(context, "A text classifier over HTTP.", _lifespan, quotas)
     add_native_routes(app, context)
+    add_probes(app)
     add_explain_route(app, context)
     add_model_routes(app)
     # several processes would each know only their own batches
@@ -78,20 +64,7 @@ def create_app(
     if app.state.takes_batches:
         add_batch_routes(app)
     add_pages(app)
-    app.add_exception_handler(HTTPException, _refuse_http)
-    app.add_exception_handler(RequestValidationError, _refuse_http)
-    quotas = quotas or Quotas(settings)
-    app.add_middleware(Front, context=context, keyring=Keyring(settings), quotas=quotas)
     return app
-
-
-class _App(FastAPI):
-    def openapi(self) -> dict[str, Any]:
-        if self.openapi_schema is None:
-            self.openapi_schema = completed(
-                super().openapi(), needs_key=self.state.context.settings.needs_key
-            )
-        return self.openapi_schema
 
 
 def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None, bytes_of: BytesOf) -> Context:
@@ -118,10 +91,3 @@ def _context(loaded: Sequence[Loaded], settings: Settings, load: Load | None, by
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with app.state.context.running():
         yield
-
-
-async def _refuse_http(request: Request, error: Exception) -> NoReturn:
-    """What the framework refuses takes the way of our own refusals."""
-    if isinstance(error, HTTPException):
-        raise from_http(error, request) from error
-    raise Refusal("bad-request", "the request cannot be understood; /docs says how to send one") from error

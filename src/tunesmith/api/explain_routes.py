@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tunesmith.api.connected import disconnected, while_connected
-from tunesmith.api.context import Context, context_of, exchange_of
+from tunesmith.api.context import Context, context_of
+from tunesmith.api.exchange import exchange_of
 from tunesmith.api.explain_schemas import ExplainResponse, ScoredPiece
 from tunesmith.api.explaining import COST_TEXTS
 from tunesmith.api.limits import read_object

@@ -11,12 +11,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tunesmith.api.context import Context
 from tunesmith.api.exchange import Exchange, log_exchange, log_fault, new_id
 from tunesmith.api.guard import admit
 from tunesmith.api.keyring import Keyring
 from tunesmith.api.quotas import Quotas
 from tunesmith.api.refusal import Refusal, draining, refusal_response
+from tunesmith.api.shared import Shared
 
 __all__ = ["Front"]
 
@@ -40,7 +40,7 @@ _CLIENT_GONE = 499  # nobody reads this status; it marks the log and the metrics
 class Front:
     """ASGI middleware: admits or refuses, gives an id, sets the headers, logs, counts, hides our bugs."""
 
-    def __init__(self, app: ASGIApp, context: Context, keyring: Keyring, quotas: Quotas) -> None:
+    def __init__(self, app: ASGIApp, context: Shared, keyring: Keyring, quotas: Quotas) -> None:
         self._app = app
         self._context = context
         self._keyring = keyring
@@ -90,6 +90,7 @@ class Front:
             key = admit(scope["method"], scope["path"], headers, self._context.settings, self._keyring)
         if key is not None:
             exchange.key = key.name
+            exchange.project = key.project or exchange.project
         address, _ = scope.get("client") or ("unknown", 0)
         exchange.caller = self._quotas.caller(key, address)
         if not scope["path"].startswith(_LIMITED):

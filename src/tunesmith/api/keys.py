@@ -39,6 +39,9 @@ class ApiKey(Config):
     made: AwareDatetime
     """When the key was made."""
 
+    project: KeyName | None = None
+    """Whose files, jobs and models a studio gives to whoever holds the key. Left out: `default`."""
+
     requests_per_minute: Rate | None = None
     """Instead of the server's own limit; 0: none."""
 
@@ -102,6 +105,7 @@ def add_key(
     name: str,
     *,
     now: datetime,
+    project: str | None = None,
     requests_per_minute: int | None = None,
     texts_per_minute: int | None = None,
 ) -> str:
@@ -114,6 +118,7 @@ def add_key(
         "name": name,
         "sha256": key_hash(key),
         "made": now.replace(microsecond=0),
+        "project": project,
         "requests_per_minute": requests_per_minute,
         "texts_per_minute": texts_per_minute,
     }

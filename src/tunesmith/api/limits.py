@@ -58,10 +58,10 @@ def _check_headers(headers: Headers, settings: Settings) -> None:
     check_length(headers, settings.max_body_bytes)
 
 
-def check_length(headers: Headers, max_bytes: int) -> None:
+def check_length(headers: Headers, max_bytes: int, dropped_bytes: int = _DROPPED_BYTES) -> None:
     """Raise Refusal `body-too-large` for a body that is said to be too large even to be dropped."""
     declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes + _DROPPED_BYTES:
+    if declared.isdecimal() and int(declared) > max_bytes + dropped_bytes:
         raise _too_large(max_bytes, close=True)
 
 
@@ -80,14 +80,19 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-async def body_chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes; raise Refusal `body-too-large` where it is."""
+async def body_chunks(
+    request: Request, max_bytes: int, dropped_bytes: int = _DROPPED_BYTES
+) -> AsyncIterator[bytes]:
+    """The body as it comes; raise Refusal `body-too-large` where it is.
+
+    Of what is too much, `dropped_bytes` are read before that is said.
+    """
     count = 0
     async for chunk in request.stream():
         count += len(chunk)
         if count <= max_bytes:
             yield chunk
-        elif count > max_bytes + _DROPPED_BYTES:
+        elif count > max_bytes + dropped_bytes:
             raise _too_large(max_bytes, close=True)
     if count > max_bytes:
         raise _too_large(max_bytes)

@@ -28,12 +28,23 @@ STATUS: Mapping[str, int] = {
     "bad-model-name": 400,
     "bad-model-path": 400,
     "bad-request": 400,
+    "bad-form": 400,
+    "in-use": 400,
+    "key-reused": 400,
+    "not-for-training": 400,
+    "parts-do-not-fit": 400,
+    "project-full": 400,
+    "wrong-state": 400,
     "unknown-host": 400,
     "unknown-label": 400,
     "wrong-key": 401,
     "foreign-origin": 403,
     "loading-off": 403,
+    "base-stays": 403,
     "no-such-batch": 404,
+    "no-such-file": 404,
+    "no-such-job": 404,
+    "no-such-upload": 404,
     "no-such-model": 404,
     "no-report": 404,
     "no-such-path": 404,
@@ -45,18 +56,24 @@ STATUS: Mapping[str, int] = {
     "no-gradients": 409,
     "body-too-large": 413,
     "encoded-body": 415,
+    "not-a-form": 415,
     "not-a-table": 415,
     "not-json": 415,
     "bad-model": 422,
     "busy": 429,
     "rate-limited": 429,
     "too-many-batches": 429,
+    "too-many-jobs": 429,
     "server-fault": 500,
     "draining": 503,
+    "storage-fault": 503,
+    "disk-low": 507,
     "model-too-large": 507,
     "spool-full": 507,
 }
 """code -> HTTP status."""
+
+_ENDS = "the server is shutting down; send the request to another, or again in a moment"
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
@@ -93,7 +110,7 @@ class Refusal(Exception):  # noqa: N818 (the server does as it should)
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
-def draining(message: str) -> Refusal:
+def draining(message: str = _ENDS) -> Refusal:
     """The server ends: the caller is to open another connection, in a moment."""
     return Refusal("draining", message, headers={"Retry-After": "1", "Connection": "close"})
 

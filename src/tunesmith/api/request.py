@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -22,7 +22,7 @@ from tunesmith.api.refusal import Refusal
 from tunesmith.api.schemas import ClassifyLine, ClassifyRequest
 from tunesmith.api.settings import Settings
 
-__all__ = ["DEFAULT_TOP_K", "explain_model", "line_model", "read_values", "request_model"]
+__all__ = ["DEFAULT_TOP_K", "explain_model", "line_model", "read_values", "request_model", "unknown_field"]
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
@@ -89,16 +89,18 @@ def read_values(values: Mapping[str, object], model: type[RequestT]) -> RequestT
     """Validate a request's values; raise Refusal in words, without repeating any text."""
     unknown = [name for name in values if name not in model.model_fields]
     if unknown:
-        raise _unknown_field(unknown[0], model)
+        raise unknown_field(unknown[0], model.model_fields)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise _refusal(dict(error.errors(include_url=False)[0]), model) from None
 
 
-def _unknown_field(name: str, model: type[BaseModel]) -> Refusal:
-    near = difflib.get_close_matches(shown_name(name), model.model_fields, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"the fields are: {', '.join(model.model_fields)}"
+def unknown_field(name: str, fields: Iterable[str]) -> Refusal:
+    """What a request with a field hears that is none of `fields`."""
+    fields = list(fields)
+    near = difflib.get_close_matches(shown_name(name), fields, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"the fields are: {', '.join(fields)}"
     message = f"`{shown_name(name)}` is not a field of the request; {hint}"
     return Refusal("unknown-field", message, param=shown_name(name))
 

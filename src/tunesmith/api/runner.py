@@ -16,7 +16,7 @@ import uvicorn
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from tunesmith.api.context import Context
+    from tunesmith.api.shared import Shared
 
 __all__ = ["BACKLOG", "Server"]
 
@@ -32,7 +32,7 @@ class Server(uvicorn.Server):
     """Says when it listens; on a signal drains, ends what has begun, and returns."""
 
     def __init__(self, app: FastAPI, on_listening: Callable[[], None], tls: SSLContext | None = None) -> None:
-        self._context: Context = app.state.context
+        self._context: Shared = app.state.context
         self._on_listening = on_listening
         self._listeners: list[socket.socket] = []
         config = uvicorn.Config(

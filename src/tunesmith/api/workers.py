@@ -26,6 +26,8 @@ from tunesmith.api.supervisor import Supervisor
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from tunesmith.api.context import Context
+
 __all__ = ["MakeApp", "serve_workers", "threads_for"]
 # what a worker may need beyond the time that requests have to end
 _MARGIN_SECONDS = 10.0
@@ -137,7 +139,8 @@ class _Worker(Server):
     def __init__(self, app: FastAPI, tls: SSLContext | None, team: _Team, place: int, parent: int) -> None:
         super().__init__(app, lambda: None, tls)
         self._team, self._place, self._parent = team, place, parent
-        self._context.peers_ready = team.all_ready
+        self._ours: Context = app.state.context
+        self._ours.peers_ready = team.all_ready
         # whoever is free takes one connection at a time, and leaves the next to the others
         self.config.backlog = 1
 
@@ -152,6 +155,6 @@ class _Worker(Server):
         """Tell how it is, ten times a second."""
         if os.getppid() != self._parent:
             self.should_exit = True
-        self._team.tell(self._place, self._context.ready_here)
-        self._context.metrics.ready.set(float(self._context.ready))
+        self._team.tell(self._place, self._ours.ready_here)
+        self._ours.metrics.ready.set(float(self._ours.ready))
         return await super().on_tick(counter)

@@ -40,10 +40,17 @@ def command(
         Path,
         typer.Option(
             envvar="TUNESMITH_KEYS_FILE",
-            help="The file of keys that `tunesmith serve --keys` reads.",
+            help="The file of keys that `--keys` of `tunesmith serve` and `tunesmith studio` names.",
             readable=False,
         ),
     ] = Path("keys.json"),
+    project: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the key to add: whose files, jobs and models it is for in a studio.",
+            show_default="default",
+        ),
+    ] = None,
     requests_per_minute: Rate = None,
     texts_per_minute: Rate = None,
 ) -> None:
@@ -59,23 +66,25 @@ def command(
     """
     if (name is None) != (act is Act.LIST):
         raise typer.BadParameter(f"`{act}` takes {'no name' if name else 'the name of a key'}")
-    if act is not Act.ADD and (requests_per_minute, texts_per_minute) != (None, None):
-        raise typer.BadParameter("limits are given to a key when it is added")
+    if act is not Act.ADD and (project, requests_per_minute, texts_per_minute) != (None, None, None):
+        raise typer.BadParameter("a project and limits are given to a key when it is added")
     if name is None:
         _list(file)
     elif act is Act.REMOVE:
         _remove(file, name)
     else:
-        _add(file, name, requests_per_minute, texts_per_minute)
+        _add(file, name, project, requests_per_minute, texts_per_minute)
 
 
-def _add(file: Path, name: str, requests_per_minute: int | None, texts_per_minute: int | None) -> None:
+def _add(
+    file: Path, name: str, project: str | None, requests_per_minute: int | None, texts_per_minute: int | None
+) -> None:
     from datetime import UTC, datetime
 
     from tunesmith.api.keys import add_key
 
     rates = {"requests_per_minute": requests_per_minute, "texts_per_minute": texts_per_minute}
-    key = add_key(file, name, now=datetime.now(UTC), **rates)
+    key = add_key(file, name, now=datetime.now(UTC), project=project, **rates)
     sys.stdout.write(f"{key}\n")
     error_console.print(
         f"This is the key of {escape(name)}. Keep it now: {escape(str(file))} holds only its hash."
@@ -92,12 +101,14 @@ def _remove(file: Path, name: str) -> None:
 def _list(file: Path) -> None:
     from rich.table import Table
 
+    from tunesmith.api.exchange import DEFAULT_PROJECT
     from tunesmith.api.keys import read_keys
 
-    table = Table("name", "made", "requests a minute", "texts a minute", box=None, pad_edge=False)
+    table = Table("name", "project", "made", "requests a minute", "texts a minute", box=None, pad_edge=False)
     for key in read_keys(file):
         rates = (key.requests_per_minute, key.texts_per_minute)
-        table.add_row(key.name, f"{key.made:%Y-%m-%d %H:%M} UTC", *(_rate(rate) for rate in rates))
+        project = key.project or DEFAULT_PROJECT
+        table.add_row(key.name, project, f"{key.made:%Y-%m-%d %H:%M} UTC", *(_rate(rate) for rate in rates))
     console.print(table)
 
 

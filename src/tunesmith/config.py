@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Any, TypeVar
 
 import yaml
@@ -75,7 +76,8 @@ def as_commented_yaml(config: Config) -> str:
     parts = []
     for name, field in type(config).model_fields.items():
         value = config.model_dump(mode="json", include={name})
-        parts.append(f"# {field.description}\n{yaml.safe_dump(value, allow_unicode=True, width=100)}")
+        meaning = indent(field.description or "", "# ", lambda _line: True)
+        parts.append(f"{meaning}\n{yaml.safe_dump(value, allow_unicode=True, width=100)}")
     return "\n".join(parts)
 
 

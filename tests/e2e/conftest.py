@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import os
 import re
@@ -13,11 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
+from tests.forked import Nursery
 from tests.models import POLITICS, SPORTS
 
 LABELS = ("⚖️ politics, law", "sports")
@@ -108,14 +111,19 @@ class Cli:
 
     def __call__(self, *words: str | Path, stdin: str | bytes = "", **env: str) -> Finished:
         """Run to the end."""
-        done = subprocess.run(
-            [*self.program, *map(str, words)],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            cwd=self.directory,
-            env=environment(**env),
-            timeout=TIMEOUT_SECONDS,
-        )
+        typed = [str(word) for word in words]
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        if self.program == TUNESMITH and not env:
+            done = _nursery().run(typed, self.directory, given, TIMEOUT_SECONDS)
+        else:
+            done = subprocess.run(
+                [*self.program, *typed],
+                input=given,
+                capture_output=True,
+                cwd=self.directory,
+                env=environment(**env),
+                timeout=TIMEOUT_SECONDS,
+            )
         return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, *words: str | Path) -> Running:
@@ -132,6 +140,13 @@ class Cli:
         )
         assert process.stderr is not None
         return Running(process, process.stderr)
+
+
+@cache
+def _nursery() -> Nursery:
+    nursery = Nursery(environment())
+    atexit.register(nursery.close)
+    return nursery
 
 
 def environment(**more: str) -> dict[str, str]:

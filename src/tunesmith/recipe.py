@@ -53,6 +53,8 @@ _HIGHEST_RATE_FOR_FEW = 3e-4
 # adapters start at zero, and bear and need larger steps than weights
 _ADAPTER_RATE_FACTOR = 10
 _HIGHEST_ADAPTER_RATE = 2e-3
+# whatever it is multiplied by, a rate stays one that a recipe may have
+_HIGHEST_RATE = 0.5
 
 
 class Adapt(Config):
@@ -120,6 +122,9 @@ class Recipe(Config):
     learning_rate: Annotated[float | None, Around(10)] = Field(default=None, gt=0, lt=1)
     """The peak learning rate of AdamW."""
 
+    learning_rate_factor: float = Field(default=1.0, gt=0, le=1000)
+    """What is chosen where `learning_rate` is null is multiplied by this."""
+
     head_learning_rate_factor: Annotated[float, Range(0.3, 30, log=True, unasked=False)] = Field(
         default=1.0, gt=0, le=1000
     )
@@ -136,6 +141,9 @@ class Recipe(Config):
 
     batch_tokens: Annotated[int | None, Around(4)] = Field(default=None, ge=1)
     """Tokens a step: a step takes shuffled examples until this is reached."""
+
+    batch_examples: int = Field(default=_EXAMPLES_PER_STEP, ge=1)
+    """Where `batch_tokens` is null, it becomes the tokens of so many examples of mean length."""
 
     micro_batch_tokens: int = Field(default=8192, ge=1)
     """Tokens, padding included, of one forward pass; a step is accumulated from such passes."""
@@ -167,8 +175,8 @@ class Recipe(Config):
     validation_fraction: float | None = Field(default=None, ge=0, lt=0.5)
     """The share of the training file kept for validation where no file is given; 0: the last weights stay."""
 
-    test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
-    """The share of the training file kept for the test where no test file is given."""
+    test_fraction: float = Field(default=0.15, ge=0, lt=0.5)
+    """The share of the training file kept for the test where no file is given; 0: nothing is measured."""
 
     group_column: str | None = None
     """Rows with the same value in this column stay together in a split: an author, a case."""
@@ -261,7 +269,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
     recipe = for_examples(recipe, few=facts.few_examples)
     max_tokens = min(recipe.max_tokens or facts.window, facts.window)
     mean_tokens = min(facts.mean_tokens, max_tokens)
-    batch_tokens = recipe.batch_tokens or max(1, round(_EXAMPLES_PER_STEP * mean_tokens))
+    batch_tokens = recipe.batch_tokens or max(1, round(recipe.batch_examples * mean_tokens))
     method = choose_method(facts)[0] if recipe.method == "auto" else recipe.method
     return recipe.model_copy(
         update={
@@ -272,7 +280,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             "max_new_tokens": _max_new_tokens(recipe, facts, max_tokens),
             "batch_tokens": batch_tokens,
             "epochs": recipe.epochs or _epochs(facts, facts.examples * mean_tokens / batch_tokens),
-            "learning_rate": recipe.learning_rate or _learning_rate(facts, method),
+            "learning_rate": recipe.learning_rate or _learning_rate(recipe, facts, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
             "parallel": recipe.parallel or ("ddp" if facts.processes > 1 else None),
             **_of_method(recipe, method, facts),
@@ -311,7 +319,7 @@ def _gradient_checkpointing(recipe: Recipe, facts: DataFacts) -> tuple[bool, str
     method = choose_method(facts)[0] if recipe.method == "auto" else recipe.method
     if method == "head":
         return False, "the head alone keeps no activations"
-    step_tokens = recipe.batch_tokens or round(_EXAMPLES_PER_STEP * facts.mean_tokens)
+    step_tokens = recipe.batch_tokens or round(recipe.batch_examples * facts.mean_tokens)
     longest = min(facts.longest_tokens, recipe.max_tokens or facts.window, facts.window)
     activations = facts.activation_bytes_per_token * max(longest, min(recipe.micro_batch_tokens, step_tokens))
     others = facts.parameters * _BYTES_PER_PARAMETER[method]
@@ -363,12 +371,12 @@ def _epochs(facts: DataFacts, steps_per_epoch: float) -> int:
     return max(fewest, min(most, round(steps / max(1.0, steps_per_epoch))))
 
 
-def _learning_rate(facts: DataFacts, method: Method) -> float:
+def _learning_rate(recipe: Recipe, facts: DataFacts, method: Method) -> float:
     rate = full_learning_rate(facts.parameters)
     rate = min(rate, _HIGHEST_RATE_FOR_FEW) if facts.few_examples else rate
     if method in ("lora", "qlora"):
-        return min(_HIGHEST_ADAPTER_RATE, _ADAPTER_RATE_FACTOR * rate)
-    return rate
+        rate = min(_HIGHEST_ADAPTER_RATE, _ADAPTER_RATE_FACTOR * rate)
+    return min(_HIGHEST_RATE, recipe.learning_rate_factor * rate)
 
 
 def full_learning_rate(parameters: int) -> float:

@@ -47,7 +47,7 @@ def fit(
     """Train `model` in place and leave it with the weights that `evaluate` scored best.
 
     `evaluate(model)` returns figures, of which `score` (higher is better) chooses the best weights; without
-    it, all steps are taken, and the weights are those after the last.
+    it, or without a score, all steps are taken, and the weights are those after the last.
     With `resume`, goes on from the newest whole checkpoint. `should_stop` is asked after each step:
     where it answers True, a checkpoint is written and Interrupted raised. `where` names a row of the
     objective in errors; `on_note` hears what people should know. Several `processes` call this alike:
@@ -138,12 +138,18 @@ class _Loop:
         state, figures = self.state, self._figures(evaluate)
         if not all(math.isfinite(value) for value in figures.values()):
             raise bad_loss(f"validation after step {state.step} gave {dict(figures)}", self.saver.place)
-        state.evaluations_since_best += 1
-        if state.best_score is None or figures["score"] > state.best_score:
-            state.best_score, state.best_step, state.evaluations_since_best = figures["score"], state.step, 0
-            self.saver.save_best(state.step)
+        if "score" in figures:
+            self._choose(figures["score"])
         self._log(epoch, {name: value for name, value in figures.items() if name != "score"})
         return figures
+
+    def _choose(self, score: float) -> None:
+        """Keep the weights where they are the best so far."""
+        state = self.state
+        state.evaluations_since_best += 1
+        if state.best_score is None or score > state.best_score:
+            state.best_score, state.best_step, state.evaluations_since_best = score, state.step, 0
+            self.saver.save_best(state.step)
 
     def _figures(self, evaluate: Callable[[Any], Mapping[str, float]]) -> dict[str, float]:
         self.spread.model.eval()

@@ -93,8 +93,8 @@ def train(
     `slice_columns` are further columns by whose values the report slices the test rows.
     With `learning_curve` the recipe is also tried on an eighth, a quarter and half of the training rows, and
     the report says what twice as many would bring. With `follow_test`, where no rows are kept for
-    validation, the test rows are judged after each epoch, too, and nothing is chosen by that. Where the recipe
-    keeps no rows for a test and no file is given, nothing is measured, and the report says so.
+    validation, the test rows are judged after each epoch, too, and nothing is chosen by that. Where the
+    recipe keeps no rows for a test and no file is given, nothing is measured, and the report says so.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
 

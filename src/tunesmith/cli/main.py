@@ -27,6 +27,7 @@ from tunesmith.cli import (
     split,
     train,
     tune,
+    worker,
 )
 from tunesmith.torchrun import process_count
 
@@ -48,7 +49,7 @@ app = typer.Typer(
 )
 _VERBS = (
     *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, export, serve),
-    keys,
+    *(keys, worker),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

@@ -103,6 +103,7 @@ jobs = Table(
     Column("status", String(16), nullable=False),
     Column("wanted", String(8), nullable=False),
     Column("method", JSON, nullable=False),
+    Column("form", String(16)),
     Column("suffix", String(64)),
     Column("metadata", JSON),
     Column("integrations", JSON),

@@ -5,23 +5,27 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from tunesmith.api.logs import start_log
 from tunesmith.config import write_config
 from tunesmith.studio.config import StudioConfig
 from tunesmith.studio.ids import new_id
 from tunesmith.studio.store import Store
 from tunesmith.studio.types import ENDED, File, Job
 from tunesmith.studio.work.place import Place
-from tunesmith.studio.work.worker import Worker, opened_place
+from tunesmith.studio.work.worker import Worker, opened_place, run_worker
 
 LABELS = ("sports", "politics")
+# a process that loads torch anew takes longer than the job that it trains
+_WARM = get_context("forkserver")
+_WARM.set_forkserver_preload(["tests.studio_loaded"])
 
 
 def chat_line(question: str, answer: str) -> dict[str, Any]:
@@ -39,6 +43,14 @@ def classes(rows: int) -> list[dict[str, Any]]:
 def talks(rows: int) -> list[dict[str, Any]]:
     """Questions with an answer each."""
     return [chat_line(f"the coach {at}", f"fans sang {at} times") for at in range(rows)]
+
+
+def _work(url: str, blobs: str, directory: Path, config: StudioConfig) -> None:
+    """Be a worker that writes its log to the directory."""
+    log = os.open(directory / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 2)
+    start_log("text")
+    run_worker(opened_place(url, blobs, directory, config))
 
 
 @dataclass
@@ -121,23 +133,12 @@ class Studio:
         assert model is not None
         return self.place.blobs.directory(model.blob)
 
-    def worker_command(self) -> list[str]:
-        """How a worker is started as a process; `environment` tells it the store."""
-        words = ["--blobs", self.blobs, "--dir", str(self.directory)]
-        return [sys.executable, "-m", "tunesmith", "worker", *words]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What such a process goes by."""
-        return {"TUNESMITH_STORE": self.url}
-
-    def process(self) -> subprocess.Popen[bytes]:
-        """A worker as a process."""
-        log = (self.directory / "worker.log").open("ab")
-        with log:
-            return subprocess.Popen(
-                self.worker_command(), env=os.environ | self.environment, stderr=log, stdout=log
-            )
+    def process(self) -> ForkServerProcess:
+        """A worker as a process, forked off one that has loaded all that it needs."""
+        place = (self.url, self.blobs, self.directory, self.config)
+        made = _WARM.Process(target=_work, args=place, daemon=True)
+        made.start()
+        return made
 
     def wait(self, done: Callable[[], bool], seconds: float = 240.0) -> None:
         """Wait until it is so."""

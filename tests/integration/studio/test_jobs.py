@@ -41,7 +41,8 @@ def test_a_job_that_writes_ends_with_a_model_and_its_curve(studio: Studio) -> No
 def _tokens(studio: Studio, job: object) -> int:
     """The tokens of the training file, as the base reads them."""
     report = json.loads((studio.model_path(job) / "data_report.json").read_text())  # type: ignore[arg-type]
-    return int(round(report["token_lengths"]["mean"] * report["rows"]))
+    tokens: int = round(report["token_lengths"]["mean"] * report["rows"])
+    return tokens
 
 
 def test_few_answers_make_a_classifier_that_is_judged_as_one(studio: Studio) -> None:

@@ -8,7 +8,6 @@ newest checkpoint is kept there, too.
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from tunesmith.errors import UserError
 from tunesmith.files import read_json, write_json
-from tunesmith.studio.blobs import Blobs, LocalBlobs
+from tunesmith.studio.blobs import Blobs, LocalBlobs, linked_tree
 from tunesmith.studio.types import Job, Lease
 from tunesmith.studio.work.place import Place
 
@@ -35,7 +34,7 @@ def begun_run(place: Place, job: Job, lease: Lease) -> Path:
         attempt.mkdir(parents=True)
         source = _newest_here(attempt) or _newest_kept(place.blobs, job)
         if source is not None:
-            _link_tree(source, attempt / "run")
+            linked_tree(source, attempt / "run")
         for other in attempt.parent.iterdir():
             if other != attempt:
                 shutil.rmtree(other, ignore_errors=True)
@@ -59,27 +58,6 @@ def _newest_kept(blobs: Blobs, job: Job) -> Path | None:
 
 def _kept(blobs: Blobs, job_id: str) -> list[str]:
     return [name for name, _ in blobs.names() if name.startswith(f"work/{job_id}-")]
-
-
-def _link_tree(source: Path, target: Path) -> None:
-    """The same files at another place; what is half written, or goes meanwhile, is left out."""
-    for directory, names, files in os.walk(source):
-        names[:] = [name for name in names if not name.startswith(".")]
-        place = target / Path(directory).relative_to(source)
-        place.mkdir(parents=True, exist_ok=True)
-        for name in files:
-            if not name.startswith("."):
-                _link(Path(directory) / name, place / name)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        pass
-    except OSError:
-        with suppress(FileNotFoundError):
-            shutil.copyfile(source, target)
 
 
 def renamed_sources(run: Path, sources: dict[str, str], base: str) -> None:
@@ -129,7 +107,7 @@ class _Mirror(threading.Thread):
             return
         # a copy that is late or lost costs work that is done again, and nothing else
         with suppress(UserError, OSError), TemporaryDirectory(dir=self._run.parent) as place:
-            _link_tree(self._run, Path(place))
+            linked_tree(self._run, Path(place))
             before = _kept(self._blobs, self._job_id)
             name = f"work/{self._job_id}-{steps[-1]}"
             self._blobs.put_directory(name, Path(place))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from tunesmith.training.state import Interrupted
 __all__ = ["train_claim"]
 
 _TRAINED = "trained.json"
+_DIRECTORIES = re.compile(r"/(?:[^\s/]+/)+")
 # numbers that left the finite ones while training
 _NOT_THE_FILES = ("bad-loss",)
 
@@ -50,7 +53,7 @@ def train_claim(place: Place, claim: Claim, ending: threading.Event) -> None:
     except (Stopped, Interrupted):
         _stop(place, claim, diary, beat)
     except UserError as error:
-        _fail(place, claim, diary, _error_of(error, place))
+        _fail(place, claim, diary, _error_of(error))
     except SQLAlchemyError:
         raise
     except Exception as error:  # noqa: BLE001 (one job's fault must not end the others')
@@ -156,7 +159,10 @@ def _stop(place: Place, claim: Claim, diary: Diary, beat: Heartbeat) -> None:
 
 def _leave(place: Place, claim: Claim) -> None:
     """Another has the job: only what nobody else reads is removed."""
-    shutil.rmtree(place.attempt(claim.lease), ignore_errors=True)
+    attempt = place.attempt(claim.lease)
+    shutil.rmtree(attempt, ignore_errors=True)
+    with suppress(OSError):  # the other's attempt lies there
+        attempt.parent.rmdir()
 
 
 def _fail(place: Place, claim: Claim, diary: Diary, error: Mapping[str, Any]) -> None:
@@ -171,11 +177,10 @@ def _fail(place: Place, claim: Claim, diary: Diary, error: Mapping[str, Any]) ->
     forget_work(place, claim.job.id)
 
 
-def _error_of(error: UserError, place: Place) -> dict[str, Any]:
+def _error_of(error: UserError) -> dict[str, Any]:
     """The `error` of a job; paths of this machine are no business of its owner."""
     told = "; ".join(f"{each.what} ({each.where}) [{each.code}]" for each in error.problems)
-    inside = f"{place.work.resolve()}/"
-    message = " ".join(word.rpartition("/")[2] if inside in word else word for word in told.split(" "))
+    message = _DIRECTORIES.sub("", told)
     if isinstance(error, DataError) and error.problems[0].code not in _NOT_THE_FILES:
         return {"code": "invalid_training_file", "message": message, "param": "training_file"}
     return {"code": error.problems[0].code, "message": message, "param": None}

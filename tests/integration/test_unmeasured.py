@@ -10,6 +10,8 @@ import pytest
 
 import tunesmith as ts
 from tests.models import POLITICS, SPORTS
+from tunesmith.api.about import about_bundle
+from tunesmith.bundle import open_bundle
 from tunesmith.evaluation.terminal import as_terminal
 from tunesmith.files import sha256_file
 from tunesmith.pipeline import train
@@ -51,8 +53,10 @@ def test_a_run_without_a_test_trains_on_all_rows_and_says_that_nothing_was_measu
     assert not (run.directory / "predictions.parquet").exists()
     if kind == "chat":
         assert run.load_writer()
-    else:
-        assert run.load().predict(["a goal"])
+        return
+    facts = about_bundle(open_bundle(run.model_path))
+    assert (facts["macro_f1"], facts["accuracy"], facts["test_rows"]) == (None, None, 0)
+    assert run.load().predict(["a goal"])
 
 
 def test_test_rows_that_are_followed_change_nothing(tiny_base: Path, news: Path, tmp_path: Path) -> None:

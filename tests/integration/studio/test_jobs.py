@@ -121,3 +121,19 @@ def test_what_cannot_be_trained_fails_and_the_next_job_is_trained(studio: Studio
     assert failed.status == "failed"
     assert failed.error is not None
     assert str(studio.directory) not in failed.error["message"]
+
+
+def test_a_fault_of_our_own_fails_its_job_alone_and_is_logged_without_a_text(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = studio.validated(studio.job(studio.file(talks(10))))
+
+    def fault(*_: object, **_named: object) -> None:
+        raise ZeroDivisionError("fans sang")
+
+    monkeypatch.setattr("tunesmith.studio.work.training.train", fault)
+    failed = studio.trained(job)
+    assert failed.error is not None
+    assert failed.error["code"] == "server_error"
+    assert "ZeroDivisionError" in caplog.text
+    assert "fans sang" not in caplog.text + str(failed.error)

@@ -177,6 +177,25 @@ def test_memory_does_not_grow_with_the_file(kind: str) -> None:
     found.close()
 
 
+def test_lines_of_nothing_but_faults_cost_no_more_than_others() -> None:
+    endless = b'{"messages": [' + b"{}," * 100_000 + b"{}]}"
+    found = read(GOOD, endless, chat(*([{}] * 50)))
+    assert [(fault.line, fault.code) for fault in found.first[:2]] == [
+        (2, "bad-messages"),
+        (3, "unknown-role"),
+    ]
+    assert sum(fault.line == 3 for fault in found.first) == 10
+    assert found.faults == 1 + 100
+    found.close()
+
+
+def test_reading_ends_at_the_millionth_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunesmith.studio.validation.reading._MOST_FAULTS", 1000)
+    found = read(*([b"{}"] * 5000))
+    assert found.faults == 1000
+    found.close()
+
+
 def test_reading_can_be_stopped() -> None:
     def stop() -> None:
         raise InterruptedError

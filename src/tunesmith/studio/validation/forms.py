@@ -25,6 +25,7 @@ _MESSAGE_KEYS = frozenset(
     {"role", "content", "name", "function_call", "tool_calls", "tool_call_id", "weight"}
 )
 _MARKS: Mapping[str, Form] = {"messages": "chat", "prompt": "prompt", "input": "preference"}
+_MOST_MESSAGES = 2048
 _FILL = "fill it in, or leave the line out"
 
 
@@ -34,7 +35,7 @@ def form_of(values: Mapping[str, object]) -> Form | None:
 
 
 def faults_of(values: Mapping[str, object], form: Form) -> list[CellError]:
-    """Everything that forbids to learn from a line of this form."""
+    """Everything that forbids to learn from a line of this form; raises CellError where it is too much."""
     check = {"chat": _of_chat, "prompt": _of_prompt, "preference": _of_preference}[form]
     return [*_stray(values, _KEYS[form], "the line"), *check(values)]
 
@@ -48,14 +49,19 @@ def _stray(values: Mapping[str, object], known: frozenset[str], where: str) -> I
 def _of_chat(values: Mapping[str, object]) -> Iterator[CellError]:
     messages, faults = messages_of_cell(_listed(values.get("messages")))
     yield from faults
-    yield from _message_keys(values.get("messages"))
     if not faults:
+        yield from _message_keys(values.get("messages"))
         yield from _of_conversation(messages)
 
 
 def _listed(cell: object) -> object:
     # a text is not read as a list that was written down: the API takes lists
-    return {} if isinstance(cell, str) and cell.lstrip().startswith("[") else cell
+    if isinstance(cell, str) and cell.lstrip().startswith("["):
+        return {}
+    if isinstance(cell, list) and len(cell) > _MOST_MESSAGES:
+        what = f"the conversation has {len(cell):,} messages, over {_MOST_MESSAGES:,}"
+        raise CellError("bad-messages", what, "split it, or leave the line out")
+    return cell
 
 
 def _message_keys(messages: object) -> Iterator[CellError]:
@@ -111,9 +117,9 @@ def _of_preference(values: Mapping[str, object]) -> Iterator[CellError]:
 def _of_output(name: str, cell: object) -> Iterator[CellError]:
     messages, faults = messages_of_cell(_listed(cell))
     yield from faults
-    yield from _message_keys(cell)
     if faults:
         return
+    yield from _message_keys(cell)
     if messages[-1]["role"] != ASSISTANT:
         what = f"`{name}` does not end with an answer of the assistant"
         yield CellError("last-not-answer", what, "end with its answer")

@@ -18,6 +18,9 @@ __all__ = ["Fault", "Reading", "examples_of", "read_through"]
 _SHOWN_FAULTS = 20
 _SPOOL_BYTES = 1 << 20
 _ASKED_EVERY = 256
+_SHOWN_A_LINE = 10
+# whoever sends so many will not read them all, and could keep a worker busy for a day
+_MOST_FAULTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,10 @@ def _spool() -> IO[bytes]:
 
 @dataclass(slots=True)
 class Reading:
-    """What was found in a file. `listed` holds every fault as JSON Lines, on disk where they are many."""
+    """What was found in a file. `listed` holds the faults as JSON Lines, on disk where they are many.
+
+    Of a line it holds the first ten. Reading ends at the millionth fault.
+    """
 
     survey: Survey = field(default_factory=Survey)
     form: Form | None = None
@@ -56,9 +62,9 @@ class Reading:
     def add(self, line: int, errors: list[CellError]) -> None:
         """Note the faults of a line."""
         self.bad_lines += 1
-        for error in errors:
+        self.faults += len(errors)
+        for error in errors[:_SHOWN_A_LINE]:
             fault = Fault(line, error.code, error.what, error.fix)
-            self.faults += 1
             if len(self.first) < _SHOWN_FAULTS:
                 self.first.append(fault)
             self.listed.write(json.dumps(asdict(fault), ensure_ascii=False).encode() + b"\n")
@@ -88,6 +94,8 @@ def read_through(
                 go_on()
             if line is None or line.strip():
                 _read_line(found, number, line, preferences)
+            if found.faults >= _MOST_FAULTS:
+                break
     except BaseException:
         found.close()
         raise
@@ -98,10 +106,11 @@ def _read_line(found: Reading, number: int, line: bytes | None, preferences: boo
     try:
         values = values_of(line)
         found.form = _same_form(values, found.form, preferences)
+        errors = faults_of(values, found.form)
     except CellError as error:
         found.add(number, [error])
         return
-    if errors := faults_of(values, found.form):
+    if errors:
         found.add(number, errors)
     elif found.form == "preference":
         found.survey.examples += 1

@@ -15,11 +15,13 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from tunesmith.api.exchange import log_event, log_fault
+from tunesmith.config import parse_values
 from tunesmith.errors import UserError
+from tunesmith.recipe import Recipe
 from tunesmith.studio.blobs import blobs_at
 from tunesmith.studio.config import StudioConfig
 from tunesmith.studio.store import Store
-from tunesmith.studio.work.janitor import tidy
+from tunesmith.studio.work.janitor import Janitor
 from tunesmith.studio.work.place import Place, new_owner
 from tunesmith.studio.work.training import train_claim
 from tunesmith.studio.work.validating import validate_claim
@@ -35,7 +37,8 @@ _EXPENDABLE = "500"
 def opened_place(
     store: str, blobs: str, directory: Path, config: StudioConfig, owner: str | None = None
 ) -> Place:
-    """Open what a worker works with; raises StorageError."""
+    """Open what a worker works with; raises StorageError, and ConfigError where no recipe has such keys."""
+    parse_values(config.recipe, Recipe, "`recipe` of studio.yaml")
     opened = Store(store, lease_seconds=config.lease_seconds, max_attempts=config.max_attempts)
     (directory / "work").mkdir(parents=True, exist_ok=True)
     return Place(opened, blobs_at(blobs, directory / "cache"), config, directory, owner or new_owner())
@@ -49,6 +52,7 @@ class Worker:
     ) -> None:
         self.place, self.ending = place, ending or threading.Event()
         self._idle_seconds = idle_seconds
+        self._janitor = Janitor(place)
 
     def run(self) -> None:
         """Work until `ending` is set; training is in this thread, as it should be the process's main one."""
@@ -64,7 +68,7 @@ class Worker:
         """Validate the job that is next; False where there is none, after which there was time to tidy."""
         claim = self.place.store.queue.claim_to_validate(self.place.owner)
         if claim is None:
-            tidy(self.place)
+            self._janitor.look()
             return False
         validate_claim(self.place, claim, self.ending)
         return True

@@ -19,7 +19,7 @@ from tunesmith.api.supervisor import pause_before
 from tunesmith.studio.store import Store
 from tunesmith.studio.work.place import OWNER, new_owner
 
-__all__ = ["Share", "Workers", "shares", "worker_command"]
+__all__ = ["Share", "Workers", "cores_here", "gpus_here", "shares", "worker_command"]
 
 _STEADY_SECONDS = 60.0
 _GRACE_SECONDS = 30.0

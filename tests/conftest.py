@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,6 +77,18 @@ def news(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of the tests' own; see `new_database`."""
+    from tests.postgres import binaries, running
+
+    programs = binaries()
+    if programs is None:
+        pytest.skip("needs PostgreSQL's programs in /usr/lib/postgresql: apt-get install postgresql")
+    with running(programs) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tunesmith.data.dataset import Splits
@@ -19,7 +20,10 @@ from tunesmith.training.checkpoint import Checkpoint, Checkpoints, KeptEpochs
 from tunesmith.training.methods import Job, fine_tune
 from tunesmith.training.state import Fitted
 
-__all__ = ["fit_learner"]
+__all__ = ["fit_learner", "test_followed"]
+
+# these look at held-out rows to choose, and have no epochs of which figures could be told
+_CHOOSING_METHODS = ("head", "head-first")
 
 
 def fit_learner(
@@ -68,3 +72,21 @@ def fit_learner(
             kept=kept,
         )
     )
+
+
+def test_followed(learner: Any, recipe: Recipe, splits: Splits, processes: Processes) -> Lesson:
+    """The lesson of the room, with figures on the test rows as it goes on, by which nothing is chosen.
+
+    Where there are validation rows, or no test rows, it is the lesson as it always is.
+    """
+    teach = room_of(splits.train.task).lesson
+    if len(splits.validation) or not len(splits.test) or recipe.method in _CHOOSING_METHODS:
+        return teach(learner, recipe, splits, processes)
+    lesson = teach(learner, recipe, replace(splits, validation=splits.test), processes)
+    evaluate = lesson.evaluate
+    assert evaluate is not None, "there are rows to judge on"
+
+    def figures(model: Any) -> Mapping[str, float]:
+        return {name: value for name, value in evaluate(model).items() if name != "score"}
+
+    return replace(lesson, evaluate=figures)

@@ -25,7 +25,8 @@ class Lesson:
     train: TextObjective
     held_out: TextObjective | None = None
     evaluate: Callable[[Any], Mapping[str, float]] | None = None
-    """The figures of a model on the validation rows, of which the best `score` is kept; None: no such rows"""
+    """The figures of a model on the validation rows, of which the best `score` is kept; None: no such rows.
+    Figures without a score are only logged."""
     begin: Callable[[Any, Checkpoints, bool], None] | None = None
     """Asks the base before the first step; its answers are kept there, and found where the run goes on"""
 

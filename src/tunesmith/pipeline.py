@@ -22,8 +22,9 @@ from tunesmith.evaluation.decision import decided
 from tunesmith.evaluation.html import as_html
 from tunesmith.evaluation.predictions import Predictions
 from tunesmith.evaluation.types import Report
+from tunesmith.evaluation.unmeasured import unmeasured
 from tunesmith.evaluation.wording import memory
-from tunesmith.fitting import fit_learner
+from tunesmith.fitting import fit_learner, test_followed
 from tunesmith.inputs import (
     Columns,
     Inputs,
@@ -36,7 +37,7 @@ from tunesmith.inputs import (
     versions,
 )
 from tunesmith.learning import Curve, refuse_learning_curve
-from tunesmith.lesson import Judging
+from tunesmith.lesson import Judging, Lesson
 from tunesmith.listener import Listener, StageListener
 from tunesmith.model.learner import Learner
 from tunesmith.model.thresholds import Thresholds
@@ -84,6 +85,7 @@ def train(
     slice_columns: Sequence[str] = (),
     learning_curve: bool = False,
     keep_epochs: int = 0,
+    follow_test: bool = False,
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
@@ -95,7 +97,9 @@ def train(
     `tensorboard`, `mlflow` or `wandb`; they stay in the run unless the environment names a server.
     `slice_columns` are further columns by whose values the report slices the test rows.
     With `learning_curve` the recipe is also tried on an eighth, a quarter and half of the training rows, and
-    the report says what twice as many would bring.
+    the report says what twice as many would bring. With `follow_test`, where no rows are kept for
+    validation, the test rows are judged after each epoch, too, and nothing is chosen by that. Where the
+    recipe keeps no rows for a test and no file is given, nothing is measured, and the report says so.
     Of the latest `keep_epochs` epochs the weights are kept: `tunesmith.epochs` makes models of them.
     Raises UserError for whatever is wrong with these, and Interrupted, with a checkpoint kept, once
     `should_stop` answers True.
@@ -140,8 +144,10 @@ def train(
     curve = Curve(inputs, asked, directory.curve, resume, told, should_stop) if learning_curve else None
     parameters = parameters_of(inputs.recipe.model_dump(mode="json"), provenance(inputs, processes))
     with tracked(trackers if processes.is_main else (), directory.logs, told, parameters) as told:
-        kept = KeptEpochs(directory.epochs, keep_epochs)
-        fitted, classifier = fit_inputs(inputs, directory, resume, told, should_stop, processes, kept)
+        kept, teach = KeptEpochs(directory.epochs, keep_epochs), test_followed if follow_test else None
+        fitted, classifier = fit_inputs(
+            inputs, directory, resume, told, should_stop, processes, epochs=kept, teach=teach
+        )
         inputs = replace(inputs, classifier=classifier)
         told.stage("evaluate")
         values = processes.from_main(lambda: _finish(inputs, fitted, directory, told, processes, curve))
@@ -181,8 +187,9 @@ def fit_inputs(
     should_stop: Callable[[], bool],
     processes: Processes,
     epochs: KeptEpochs | None = None,
+    teach: Callable[..., Lesson] | None = None,
 ) -> tuple[Fitted, Learner]:
-    """Fine-tune as the recipe says and log it; no test row is looked at. Raises as `train` does."""
+    """Fine-tune as the recipe says and log it; see `fit_learner`. Raises as `train` does."""
     listener.stage("train")
     fitted, classifier = fit_learner(
         inputs.classifier,
@@ -194,6 +201,7 @@ def fit_inputs(
         should_stop=should_stop,
         processes=processes,
         epochs=epochs,
+        teach=teach,
     )
     processes.from_main(lambda: directory.log(fitted.history))
     listener.trained(fitted)
@@ -212,6 +220,11 @@ def _finish(
     """Judge the trained model, write the run, and return its report."""
     room = room_of(inputs.splits.train.task)
     answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
+    if not len(inputs.splits.test):
+        listener.stage("write")
+        origin = provenance(inputs, processes)
+        report = unmeasured(inputs.splits.train.task, fitted, origin)
+        return _write(directory, inputs, report, room.thresholds(answerer), None)
     report, predictions = judge_trained(inputs, fitted, answerer, listener, processes)
     if curve is not None:
         listener.stage("learning-curve")
@@ -243,11 +256,12 @@ def _write(
     inputs: Inputs,
     report: Report,
     thresholds: Thresholds | None,
-    predictions: Predictions,
+    predictions: Predictions | None,
 ) -> dict[str, Any]:
     name = directory.path.name
     values = write_model(directory.model, inputs, report, thresholds, name, overwrite=True)
-    directory.finish(values, as_html(report, title=directory.path.name), predictions.to_bytes())
+    answers = predictions.to_bytes() if predictions is not None else None
+    directory.finish(values, as_html(report, title=name), answers)
     return values
 
 

@@ -57,6 +57,8 @@ _ADAPTER_RATE_FACTOR = 10
 _PREFERENCE_RATE_FACTOR = 0.03
 _MOST_EPOCHS_FOR_PREFERENCES = 3
 _HIGHEST_ADAPTER_RATE = 2e-3
+# whatever it is multiplied by, a rate stays one that a recipe may have
+_HIGHEST_RATE = 0.5
 
 
 class Adapt(Config):
@@ -127,6 +129,9 @@ class Recipe(Config):
     learning_rate: Annotated[float | None, Around(10)] = Field(default=None, gt=0, lt=1)
     """The peak learning rate of AdamW."""
 
+    learning_rate_factor: float = Field(default=1.0, gt=0, le=1000)
+    """What is chosen where `learning_rate` is null is multiplied by this."""
+
     head_learning_rate_factor: Annotated[float, Range(0.3, 30, log=True, unasked=False)] = Field(
         default=1.0, gt=0, le=1000
     )
@@ -143,6 +148,9 @@ class Recipe(Config):
 
     batch_tokens: Annotated[int | None, Around(4)] = Field(default=None, ge=1)
     """Tokens a step: a step takes shuffled examples until this is reached."""
+
+    batch_examples: int = Field(default=_EXAMPLES_PER_STEP, ge=1)
+    """Where `batch_tokens` is null, it becomes the tokens of so many examples of mean length."""
 
     micro_batch_tokens: int = Field(default=8192, ge=1)
     """Tokens, padding included, of one forward pass; a step is accumulated from such passes."""
@@ -180,8 +188,8 @@ class Recipe(Config):
     validation_fraction: float | None = Field(default=None, ge=0, lt=0.5)
     """The share of the training file kept for validation where no file is given; 0: the last weights stay."""
 
-    test_fraction: float = Field(default=0.15, gt=0, lt=0.5)
-    """The share of the training file kept for the test where no test file is given."""
+    test_fraction: float = Field(default=0.15, ge=0, lt=0.5)
+    """The share of the training file kept for the test where no file is given; 0: nothing is measured."""
 
     group_column: str | None = None
     """Rows with the same value in this column stay together in a split: an author, a case."""
@@ -276,7 +284,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
     recipe = for_examples(recipe, few=facts.few_examples)
     max_tokens = min(recipe.max_tokens or facts.window, facts.window)
     mean_tokens = _row_tokens(facts, max_tokens)
-    batch_tokens = recipe.batch_tokens or max(1, round(_EXAMPLES_PER_STEP * mean_tokens))
+    batch_tokens = recipe.batch_tokens or max(1, round(recipe.batch_examples * mean_tokens))
     method = choose_method(facts)[0] if recipe.method == "auto" else recipe.method
     return recipe.model_copy(
         update={
@@ -287,7 +295,7 @@ def resolve(recipe: Recipe, facts: DataFacts) -> Recipe:
             "max_new_tokens": _max_new_tokens(recipe, facts, max_tokens),
             "batch_tokens": batch_tokens,
             "epochs": recipe.epochs or _epochs(facts, facts.examples * mean_tokens / batch_tokens),
-            "learning_rate": recipe.learning_rate or _learning_rate(facts, method),
+            "learning_rate": recipe.learning_rate or _learning_rate(recipe, facts, method),
             "class_weights": recipe.class_weights or _class_weights(facts.label_counts),
             # noise in one of two answers and not in the other is noise in their margin
             "dropout": 0.0 if facts.preferences and recipe.dropout is None else recipe.dropout,
@@ -334,7 +342,7 @@ def _gradient_checkpointing(recipe: Recipe, facts: DataFacts) -> tuple[bool, str
     if method == "head":
         return False, "the head alone keeps no activations"
     most = min(recipe.max_tokens or facts.window, facts.window)
-    step_tokens = recipe.batch_tokens or round(_EXAMPLES_PER_STEP * _row_tokens(facts, most))
+    step_tokens = recipe.batch_tokens or round(recipe.batch_examples * _row_tokens(facts, most))
     longest = min(facts.longest_tokens, most) * (2 if facts.preferences else 1)
     activations = facts.activation_bytes_per_token * max(longest, min(recipe.micro_batch_tokens, step_tokens))
     others = facts.parameters * _BYTES_PER_PARAMETER[method]
@@ -388,13 +396,13 @@ def _epochs(facts: DataFacts, steps_per_epoch: float) -> int:
     return max(fewest, min(most, round(steps / max(1.0, steps_per_epoch))))
 
 
-def _learning_rate(facts: DataFacts, method: Method) -> float:
+def _learning_rate(recipe: Recipe, facts: DataFacts, method: Method) -> float:
     rate = full_learning_rate(facts.parameters)
     rate = min(rate, _HIGHEST_RATE_FOR_FEW) if facts.few_examples else rate
     rate = _PREFERENCE_RATE_FACTOR * rate if facts.preferences else rate
     if method in ("lora", "qlora"):
-        return min(_HIGHEST_ADAPTER_RATE, _ADAPTER_RATE_FACTOR * rate)
-    return rate
+        rate = min(_HIGHEST_ADAPTER_RATE, _ADAPTER_RATE_FACTOR * rate)
+    return min(_HIGHEST_RATE, recipe.learning_rate_factor * rate)
 
 
 def full_learning_rate(parameters: int) -> float:

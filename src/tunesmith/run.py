@@ -130,10 +130,13 @@ class RunDirectory:
         """Write metrics.jsonl."""
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(dict(row)) + "\n" for row in history))
 
-    def finish(self, report: Mapping[str, Any], page: str, predictions: bytes) -> None:
+    def finish(self, report: Mapping[str, Any], page: str, predictions: bytes | None) -> None:
         """Write the reports and what was answered, mark the run as done and drop what was kept to go on."""
-        with atomic_file(self.predictions) as stream:
-            stream.write(predictions)
+        if predictions is None:
+            self.predictions.unlink(missing_ok=True)
+        else:
+            with atomic_file(self.predictions) as stream:
+                stream.write(predictions)
         write_json(self.path / "report.json", dict(report))
         write_text(self.path / "report.html", page)
         write_json(self._about, read_json(self._about) | {"done": True})

@@ -79,6 +79,16 @@ def test_defaults_are_resolved_once() -> None:
     assert resolve(resolved, FACTS) == resolved
 
 
+def test_examples_a_step_and_the_factor_of_the_rate_speak_where_nothing_else_does() -> None:
+    usual, asked = resolve(Recipe(), FACTS), resolve(Recipe(batch_examples=4, learning_rate_factor=2), FACTS)
+    assert asked.batch_tokens == 4 * 50
+    assert asked.learning_rate == 2 * (usual.learning_rate or 0)
+    assert resolve(asked, FACTS) == asked
+    given = resolve(Recipe(batch_tokens=7, learning_rate=0.1, learning_rate_factor=2), FACTS)
+    assert (given.batch_tokens, given.learning_rate) == (7, 0.1)
+    assert (resolve(Recipe(learning_rate_factor=1000), FACTS).learning_rate or 0) < 1
+
+
 def test_what_was_chosen_is_kept_but_never_beyond_the_window() -> None:
     recipe = Recipe(epochs=2, learning_rate=0.5, batch_tokens=7, class_weights="none", max_tokens=9_999)
     resolved = resolve(recipe, FACTS)

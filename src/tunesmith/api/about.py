@@ -51,7 +51,10 @@ def base_name(base: str) -> str:
     return Path(base).name if base.startswith(("/", "~", ".")) else base
 
 
-def _measured(report: Mapping[str, Any], metric: str) -> dict[str, float]:
+def _measured(report: Mapping[str, Any], metric: str) -> dict[str, float] | None:
+    """None where no test rows have judged the model."""
+    if metric not in report["metrics"]:
+        return None
     return {"value": report["metrics"][metric], **report["intervals"][metric]}
 
 

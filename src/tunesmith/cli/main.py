@@ -28,6 +28,7 @@ from tunesmith.cli import (
     studio,
     train,
     tune,
+    worker,
 )
 from tunesmith.torchrun import process_count
 
@@ -49,7 +50,7 @@ app = typer.Typer(
 )
 _VERBS = (
     *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, export, serve),
-    *(studio, keys),
+    *(studio, keys, worker),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

@@ -12,6 +12,7 @@ from tunesmith.evaluation.card_parts import (
 )
 from tunesmith.evaluation.generation.card import writing_as_card
 from tunesmith.evaluation.types import Interval, LabelScore, Report, RivalScore
+from tunesmith.evaluation.unmeasured import unmeasured_as_card
 from tunesmith.evaluation.wording import (
     MACRO_F1,
     Score,
@@ -44,6 +45,8 @@ _EXPLAINED = (
 
 def as_model_card(report: Report, *, task: Task, recipe: Recipe, name: str = "text classifier") -> str:
     """The README.md of a model; every text from the user is safe as YAML and as Markdown."""
+    if not report.rows:
+        return unmeasured_as_card(report, recipe=recipe, name=name)
     if report.writing is not None or report.preference is not None:
         return writing_as_card(report, recipe=recipe, name=name)
     sections = (

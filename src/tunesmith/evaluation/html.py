@@ -13,6 +13,7 @@ from tunesmith.evaluation.page import label_rows, render_page, strongest
 from tunesmith.evaluation.preference.html import preference_as_html
 from tunesmith.evaluation.types import Report
 from tunesmith.evaluation.understanding.page import understanding_values
+from tunesmith.evaluation.unmeasured import unmeasured_as_html
 from tunesmith.evaluation.wording import MACRO_F1, beside_macro_f1, further
 
 __all__ = ["as_html", "as_shared_html"]
@@ -27,6 +28,8 @@ _TEXT_KEPT = 4_000
 
 def as_html(report: Report, title: str) -> str:
     """The whole report as one page; every text in it is escaped."""
+    if not report.rows:
+        return unmeasured_as_html(report, title)
     if report.preference is not None:
         return preference_as_html(report, report.preference, title)
     if report.writing is not None:

@@ -23,6 +23,7 @@ from tunesmith.evaluation.terminal_parts import (
 )
 from tunesmith.evaluation.types import Interval, Mistake, Report
 from tunesmith.evaluation.understanding.terminal import understanding_lines
+from tunesmith.evaluation.unmeasured import unmeasured_as_terminal
 from tunesmith.evaluation.wording import (
     Score,
     beside_macro_f1,
@@ -45,6 +46,8 @@ _TEXT_COLUMNS = 74
 
 def as_terminal(report: Report) -> RenderableType:
     """What `tunesmith evaluate` prints; needs no more than 80 columns."""
+    if not report.rows:
+        return unmeasured_as_terminal(report)
     if report.preference is not None:
         return preference_as_terminal(report, report.preference)
     if report.writing is not None:

@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol
 from tunesmith.errors import Problem, StorageError
 from tunesmith.files import atomic_file, staged_directory, storage_errors, sweep
 
-__all__ = ["Blobs", "LocalBlobs", "RemoteBlobs", "blobs_at"]
+__all__ = ["Blobs", "LocalBlobs", "RemoteBlobs", "blobs_at", "linked_tree"]
 
 _NAME = re.compile(r"(files|parts|models|work)/[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _KINDS = ("files", "parts", "models", "work")
@@ -75,7 +75,7 @@ class LocalBlobs:
     def put_directory(self, name: str, source: Path) -> None:
         """See Blobs; one that lies on the same file system may be linked, since nobody changes it."""
         with staged_directory(self._path(name), overwrite=True) as place:
-            shutil.copytree(source, place, dirs_exist_ok=True)
+            linked_tree(source, place)
             os.utime(place)  # it is as old as its name, and not as what was copied
 
     def directory(self, name: str) -> Path:
@@ -221,6 +221,30 @@ class RemoteBlobs:
 def blobs_at(place: str, cache: Path) -> LocalBlobs | RemoteBlobs:
     """The blobs at a directory, or at an address such as `s3://bucket/studio`; `cache` is for the latter."""
     return RemoteBlobs(place, cache) if "://" in place else LocalBlobs(Path(place))
+
+
+def linked_tree(source: Path, target: Path) -> None:
+    """The same files at another place, linked where both lie on one file system: none may change any more.
+
+    What is half written, or goes meanwhile, is left out. Raises OSError.
+    """
+    for directory, names, files in os.walk(source):
+        names[:] = [name for name in names if not name.startswith(".")]
+        place = target / Path(directory).relative_to(source)
+        place.mkdir(parents=True, exist_ok=True)
+        for name in files:
+            if not name.startswith("."):
+                _link(Path(directory) / name, place / name)
+
+
+def _link(source: Path, target: Path) -> None:
+    with suppress(FileNotFoundError):
+        try:
+            os.link(source, target)
+        except FileNotFoundError:
+            raise
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source, target)
 
 
 def _checked(name: str) -> str:

@@ -101,6 +101,8 @@ class Job:
     validation_file: str | None = None
     method: Mapping[str, Any] = field(default_factory=dict)
     """`{"type": …, type: {"hyperparameters": …}}`; "auto" becomes a number once the files are validated"""
+    form: ModelForm | None = None
+    """What its model will be, known once the files are validated"""
     suffix: str | None = None
     metadata: Mapping[str, str] | None = None
     integrations: tuple[Mapping[str, Any], ...] | None = None

@@ -50,7 +50,8 @@ def fit(
     """Train `model` in place and leave it with the weights that `evaluate` scored best.
 
     `evaluate(model)` returns figures, of which `score` (higher is better) chooses the best weights; without
-    it, and where the last are to be kept, all steps are taken, and the weights are those after the last.
+    it, without a score, and where the last are to be kept, all steps are taken, and the weights are those
+    after the last.
     With `resume`, goes on from the newest whole checkpoint. `should_stop` is asked after each step:
     where it answers True, a checkpoint is written and Interrupted raised. `where` names a row of the
     objective in errors; `on_note` hears what people should know, `on_checkpoint` and `on_best` where
@@ -146,7 +147,7 @@ class _Loop:
         state, figures = self.state, self._figures(evaluate)
         if not all(math.isfinite(value) for value in figures.values()):
             raise bad_loss(f"validation after step {state.step} gave {dict(figures)}", self.saver.place)
-        if self.settings.keep == "best":
+        if self.settings.keep == "best" and "score" in figures:
             self._choose(figures["score"])
         self._log(epoch, {name: value for name, value in figures.items() if name != "score"})
         return figures

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.postgres import new_database
 from tunesmith.studio.ids import new_id
 from tunesmith.studio.store import Store
 from tunesmith.studio.types import File, Job
@@ -29,9 +30,17 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/studio.db"
+    return new_database(request.getfixturevalue("postgres"))
+
+
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path}/studio.db", lease_seconds=30, max_attempts=3, clock=clock)
+def store(url: str, clock: Clock) -> Iterator[Store]:
+    opened = Store(url, lease_seconds=30, max_attempts=3, clock=clock)
     yield opened
     opened.close()
 

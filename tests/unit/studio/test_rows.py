@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -135,8 +134,7 @@ def test_an_upload_expires_and_leaves_nothing(store: Store, clock: Clock) -> Non
     assert not store.uploads.cancel(begun.id)
 
 
-def test_the_store_is_there_when_it_is_opened_again(tmp_path: Path, a_file: NewFile) -> None:
-    url = f"sqlite:///{tmp_path}/again.db"
+def test_the_store_is_there_when_it_is_opened_again(url: str, a_file: NewFile) -> None:
     first = Store(url)
     file = first.files.add(a_file())
     first.close()
@@ -153,8 +151,7 @@ def test_a_place_that_cannot_be_used_is_one_clear_error(url: str) -> None:
     assert caught.value.problems[0].code == "bad-store"
 
 
-def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/other.db"
+def test_a_database_of_another_version_is_refused(url: str) -> None:
     store = Store(url)
     with store._database.writing() as connection:
         connection.exec_driver_sql("UPDATE about SET value = '99'")

@@ -31,8 +31,12 @@ class Database:
     def __init__(self, url: str, *, clock: Callable[[], float] | None = None) -> None:
         self._engine = _engine(url)
         self._clock = clock or (time.time if self.is_sqlite else None)
-        with _told(url):
-            self._prepare()
+        try:
+            with _told(url):
+                self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def is_sqlite(self) -> bool:

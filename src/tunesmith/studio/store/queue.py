@@ -7,7 +7,7 @@ it was given: one that was frozen, and comes back after another took over, is re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -148,6 +148,19 @@ class Queue:
         """Hold on for another while, and hear what callers want of the job; raises LeaseLost."""
         with self.held(lease) as held:
             return held.job.wanted
+
+    def abandon(self, owner: str) -> int:
+        """Let others have, at once, what an owner held who is known to be gone; how many jobs that is."""
+        with self._database.writing() as connection:
+            now = self._database.now(connection)
+            held = (jobs.c.lease_owner == owner) & (jobs.c.lease_until > now)
+            return connection.execute(update(jobs).where(held).values(lease_until=now)).rowcount
+
+    def at_rest(self, job_ids: Collection[str]) -> set[str]:
+        """Those of the jobs that have ended, or are not there any more."""
+        with self._database.reading() as connection:
+            open_jobs = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.status.not_in(ENDED))
+            return set(job_ids) - set(connection.execute(open_jobs).scalars())
 
     def give_up(self) -> list[Job]:
         """End the jobs that were claimed too often without getting further, and return them."""

@@ -106,6 +106,7 @@ jobs = Table(
     Column("status", String(16), nullable=False),
     Column("wanted", String(8), nullable=False),
     Column("method", _Json, nullable=False),
+    Column("form", String(16)),
     Column("suffix", String(64)),
     Column("metadata", _Json),
     Column("integrations", _Json),

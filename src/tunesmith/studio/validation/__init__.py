@@ -1,0 +1,1 @@
+"""What is looked at before a job may train: its files, line by line, and its hyperparameters."""

@@ -1,0 +1,88 @@
+"""JobListener: what the engine tells -> the diary of the job; and where work that should stop does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.files import write_json
+from tunesmith.listener import Listener
+from tunesmith.studio.work.diary import Diary
+from tunesmith.studio.work.heartbeat import Heartbeat, Stopped
+
+if TYPE_CHECKING:
+    from tunesmith.data.check import DataReport
+    from tunesmith.training.state import Fitted, Progress
+
+__all__ = ["JobListener", "curve_figures"]
+
+_VALID_ACCURACY = ("token_accuracy", "accuracy", "pair_accuracy")
+
+
+def curve_figures(row: Mapping[str, Any]) -> dict[str, float]:
+    """A row of the engine's history by the names of the API; of a classifier, an answer is one token.
+
+    All validation rows are judged each time: what is of all of them is what is of a part.
+    """
+    figures = {"train_loss": row.get("train_loss"), "valid_loss": row.get("validation_loss")}
+    accuracy = next((row[name] for name in _VALID_ACCURACY if name in row), None)
+    figures["valid_mean_token_accuracy"] = accuracy
+    return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+class JobListener(Listener):
+    """Tells steps after `told_step`, and raises Stopped where the heartbeat says that work should end.
+
+    While training, the engine stops by itself once it has saved a checkpoint; only work in vain ends at once.
+    """
+
+    def __init__(self, diary: Diary, beat: Heartbeat, told_step: int, trained: Path) -> None:
+        self._diary, self._beat, self._told_step, self._trained = diary, beat, told_step, trained
+        self._begun: tuple[float, int] | None = None
+
+    def stage(self, _name: str) -> None:
+        """Look whether to go on."""
+        self._beat.go_on()
+
+    def note(self, _text: str) -> None:
+        """Look whether to go on."""
+        self._beat.go_on()
+
+    def checked(self, report: DataReport) -> None:
+        """Tell what the check of the data found besides errors."""
+        for problem in report.problems:
+            if problem.severity == "warning":
+                data = {"code": problem.code, "count": problem.count}
+                self._diary.tell(f"{problem.what} ({problem.count:,} rows)", level="warn", data=data)
+
+    def training(self, progress: Progress) -> None:
+        """Tell a step that was logged, and when all will be done at this pace."""
+        if self._beat.in_vain:
+            raise Stopped
+        now = time.monotonic()
+        self._begun = self._begun or (now, progress.step)
+        row = progress.logged
+        if row is None:
+            return
+        since, first = self._begun
+        pace = (now - since) / max(1, progress.step - first)
+        self._diary.progress(progress.step, pace * (progress.total_steps - progress.step))
+        if progress.step > self._told_step:
+            self._told_step = progress.step
+            self._tell_step(progress.step, progress.total_steps, curve_figures(row))
+
+    def _tell_step(self, step: int, total: int, figures: dict[str, float]) -> None:
+        message = f"Step {step}/{total}: training loss={figures['train_loss']:.2f}"
+        if "valid_loss" in figures:
+            message += f", validation loss={figures['valid_loss']:.2f}"
+        self._diary.tell(message, data={"step": step, "total_steps": total, **figures}, metrics=True)
+
+    def trained(self, fitted: Fitted) -> None:
+        """Keep what only the engine knows, for when the worker dies before all is kept."""
+        write_json(self._trained, {"tokens": fitted.tokens, "history": fitted.history})
+
+    def answered(self, _who: str, _done: int, _total: int) -> None:
+        """Look whether to go on."""
+        self._beat.go_on()

@@ -1,0 +1,257 @@
+"""Jobs that are stopped, lost and taken over: nothing is lost or happens twice, and the weights agree."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.studio import Studio, classes, new_studio, talks
+from tunesmith.files import sha256_file
+from tunesmith.studio.store.queue import Claim
+from tunesmith.studio.types import Job
+from tunesmith.studio.work.diary import Diary
+from tunesmith.studio.work.training import train_claim
+
+
+def weights(studio: Studio, job: Job) -> str:
+    return sha256_file(studio.model_path(studio.found(job)) / "model.safetensors")
+
+
+def claimed(studio: Studio, job: Job, owner: str = "first") -> Claim:
+    studio.validated(job)
+    claim = studio.store.queue.claim_to_train(owner)
+    assert claim is not None
+    assert claim.job.id == job.id
+    return claim
+
+
+@pytest.fixture
+def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+    """Let something happen when a step is told for the first time."""
+
+    def arrange(step: int, act: Callable[[], None]) -> None:
+        told = Diary.tell
+        acted: list[int] = []
+
+        def tell(diary: Diary, message: str, **values: object) -> None:
+            told(diary, message, **values)  # type: ignore[arg-type]
+            if message.startswith(f"Step {step}/") and not acted:
+                acted.append(step)
+                act()
+
+        monkeypatch.setattr(Diary, "tell", tell)
+
+    return arrange
+
+
+def heard(studio: Studio, job: Job) -> None:
+    """Return once a heartbeat that began after now is written."""
+    before = studio.found(job).lease_until
+    studio.wait(lambda: studio.found(job).lease_until != before)
+
+
+@pytest.fixture
+def unhurried(studio: Studio) -> tuple[Job, str]:
+    """A job that nobody disturbs, and its weights; others with the same file and seed must have the same."""
+    job = studio.trained(studio.job(studio.file(talks(12)), validation_file=studio.file(classes(3))))
+    assert job.status == "succeeded", job.error
+    return job, weights(studio, job)
+
+
+def again(studio: Studio, job: Job) -> Job:
+    return studio.job(job.training_file, validation_file=job.validation_file)
+
+
+def test_a_paused_job_ends_as_one_that_was_never_paused(
+    studio: Studio, unhurried: tuple[Job, str], at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    job = again(studio, unhurried[0])
+
+    def pause() -> None:
+        studio.store.jobs.ask("default", job.id, "pause")
+        heard(studio, job)
+
+    at_step(5, pause)
+    paused = studio.trained(job)
+    assert paused.status == "paused"
+    assert (paused.step, paused.lease_owner) == (5, None)
+    assert studio.store.queue.claim_to_train("other") is None
+    studio.store.jobs.ask("default", job.id, "resume")
+    assert studio.trained(job).status == "succeeded"
+    assert weights(studio, job) == unhurried[1]
+    steps = [message.split("/")[0] for message in studio.messages(job) if message.startswith("Step ")]
+    assert steps == [f"Step {step}" for step in range(1, 13)]
+    assert studio.bytes_of(studio.found(job).result_files[0]) == studio.bytes_of(unhurried[0].result_files[0])
+    assert studio.found(job).trained_tokens == unhurried[0].trained_tokens
+
+
+def test_a_job_goes_on_on_another_machine(
+    tmp_path: Path, small_base: Path, at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    blobs = f"file://{tmp_path}/bucket"
+    studio = new_studio(f"sqlite:///{tmp_path}/studio.db", tmp_path / "one", small_base, blobs=blobs)
+    plain = studio.trained(studio.job(studio.file(talks(12))))
+    job, ending = again(studio, plain), threading.Event()
+    at_step(5, ending.set)
+    train_claim(studio.place, claimed(studio, job), ending)
+    assert studio.found(job).status == "queued"
+    assert studio.found(job).attempts == 0
+    assert any(name.startswith(f"work/{job.id}-step-") for name, _ in studio.place.blobs.names())
+    shutil.rmtree(studio.directory / "work")
+    elsewhere = studio.opened("another", tmp_path / "two")
+    claim = elsewhere.store.queue.claim_to_train("another")
+    assert claim is not None
+    train_claim(elsewhere, claim, threading.Event())
+    assert studio.found(job).status == "succeeded"
+    assert weights(studio, job) == weights(studio, plain)
+    assert not [name for name, _ in studio.place.blobs.names() if name.startswith("work/")]
+    elsewhere.store.close()
+    studio.close()
+
+
+def test_a_cancelled_job_leaves_nothing(
+    studio: Studio, at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    job = studio.job(studio.file(talks(12)))
+
+    def cancel() -> None:
+        studio.store.jobs.ask("default", job.id, "cancel")
+        heard(studio, job)
+
+    at_step(3, cancel)
+    done = studio.trained(job)
+    assert (done.status, done.fine_tuned_model, done.result_files) == ("cancelled", None, ())
+    assert studio.messages(job)[-1] == "Fine-tuning job cancelled"
+    assert not list((studio.directory / "work").iterdir())
+    assert studio.store.models.all_of("default") == []
+
+
+def test_a_worker_that_was_too_late_changes_nothing(
+    studio: Studio, unhurried: tuple[Job, str], at_step: Callable[[int, Callable[[], None]], None]
+) -> None:
+    """A second worker takes the job over, and ends it, while the first one is at its fifth step."""
+    job = again(studio, unhurried[0])
+    late = claimed(studio, job, "late")
+    seen: list[list[str]] = []
+
+    def take_over() -> None:
+        assert studio.store.queue.abandon("late") == 1
+        claim = studio.store.queue.claim_to_train("second")
+        assert claim is not None
+        train_claim(studio.opened("second"), claim, threading.Event())
+        assert studio.found(job).status == "succeeded"
+        seen.append(studio.messages(job))
+
+    at_step(5, take_over)
+    train_claim(studio.opened("late"), late, threading.Event())
+    assert [studio.messages(job)] == seen
+    assert weights(studio, job) == unhurried[1]
+    kept = {name for name, _ in studio.place.blobs.names() if name.startswith(f"models/{job.id}")}
+    assert kept <= studio.store.blobs()
+    assert not list((studio.directory / "work").iterdir())
+
+
+def test_a_worker_that_died_after_training_leaves_only_the_keeping(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = studio.job(studio.file(talks(10)))
+    claim = claimed(studio, job, "dead")
+
+    class Died(BaseException):
+        pass
+
+    def dies(*_: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tunesmith.studio.work.training.keep_results", dies)
+        with pytest.raises(Died):
+            train_claim(studio.place, claim, threading.Event())
+    studio.store.queue.abandon("dead")
+    with monkeypatch.context() as patched:
+        patched.setattr("tunesmith.studio.work.training.train", dies)
+        assert studio.trained(job).status == "succeeded"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 600 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(place)]
+    if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root on Linux can mount a small file system")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("full", ["work", "models", "files"])
+def test_a_full_disk_fails_the_job_and_the_worker_goes_on(
+    tmp_path: Path, small_base: Path, small_disk: Path, full: str
+) -> None:
+    directory = tmp_path / "studio"
+    place = directory / "work" if full == "work" else directory / "blobs" / full
+    place.parent.mkdir(parents=True)
+    place.symlink_to(small_disk)
+    studio = new_studio(f"sqlite:///{tmp_path}/studio.db", directory, small_base)
+    training_file = studio.file(talks(10))
+    leave = {"work": 200_000, "models": 100_000, "files": 0}[full]
+    _fill(small_disk / "filler", leave)
+    job = studio.job(training_file)
+    failed = studio.trained(job)
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert failed.error["code"] == "disk-full"
+    assert str(tmp_path) not in failed.error["message"]
+    assert studio.store.models.all_of("default") == []
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
+    assert studio.trained(again(studio, job)).status == "succeeded"
+    studio.close()
+
+
+def _fill(path: Path, leave: int) -> None:
+    """Take all of the disk but some bytes."""
+    with pytest.raises(OSError, match="No space"), path.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+    os.truncate(path, path.stat().st_size - leave)
+
+
+def test_killed_workers_lose_nothing_and_do_nothing_twice(tmp_path: Path, small_base: Path) -> None:
+    """A dozen jobs, and workers that are killed at moments that nobody chose, while jobs are at work."""
+    url = f"sqlite:///{tmp_path}/studio.db"
+    studio = new_studio(url, tmp_path / "studio", small_base, lease_seconds=0.5, max_attempts=50)
+    training_file, draw = studio.file(talks(10)), random.Random(5)
+    jobs = [studio.job(training_file, hyperparameters={"n_epochs": 1}) for _ in range(12)]
+    kills = 0
+    while not studio.ended(jobs):
+        worker = studio.process()
+        target = draw.choice([0, 1, 2, 3]) if kills < 10 else 100
+        before = _progress(studio, jobs)
+        studio.wait(lambda: studio.ended(jobs) or _progress(studio, jobs) > before + target)  # noqa: B023
+        worker.terminate() if studio.ended(jobs) else worker.kill()
+        worker.join()
+        kills += 1
+    found = [studio.found(job) for job in jobs]
+    assert {job.status for job in found} == {"succeeded"}, [job.error for job in found]
+    assert len({weights(studio, job) for job in found}) == 1
+    for job in found:
+        told = studio.messages(job)
+        assert len([each for each in told if each.startswith("New fine-tuned model")]) == 1
+        steps = [message for message in told if message.startswith("Step ")]
+        assert len(steps) == len(set(steps)) == 5
+    assert len(studio.store.models.all_of("default")) == 12
+    studio.close()
+
+
+def _progress(studio: Studio, jobs: list[Job]) -> int:
+    found = [studio.found(job) for job in jobs]
+    return sum(job.fence + job.step + 3 * (job.status == "succeeded") for job in found)

@@ -163,12 +163,6 @@ class JobRows:
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def is_open(self, job_id: str) -> bool:
-        """Whether there is such a job, of any project, and it has not ended."""
-        query = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.status.not_in(ENDED))
-        with self._database.reading() as connection:
-            return connection.execute(query).first() is not None
-
 
 def _check_there(connection: Connection, job: Job) -> None:
     """Hold what the job needs, so that nobody removes it before the job is there."""

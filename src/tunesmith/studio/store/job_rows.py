@@ -69,6 +69,7 @@ class JobRows:
         project has `most_open` jobs (0: any number) that have not ended, and KeyReused.
         """
         with self._database.writing() as connection:
+            self._database.alone(connection, job.project)
             now = self._database.now(connection)
             if (there := known(connection, job.project, "job", fingerprint, now)) is not None:
                 found = one(connection, jobs, Job, id=there, project=job.project)

@@ -11,7 +11,16 @@ from tunesmith.api.guard import is_open
 from tunesmith.api.refusal import STATUS
 from tunesmith.api.schemas import ErrorEnvelope
 
-__all__ = ["EVERYWHERE", "LIMITED", "WITH_BODY", "answered_with", "body_of", "completed", "responses"]
+__all__ = [
+    "EVERYWHERE",
+    "LIMITED",
+    "WITH_BODY",
+    "answered_with",
+    "body_of",
+    "completed",
+    "queries_of",
+    "responses",
+]
 
 _RETRY = {
     "description": "Seconds to wait before the request is sent again.",
@@ -79,6 +88,12 @@ def _complete(answers: dict[str, Any]) -> None:
 def body_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The body that a route reads itself: media type -> schema, a model, or a union of models."""
     return {"requestBody": {"required": True, "content": _content(content)}}
+
+
+def queries_of(**meanings: str) -> dict[str, Any]:
+    """What may stand behind the question mark of a route that reads it itself: name -> what it means."""
+    kind = {"in": "query", "required": False, "schema": {"type": "string"}}
+    return {"parameters": [{"name": name, **kind, "description": said} for name, said in meanings.items()]}
 
 
 def answered_with(content: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:

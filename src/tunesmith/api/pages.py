@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +24,15 @@ from tunesmith.api.request import DEFAULT_TOP_K
 from tunesmith.api.schemas import ModelFacts
 from tunesmith.files import sha256_bytes
 
-__all__ = ["add_pages", "opened_page", "reference_page", "report_page", "static_file", "try_page"]
+__all__ = [
+    "add_pages",
+    "add_reference",
+    "opened_page",
+    "reference_page",
+    "report_page",
+    "static_file",
+    "try_page",
+]
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -41,14 +49,17 @@ _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 def add_pages(app: FastAPI) -> None:
     """Add the routes that people open; they are no part of the OpenAPI schema."""
-    routes: dict[str, Callable[..., Any]] = {
-        "/": try_page,
-        # whatever is not named in the guard needs the key
-        "/opened": opened_page,
-        "/report": report_page,
-        "/docs": reference_page,
-        "/static/{name}": static_file,
-    }
+    # whatever is not named in the guard needs the key
+    _add(app, {"/": try_page, "/opened": opened_page, "/report": report_page})
+    add_reference(app)
+
+
+def add_reference(app: FastAPI) -> None:
+    """Add the reference alone, for an app without a model to try."""
+    _add(app, {"/docs": reference_page, "/static/{name}": static_file})
+
+
+def _add(app: FastAPI, routes: Mapping[str, Callable[..., Any]]) -> None:
     for path, endpoint in routes.items():
         app.add_api_route(path, endpoint, include_in_schema=False, response_class=HTMLResponse)
 
@@ -101,7 +112,8 @@ def _for_answers(facts: ModelFacts) -> dict[str, Any]:
 async def reference_page(request: Request) -> Response:
     """The reference, made from the OpenAPI schema."""
     found = operations(request.app.openapi())
-    return _page("reference.html.jinja", operations=found, statuses=STATUS)
+    tries = any(getattr(route, "path", None) == "/" for route in request.app.routes)
+    return _page("reference.html.jinja", operations=found, statuses=STATUS, tries=tries)
 
 
 async def static_file(name: str) -> Response:

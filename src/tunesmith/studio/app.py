@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from tunesmith.api.gate import Gate
 from tunesmith.api.guarded import guarded_app
 from tunesmith.api.metrics import Metrics
+from tunesmith.api.pages import add_reference
 from tunesmith.api.probes import add_probes
 from tunesmith.api.settings import Settings
 from tunesmith.studio.blobs import Blobs
@@ -39,6 +40,7 @@ def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Se
     add_job_routes(app)
     add_model_routes(app)
     add_probes(app)
+    add_reference(app)
     return app
 
 

@@ -18,6 +18,8 @@ from tunesmith.studio.context import studio_of
 from tunesmith.studio.store.requests import Fingerprint
 
 __all__ = [
+    "AFTER",
+    "LIMIT",
     "Window",
     "canonical",
     "fingerprint_of",
@@ -30,6 +32,8 @@ __all__ = [
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+AFTER = "The id of what the list goes on after."
+LIMIT = "How many at most."
 _MOST_TOLD = 5
 _LONGEST_KEY = 255
 

@@ -15,7 +15,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.integration.studio.conftest import LINES, Live, MakeStudio
+from tests.integration.studio.routes.conftest import LINES, Live, MakeStudio
 from tunesmith.studio.janitor import remove_expired, remove_orphans
 from tunesmith.studio.types import Job
 
@@ -521,3 +521,17 @@ def test_one_that_comes_again_waits_for_the_first(live: Live, file_id: str) -> N
             live.store.jobs.add = add  # type: ignore[method-assign]
             go_on.set()
         assert first.result() == again.result()
+
+
+def test_the_reference_tells_all_there_is(live: Live) -> None:
+    with live.http() as client:
+        schema, page = client.get("/openapi.json").json(), client.get("/docs")
+    assert page.status_code == 200
+    assert "Try the model" not in page.text
+    for path in ("/v1/files", "/v1/uploads/{upload_id}/parts", JOB, f"{JOB}/{{job_id}}/events"):
+        assert path in schema["paths"]
+        assert path in page.text
+    body = schema["paths"][JOB]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert {"model", "training_file"} == set(body["required"])
+    operations = [each for path in schema["paths"].values() for each in path.values()]
+    assert not [each for each in operations if "422" in each["responses"]]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tunesmith.api.settings import Settings
     from tunesmith.studio.store import Store
 
-__all__ = ["Setup", "StartWorkers", "serve_studio"]
+__all__ = ["Setup", "StartWorkers", "serve_studio", "workers_here"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,22 @@ StartWorkers = Callable[[Setup, "Store"], AbstractContextManager[object]]
 _NEEDED = ("python_multipart", "sqlalchemy")
 
 
-def _no_workers(_setup: Setup, _store: Store) -> AbstractContextManager[object]:
-    return nullcontext()
+@contextmanager
+def workers_here(setup: Setup, store: Store) -> Iterator[None]:
+    """As many workers as the config says, processes of this machine that share it."""
+    from tunesmith.studio.supervise import Workers, cores_here, gpus_here, shares, worker_command
+
+    workers = Workers(
+        worker_command(setup.blobs, setup.directory, setup.config_file),
+        {"TUNESMITH_STORE": setup.store_url},
+        shares(setup.config.workers, cores_here(), gpus_here()),
+        store,
+    )
+    workers.start()
+    try:
+        yield
+    finally:
+        workers.stop()
 
 
 def serve_studio(
@@ -60,7 +74,7 @@ def serve_studio(
     port: int = 8000,
     settings: Settings,
     config_file: Path | None = None,
-    start_workers: StartWorkers = _no_workers,
+    start_workers: StartWorkers = workers_here,
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve the studio in `directory`, which is made where it is missing, until SIGTERM or SIGINT.

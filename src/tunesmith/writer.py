@@ -9,10 +9,11 @@ from typing import Any, Literal
 from tunesmith.data.chat import Message
 from tunesmith.data.render import instructed, render_prompt
 from tunesmith.errors import ConfigError, Problem
-from tunesmith.model.decoding import Answer, Decoding, can_batch, decode
+from tunesmith.model.decoding import Answer, Decoding, decode
 from tunesmith.model.encode import Encoded, Ids, micro_batches
 from tunesmith.model.forward import Floats, softmax
 from tunesmith.model.generator import Generator, answer_ids
+from tunesmith.model.reading import can_batch
 from tunesmith.model.targets import encode_segments
 from tunesmith.model.trie import log_likelihoods
 from tunesmith.predict import in_chunks

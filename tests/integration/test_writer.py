@@ -11,8 +11,8 @@ import torch
 from tests.models import ARCHITECTURES, save_tiny_base
 from tunesmith.errors import ConfigError
 from tunesmith.model.base import quiet_transformers
-from tunesmith.model.decoding import can_batch
 from tunesmith.model.generator import Generator, answer_ids, load_generator
+from tunesmith.model.reading import can_batch
 from tunesmith.writer import Writer
 
 PROMPTS = ["goal", "the striker scored a late goal", "the minister", "a", "parliament passed the budget " * 2]

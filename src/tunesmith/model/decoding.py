@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tunesmith.errors import ConfigError, Problem
 from tunesmith.model.encode import Ids
+from tunesmith.model.reading import Cached, Uncached, can_batch
+from tunesmith.model.sampling import draw
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["Answer", "Decoding", "can_batch", "decode"]
+__all__ = ["Answer", "Decoding", "decode", "randomness", "refuse_faults"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +38,20 @@ class Decoding:
             f"seed is {self.seed}, and must be 0 or more": self.seed < 0,
             "a stop text is empty": "" in self.stop,
         }
-        problems = [
-            Problem("bad-decoding", what, "what was asked of the writer", "give a value that is allowed")
-            for what, is_wrong in wrong.items()
-            if is_wrong
-        ]
-        if problems:
-            raise ConfigError(problems)
+        refuse_faults([what for what, is_wrong in wrong.items() if is_wrong])
+
+
+def refuse_faults(faults: Sequence[str]) -> None:
+    """Raise ConfigError with all that is wrong with how text is to be written, where anything is."""
+    where, fix = "what was asked of the writer", "give a value that is allowed"
+    if faults:
+        raise ConfigError([Problem("bad-decoding", what, where, fix) for what in faults])
+
+
+def randomness(seed: int, prompt: Ids, choice: int = 0) -> np.random.Generator:
+    """What is drawn after a prompt: it depends on these alone."""
+    key = (choice,) if choice else ()
+    return np.random.default_rng(np.random.SeedSequence([seed, *prompt.tolist()], spawn_key=key))
 
 
 @dataclass(slots=True)
@@ -65,11 +70,6 @@ class Answer:
         return self.ended or len(self.ids) == self.limit
 
 
-def can_batch(model: Any) -> bool:
-    """Whether prompts of different lengths can be read side by side: where positions can be told."""
-    return {"position_ids", "past_key_values"} <= _parameters(model)
-
-
 def decode(
     model: Any,
     tokenizer: Any,
@@ -85,15 +85,17 @@ def decode(
     import torch
 
     answers = [
-        Answer(limit, np.random.default_rng([decoding.seed, *prompt.tolist()]))
+        Answer(limit, randomness(decoding.seed, prompt))
         for prompt, limit in zip(prompts, limits, strict=True)
     ]
     model.eval()
     with torch.inference_mode():
-        reading = _Cached(model, prompts) if can_batch(model) else _Uncached(model, prompts)
+        reading = Cached(model, prompts) if can_batch(model) else Uncached(model, prompts)
         open_answers = answers
         while open_answers:
-            tokens = _chosen(reading.logits, open_answers, decoding)
+            count = len(open_answers)
+            randoms = [answer.random for answer in open_answers]
+            tokens = draw(reading.logits, [decoding.temperature] * count, [decoding.top_p] * count, randoms)
             for answer, token in zip(open_answers, tokens, strict=True):
                 answer.ids.append(token)
                 answer.ended = token in end_ids or _stops(tokenizer, answer.ids, decoding.stop)
@@ -102,93 +104,6 @@ def decode(
             if open_answers:
                 reading.go_on([tokens[place] for place in kept], kept)
     return answers
-
-
-class _Cached:
-    """Prompts side by side, padded on the left; keys and values of what was read are kept."""
-
-    def __init__(self, model: Any, prompts: Sequence[Ids]) -> None:
-        import torch
-
-        self._model = model
-        longest = max(len(prompt) for prompt in prompts)
-        ids = np.zeros((len(prompts), longest), np.int64)
-        mask = np.zeros((len(prompts), longest), np.int64)
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :], mask[row, longest - len(prompt) :] = prompt, 1
-        self._mask = torch.from_numpy(mask).to(model.device)
-        # transformers would count padding, too
-        positions = (self._mask.cumsum(1) - 1).clamp(min=0)
-        self._read(torch.from_numpy(ids).to(model.device), positions, None)
-
-    def go_on(self, tokens: Sequence[int], rows: Sequence[int]) -> None:
-        """Read one more token in each of `rows`; the other rows leave."""
-        import torch
-
-        if len(rows) < len(self._mask):
-            kept = torch.tensor(rows, device=self._mask.device)
-            self._cache.batch_select_indices(kept)
-            self._mask = self._mask[kept]
-        self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
-        ids = torch.tensor(tokens, device=self._mask.device)[:, None]
-        self._read(ids, self._mask.sum(1, keepdim=True) - 1, self._cache)
-
-    def _read(self, ids: torch.Tensor, positions: torch.Tensor, cache: Any) -> None:
-        only_last = {"logits_to_keep": 1} if "logits_to_keep" in _parameters(self._model) else {}
-        answer = self._model(
-            input_ids=ids,
-            attention_mask=self._mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            **only_last,
-        )
-        self._cache = answer.past_key_values
-        self.logits: torch.Tensor = answer.logits[:, -1]  # (rows, vocabulary)
-
-
-class _Uncached:
-    """One prompt that is read anew for each token: right for any architecture."""
-
-    def __init__(self, model: Any, prompts: Sequence[Ids]) -> None:
-        (prompt,) = prompts
-        self._model, self._ids = model, prompt.tolist()
-        self._read()
-
-    def go_on(self, tokens: Sequence[int], rows: Sequence[int]) -> None:  # noqa: ARG002 (there is but one)
-        """Read one more token."""
-        self._ids += tokens
-        self._read()
-
-    def _read(self) -> None:
-        import torch
-
-        ids = torch.tensor([self._ids], device=self._model.device)
-        answer = self._model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
-        self.logits: torch.Tensor = answer.logits[:, -1]
-
-
-def _parameters(model: Any) -> set[str]:
-    return set(inspect.signature(model.forward).parameters)
-
-
-def _chosen(logits: torch.Tensor, answers: Sequence[Answer], decoding: Decoding) -> list[int]:
-    """The next token of each row."""
-    import torch
-
-    if not decoding.temperature:
-        likeliest: list[int] = logits.argmax(-1).tolist()
-        return likeliest
-    # shifted first: a low temperature must not make them infinite
-    logits = logits.double() - logits.amax(-1, keepdim=True).double()
-    shares, tokens = (logits / decoding.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
-    below = shares.cumsum(-1)
-    shares = shares.where(below - shares < decoding.top_p, 0.0)
-    drawn = torch.tensor([[answer.random.random()] for answer in answers], dtype=torch.float64)
-    reached = shares.cumsum(-1)
-    places = torch.searchsorted(reached, drawn.to(logits.device) * reached[:, -1:], right=True)
-    last = (shares > 0).sum(-1, keepdim=True) - 1
-    return tokens.gather(1, places.minimum(last))[:, 0].tolist()
 
 
 def _stops(tokenizer: Any, ids: Sequence[int], stop: Sequence[str]) -> bool:

@@ -13,6 +13,7 @@ from tunesmith.model.encode import Ids
 from tunesmith.model.learner import Learner, load_learner, refuse_missing
 from tunesmith.model.load import HEADS
 from tunesmith.model.targets import encode_segments, template_of
+from tunesmith.model.token_bytes import special_ids
 
 __all__ = ["Generator", "answer_ids", "load_generator"]
 
@@ -95,8 +96,7 @@ def _write_plainly(model: Any, tokenizer: Any) -> None:
 def _end_ids(tokenizer: Any, of_base: int | list[int] | None) -> list[int]:
     """The end of text, what the base ends with, and what special token the template puts after answers."""
     after = "".join(segment.text for segment in _answer(tokenizer, _PROBE)).rpartition(_PROBE)[2]
-    added = {token for token, about in tokenizer.added_tokens_decoder.items() if about.special}
-    special = added.union(tokenizer.all_special_ids)
+    special = special_ids(tokenizer)
     of_turn = [token for token in tokenizer(after, add_special_tokens=False)["input_ids"] if token in special]
     known = of_base if isinstance(of_base, list) else [of_base]
     return [

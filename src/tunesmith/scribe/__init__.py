@@ -1,0 +1,1 @@
+"""Many requests -> what a language model writes for each, all in one batch that never stops."""

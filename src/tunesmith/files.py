@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -97,14 +98,16 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{suffix}")
 
 
-def sweep(directory: Path) -> None:
+def sweep(directory: Path, *, before: float = math.inf) -> None:
     """Remove what killed writers left in `directory`; no writer may be at work there.
+
+    With `before`, in seconds since 1970, only what was last written before then: so others may be at work.
 
     Where one was killed between the two renames of a replacement, the old is put back.
     """
     for orphan in directory.glob(".*"):
         found = _ORPHAN.fullmatch(orphan.name)
-        if not found:
+        if not found or _written(orphan) >= before:
             continue
         place = orphan.with_name(found[1])
         if found[2] == "old" and not place.exists():
@@ -113,6 +116,14 @@ def sweep(directory: Path) -> None:
             shutil.rmtree(orphan, ignore_errors=True)
         else:
             orphan.unlink(missing_ok=True)
+
+
+def _written(path: Path) -> float:
+    """When it was last written; one that is gone meanwhile is nobody's to remove."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return math.inf
 
 
 @contextmanager

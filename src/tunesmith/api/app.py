@@ -18,6 +18,7 @@ from tunesmith.api.model_routes import add_model_routes
 from tunesmith.api.models import Models
 from tunesmith.api.native import add_native_routes
 from tunesmith.api.pages import add_pages
+from tunesmith.api.probes import add_probes
 from tunesmith.api.quotas import Quotas
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
@@ -47,6 +48,7 @@ def create_app(
     context = _context([Loaded(predictor, about, task), *others], settings, load)
     app = guarded_app(context, "A text classifier over HTTP.", _lifespan, quotas)
     add_native_routes(app, context)
+    add_probes(app)
     add_model_routes(app)
     if quotas is None:
         # several processes would each know only their own batches

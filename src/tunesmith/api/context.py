@@ -10,7 +10,6 @@ from typing import Protocol, cast
 from starlette.requests import Request
 
 from tunesmith.api.batches import Batches
-from tunesmith.api.exchange import Exchange
 from tunesmith.api.gate import Gate
 from tunesmith.api.metrics import Metrics
 from tunesmith.api.models import Models
@@ -20,7 +19,7 @@ from tunesmith.api.shelf import Shelf
 from tunesmith.model.encode import Encoded
 from tunesmith.predict import Prediction
 
-__all__ = ["Answers", "Context", "context_of", "exchange_of"]
+__all__ = ["Answers", "Context", "context_of"]
 
 
 class Answers(Protocol):
@@ -96,8 +95,3 @@ class Context:
 def context_of(request: Request) -> Context:
     """The context of the app that the request came to."""
     return cast(Context, request.app.state.context)
-
-
-def exchange_of(request: Request) -> Exchange:
-    """The request's entry in the log."""
-    return cast(Exchange, request.state.exchange)

@@ -9,13 +9,15 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
+
+from starlette.requests import Request
 
 if TYPE_CHECKING:
     from tunesmith.api.quotas import Caller
 
-__all__ = ["DEFAULT_PROJECT", "LOGGER", "Exchange", "Stage", "log_event", "log_exchange", "log_fault"]
-__all__ += ["new_id"]
+__all__ = ["DEFAULT_PROJECT", "LOGGER", "Exchange", "Stage", "exchange_of", "log_event", "log_exchange"]
+__all__ += ["log_fault", "new_id"]
 
 Stage = Literal["admit", "read", "answer", "queue", "tokenize", "model", "write"]
 """Where the time of a request goes: who it is, its body, the answer and its parts, and sending it."""
@@ -106,6 +108,11 @@ class Exchange:
     def seconds(self) -> float:
         """Since the request began."""
         return time.perf_counter() - self.began
+
+
+def exchange_of(request: Request) -> Exchange:
+    """The request's entry in the log."""
+    return cast(Exchange, request.state.exchange)
 
 
 def _milliseconds(seconds: float) -> float:

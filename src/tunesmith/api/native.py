@@ -7,17 +7,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tunesmith.api.connected import disconnected, while_connected
-from tunesmith.api.context import Context, context_of, exchange_of
+from tunesmith.api.context import Context, context_of
+from tunesmith.api.exchange import exchange_of
 from tunesmith.api.limits import check_encoding, media_type, read_object
 from tunesmith.api.model_routes import ModelName
 from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, answered_with, body_of, responses
 from tunesmith.api.request import line_model, read_values, request_model
 from tunesmith.api.results import response_of
-from tunesmith.api.schemas import ClassifyRequest, ClassifyResponse, Health, LineFault, LineResult
+from tunesmith.api.schemas import ClassifyRequest, ClassifyResponse, LineFault, LineResult
 from tunesmith.api.served import Served
 from tunesmith.api.streaming import NDJSON, LineStream
 
-__all__ = ["add_native_routes", "alive", "classify", "metrics", "ready"]
+__all__ = ["add_native_routes", "classify"]
 
 _CLASSIFY = (
     *(*EVERYWHERE, *WITH_BODY, "empty-input", "text-too-long", "too-many-texts", "bad-top-k"),
@@ -26,7 +27,7 @@ _CLASSIFY = (
 
 
 def add_native_routes(app: FastAPI, context: Context) -> None:
-    """Add the routes that programs call."""
+    """Add the routes that classify."""
     most_labels = max(len(facts.labels) for facts in context.models.facts)
     makers = {"application/json": request_model, NDJSON: line_model}
     bodies = {kind: make(most_labels, context.settings) for kind, make in makers.items()}
@@ -39,14 +40,6 @@ def add_native_routes(app: FastAPI, context: Context) -> None:
         responses=lines | responses(*_CLASSIFY),
         openapi_extra=body_of(bodies),
     )
-    app.add_api_route("/healthz", alive, response_model=Health)
-    app.add_api_route(
-        "/readyz",
-        ready,
-        response_model=Health,
-        responses={503: {"model": Health, "description": "Not ready"}},
-    )
-    app.add_api_route("/metrics", metrics, response_class=Response, responses=responses(*EVERYWHERE))
 
 
 async def classify(request: Request, model: ModelName = None) -> Response:
@@ -77,20 +70,3 @@ async def _classified(request: Request, served: Served, asked: ClassifyRequest) 
     most = context_of(request).settings.max_top_k
     with exchange.timed("write"):
         return JSONResponse(response_of(served.name, predictions, asked.top_k, most).model_dump())
-
-
-async def alive(request: Request) -> Health:  # noqa: ARG001 -- answers as long as the event loop turns
-    """Say that the server lives."""
-    return Health(status="alive")
-
-
-async def ready(request: Request) -> Response:
-    """Say whether new requests are welcome: not while loading, and not while shutting down."""
-    context = context_of(request)
-    status = "ready" if context.ready else "draining" if context.draining else "loading"
-    return JSONResponse({"status": status}, status_code=200 if context.ready else 503)
-
-
-async def metrics(request: Request) -> Response:
-    """Give the metrics in Prometheus' text format."""
-    return Response(context_of(request).metrics.exposition(), media_type="text/plain; version=0.0.4")

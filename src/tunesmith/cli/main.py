@@ -25,6 +25,7 @@ from tunesmith.cli import (
     schema,
     serve,
     split,
+    studio,
     train,
     tune,
 )
@@ -48,7 +49,7 @@ app = typer.Typer(
 )
 _VERBS = (
     *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, export, serve),
-    keys,
+    *(studio, keys),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

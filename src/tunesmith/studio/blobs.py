@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ _NAME = re.compile(r"(files|parts|models|work)/[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _KINDS = ("files", "parts", "models", "work")
 # written last: a directory of a remote store is whole where it stands
 _WHOLE = "whole"
+_BEGUN = ".tmp"
 
 
 class Blobs(Protocol):
@@ -42,6 +44,9 @@ class Blobs(Protocol):
 
     def names(self) -> Iterator[tuple[str, float]]:
         """All names, and when each was last written, in seconds since 1970."""
+
+    def sweep(self, before: float = math.inf) -> None:
+        """Remove what killed writers left before then, in seconds since 1970; younger may be at work."""
 
     def free_bytes(self) -> int | None:
         """The room that is left; None where it is not known."""
@@ -97,10 +102,10 @@ class LocalBlobs:
                     if _NAME.fullmatch(f"{kind}/{path.name}"):
                         yield f"{kind}/{path.name}", path.stat().st_mtime
 
-    def sweep(self) -> None:
-        """Remove what killed writers left; none may be at work."""
+    def sweep(self, before: float = math.inf) -> None:
+        """See Blobs."""
         for kind in _KINDS:
-            sweep(self._root / kind)
+            sweep(self._root / kind, before=before)
 
     def free_bytes(self) -> int | None:
         """See Blobs."""
@@ -128,7 +133,7 @@ class RemoteBlobs:
     def writing(self, name: str) -> Iterator[IO[bytes]]:
         """See Blobs: written under another name, since not every store discards what was not finished."""
         path = self._path(name)
-        beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+        beside = f"{path}.{uuid.uuid4().hex[:8]}{_BEGUN}"
         with _remote_errors(path):
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
             stream = self._system.open(beside, "wb")
@@ -183,17 +188,31 @@ class RemoteBlobs:
     def names(self) -> Iterator[tuple[str, float]]:
         """See Blobs."""
         for kind in _KINDS:
-            place = f"{self._root}/{kind}"
-            with _remote_errors(place):
-                entries = self._system.ls(place, detail=True) if self._system.exists(place) else []
-            for entry in entries:
+            for entry in self._entries(kind):
                 name = f"{kind}/{entry['name'].rstrip('/').rpartition('/')[2]}"
                 if _NAME.fullmatch(name):
                     yield name, _written(entry)
 
+    def sweep(self, before: float = math.inf) -> None:
+        """See Blobs."""
+        self._cache.sweep(before)
+        for kind in _KINDS:
+            for entry in self._entries(kind):
+                if entry["name"].endswith(_BEGUN) and _written(entry) < before:
+                    with _remote_errors(entry["name"]):
+                        self._system.rm(entry["name"])
+
     def free_bytes(self) -> int | None:
         """See Blobs."""
         return None
+
+    def _entries(self, kind: str) -> list[dict[str, Any]]:
+        place = f"{self._root}/{kind}"
+        with _remote_errors(place):
+            found: list[dict[str, Any]] = []
+            if self._system.exists(place):
+                found = self._system.ls(place, detail=True)
+        return found
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{_checked(name)}"

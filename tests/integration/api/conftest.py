@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.listening import listening
 from tunesmith.api.app import create_app
 from tunesmith.api.context import Answers
-from tunesmith.api.runner import Server
 from tunesmith.api.served import Loaded
 from tunesmith.api.settings import Settings
 from tunesmith.api.shelf import Load
@@ -108,23 +107,7 @@ def serve_live() -> Iterator[Serve]:
         ) -> httpx.Client:
             about = {"model": "tiny"}
             app = create_app(model, Settings(**settings), about=about, others=others, load=load)
-            url = stack.enter_context(_listening(app))
+            url = stack.enter_context(listening(app))
             return stack.enter_context(httpx.Client(base_url=url, timeout=30))
 
         yield start
-
-
-@contextmanager
-def _listening(app: Any) -> Iterator[str]:
-    ready = threading.Event()
-    server = Server(app, ready.set)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            assert ready.wait(20)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(20)
-            assert not thread.is_alive()

@@ -1,0 +1,50 @@
+"""create_studio: what is kept, and settings -> the whole HTTP application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from tunesmith.api.gate import Gate
+from tunesmith.api.guarded import guarded_app
+from tunesmith.api.metrics import Metrics
+from tunesmith.api.probes import add_probes
+from tunesmith.api.settings import Settings
+from tunesmith.studio.blobs import Blobs
+from tunesmith.studio.config import StudioConfig
+from tunesmith.studio.context import Studio
+from tunesmith.studio.file_routes import add_file_routes
+from tunesmith.studio.janitor import cleaning
+from tunesmith.studio.job_routes import add_job_routes
+from tunesmith.studio.model_routes import add_model_routes
+from tunesmith.studio.refusing import add_storage_faults
+from tunesmith.studio.store import Store
+from tunesmith.studio.upload_routes import add_upload_routes
+
+__all__ = ["create_studio"]
+
+
+def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Settings) -> FastAPI:
+    """The application that keeps files, makes jobs and tells of models; it cleans up while it runs."""
+    metrics = Metrics()
+    uploads, streams = Gate(settings.max_uploads), Gate(settings.max_streams)
+    uploads.on_change = metrics.uploads.set
+    studio = Studio(settings, config, store, blobs, metrics, uploads, streams)
+    app = guarded_app(studio, "Fine-tuning on your own machine, as OpenAI's API has it.", _lifespan)
+    add_storage_faults(app)
+    add_file_routes(app)
+    add_upload_routes(app)
+    add_job_routes(app)
+    add_model_routes(app)
+    add_probes(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    studio: Studio = app.state.context
+    async with cleaning(studio):
+        studio.metrics.ready.set(1)
+        yield

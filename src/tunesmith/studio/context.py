@@ -1,0 +1,94 @@
+"""Studio: what the routes of one app share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar, cast
+
+from starlette.requests import Request
+
+from tunesmith.api.exchange import exchange_of
+from tunesmith.api.gate import Gate
+from tunesmith.api.metrics import Metrics
+from tunesmith.api.settings import Settings
+from tunesmith.api.shared import draining_refusal
+from tunesmith.studio.blobs import Blobs
+from tunesmith.studio.config import StudioConfig
+from tunesmith.studio.store import Store
+
+__all__ = ["Studio", "Turns", "on_disk", "project_of", "studio_of"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Turns:
+    """One at a time of those that name the same, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def turn(self, name: str) -> AsyncIterator[None]:
+        """Wait until nobody else of that name is in the block."""
+        lock, count = self._waiting.get(name, (asyncio.Lock(), 0))
+        self._waiting[name] = (lock, count + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            _, count = self._waiting.pop(name)
+            if count > 1:
+                self._waiting[name] = (lock, count - 1)
+
+
+@dataclass(slots=True)
+class Studio:
+    """What is kept, the guards and the state of one app."""
+
+    settings: Settings
+    config: StudioConfig
+    store: Store
+    blobs: Blobs
+    metrics: Metrics
+    uploads: Gate
+    streams: Gate
+    turns: Turns = field(default_factory=Turns)
+    """Requests that came twice, while the first is still at work"""
+    draining: bool = False
+    ends: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the app drains: what would go on for long ends then"""
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests are welcome."""
+        return not self.draining
+
+    def check_not_draining(self) -> None:
+        """Raise Refusal `draining` where the server takes nothing new."""
+        if self.draining:
+            raise draining_refusal()
+
+    def drain(self) -> None:
+        """From now on nothing new is taken; what has begun goes on."""
+        self.draining = True
+        self.ends.set()
+        self.metrics.ready.set(0)
+
+
+def studio_of(request: Request) -> Studio:
+    """The studio that the request came to."""
+    return cast(Studio, request.app.state.context)
+
+
+def project_of(request: Request) -> str:
+    """The project whose files, jobs and models the caller may see."""
+    return exchange_of(request).project
+
+
+async def on_disk(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
+    """Call what waits for a disk or a database, while other requests go on."""
+    return await asyncio.to_thread(function, *args, **options)

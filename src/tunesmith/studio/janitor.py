@@ -1,0 +1,77 @@
+"""The janitor: removes what has expired, and what nobody refers to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from tunesmith.api.exchange import log_event, log_fault
+from tunesmith.studio.blobs import Blobs
+from tunesmith.studio.context import Studio, on_disk
+from tunesmith.studio.ids import is_id
+from tunesmith.studio.store import Store
+
+__all__ = ["LEFT_ALONE_SECONDS", "cleaning", "remove_expired", "remove_orphans"]
+
+LEFT_ALONE_SECONDS = 3600.0
+"""What is younger may just be on its way: a blob is there a moment before something refers to it"""
+_EVERY_SECONDS = 60.0
+_ORPHANS_EVERY = 60
+
+
+def remove_expired(store: Store, blobs: Blobs) -> int:
+    """Remove files whose time is over, and the parts of uploads that have ended; how many there were."""
+    gone = [file.blob for file in store.files.take_expired()]
+    gone += [part.blob for part in store.uploads.take_parts_of_ended()]
+    for blob in gone:
+        blobs.remove(blob)
+    return len(gone)
+
+
+def remove_orphans(store: Store, blobs: Blobs, *, now: float) -> int:
+    """Remove what killed writers left, and old blobs that nothing refers to; how many blobs there were.
+
+    Work that is kept for a job goes when the job has ended.
+    """
+    blobs.sweep(now - LEFT_ALONE_SECONDS)
+    old = [name for name, written in blobs.names() if written <= now - LEFT_ALONE_SECONDS]
+    # in this order: what is referred to meanwhile is young
+    known = store.blobs()
+    orphans = [name for name in old if name not in known and not _is_work(store, name)]
+    for name in orphans:
+        blobs.remove(name)
+    return len(orphans)
+
+
+def _is_work(store: Store, name: str) -> bool:
+    kind, _, of = name.partition("/")
+    return kind == "work" and is_id("job", of) and store.jobs.is_open(of)
+
+
+@asynccontextmanager
+async def cleaning(studio: Studio) -> AsyncIterator[None]:
+    """Clean at once and then now and again, while the block runs."""
+    task = asyncio.create_task(_clean(studio))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _clean(studio: Studio) -> None:
+    count = 0
+    while True:
+        try:
+            removed = await on_disk(remove_expired, studio.store, studio.blobs)
+            if count % _ORPHANS_EVERY == 0:
+                removed += await on_disk(remove_orphans, studio.store, studio.blobs, now=time.time())
+            if removed:
+                log_event(f"removed={removed} blobs", "cleaned", {"removed": removed})
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the next round may fare better
+            log_fault("cleaning", error)
+        count += 1
+        await asyncio.sleep(_EVERY_SECONDS)

@@ -151,6 +151,12 @@ def _adapt() -> str:
     return fields(Adapt)
 
 
+def _studio() -> str:
+    from tunesmith.studio.config import StudioConfig
+
+    return fields(StudioConfig)
+
+
 def ranges() -> str:
     """A table of what a search draws."""
     from tunesmith.ranges import Around, Range, declared, shown
@@ -169,6 +175,7 @@ MAKERS: Mapping[str, Makers] = {
     "docs/bases.md": {"adapt": _adapt},
     "docs/command-line.md": {"verbs": verbs},
     "docs/serving.md": {"metrics": metrics, "settings": settings, "statuses": statuses},
+    "docs/studio.md": {"studio": _studio},
     "docs/tuning.md": {"ranges": ranges},
     "docs/task-and-recipe.md": {"task": _task, "bar": _bar, "recipe": _recipe},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -31,7 +31,7 @@ def guarded_app(
 
     `quotas` are given where other processes count towards them, too.
     """
-    app = FastAPI(
+    app = _App(
         title="tunesmith",
         version=__version__,
         description=description,
@@ -46,6 +46,19 @@ def guarded_app(
     quotas = quotas or Quotas(context.settings)
     app.add_middleware(Front, context=context, keyring=Keyring(context.settings), quotas=quotas)
     return app
+
+
+class _App(FastAPI):
+    """An app whose schema says nothing of the framework's own refusals, which nobody is told."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI schema."""
+        if self.openapi_schema is None:
+            schema = super().openapi()
+            for operation in (each for path in schema["paths"].values() for each in path.values()):
+                if operation["responses"].get("422", {}).get("description") == "Validation Error":
+                    del operation["responses"]["422"]
+        return super().openapi()
 
 
 async def _refuse_http(_request: Request, error: Exception) -> NoReturn:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from tunesmith.api.refusal import STATUS
 from tunesmith.api.schemas import ErrorEnvelope
 
-__all__ = ["EVERYWHERE", "WITH_BODY", "answered_with", "body_of", "responses"]
+__all__ = ["EVERYWHERE", "WITH_BODY", "answered_with", "body_of", "queries_of", "responses"]
 
 EVERYWHERE = ("unknown-host", "wrong-key", "server-fault")
 """What any route may answer that needs the key."""
@@ -36,6 +36,12 @@ def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
 def body_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The body that a route reads itself: media type -> schema, a model, or a union of models."""
     return {"requestBody": {"required": True, "content": _content(content)}}
+
+
+def queries_of(**meanings: str) -> dict[str, Any]:
+    """What may stand behind the question mark of a route that reads it itself: name -> what it means."""
+    kind = {"in": "query", "required": False, "schema": {"type": "string"}}
+    return {"parameters": [{"name": name, **kind, "description": said} for name, said in meanings.items()]}
 
 
 def answered_with(content: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,7 +21,7 @@ from tunesmith.api.refusal import STATUS
 from tunesmith.api.request import DEFAULT_TOP_K
 from tunesmith.files import sha256_bytes
 
-__all__ = ["add_pages", "reference_page", "static_file", "try_page"]
+__all__ = ["add_pages", "add_reference", "reference_page", "static_file", "try_page"]
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -37,11 +37,16 @@ _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 def add_pages(app: FastAPI) -> None:
     """Add the routes that people open; they are no part of the OpenAPI schema."""
-    routes: dict[str, Callable[..., Any]] = {
-        "/": try_page,
-        "/docs": reference_page,
-        "/static/{name}": static_file,
-    }
+    _add(app, {"/": try_page})
+    add_reference(app)
+
+
+def add_reference(app: FastAPI) -> None:
+    """Add the reference alone, for an app without a model to try."""
+    _add(app, {"/docs": reference_page, "/static/{name}": static_file})
+
+
+def _add(app: FastAPI, routes: Mapping[str, Callable[..., Any]]) -> None:
     for path, endpoint in routes.items():
         app.add_api_route(path, endpoint, include_in_schema=False, response_class=HTMLResponse)
 
@@ -68,7 +73,8 @@ async def try_page(request: Request) -> Response:
 async def reference_page(request: Request) -> Response:
     """The reference, made from the OpenAPI schema."""
     found = operations(request.app.openapi())
-    return _page("reference.html.jinja", operations=found, statuses=STATUS)
+    tries = any(getattr(route, "path", None) == "/" for route in request.app.routes)
+    return _page("reference.html.jinja", operations=found, statuses=STATUS, tries=tries)
 
 
 async def static_file(name: str) -> Response:

@@ -62,9 +62,7 @@ def command(
     Example: [bold]tunesmith studio studio --port 8080[/]
     """
     from tunesmith.api.settings import read_settings
-    from tunesmith.studio.serving import read_studio_config, serve_studio
+    from tunesmith.studio.serving import serve_studio
 
     settings = read_settings(os.environ, keys_file=keys, tls_cert=tls_cert, tls_key=tls_key)
-    serve_studio(
-        directory, host=host, port=port, settings=settings, config=read_studio_config(directory, config)
-    )
+    serve_studio(directory, host=host, port=port, settings=settings, config_file=config)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from tunesmith.api.gate import Gate
 from tunesmith.api.guarded import guarded_app
 from tunesmith.api.metrics import Metrics
+from tunesmith.api.pages import add_reference
 from tunesmith.api.probes import add_probes
 from tunesmith.api.settings import Settings
 from tunesmith.studio.answering.answering import Answering
@@ -44,6 +45,7 @@ def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Se
     add_model_routes(app)
     add_answer_routes(app)
     add_probes(app)
+    add_reference(app)
     return app
 
 

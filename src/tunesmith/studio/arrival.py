@@ -52,7 +52,8 @@ class Arrival:
     ) -> None:
         if self._stream is not None:
             await on_disk(self._abandon, error or asyncio.CancelledError())
-        elif not self._settled:
+        elif not self._settled and (error is None or isinstance(error, Refusal)):
+            # of a request that broke off nobody knows whether it was written down: the janitor looks later
             await on_disk(self._blobs.remove, self.blob)
 
     @property

@@ -12,6 +12,7 @@ from tunesmith.api.schemas import Wire
 from tunesmith.studio.ids import is_suffix
 
 __all__ = [
+    "MOST_PARTS",
     "DpoHyperparameters",
     "ExpiresAfter",
     "FileForm",
@@ -26,7 +27,8 @@ __all__ = [
 GivenPurpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 
 _MOST_METADATA = 16
-_MOST_PARTS = 10_000
+MOST_PARTS = 10_000
+"""Of one upload"""
 _LONGEST_SEED = 2**31 - 1
 _HOUR, _MONTH = 3600, 30 * 24 * 3600
 
@@ -126,7 +128,7 @@ class UploadRequest(_Asked):
 class UploadComplete(_Asked):
     """The end of an upload."""
 
-    part_ids: list[Text] = Field(min_length=1, max_length=_MOST_PARTS)
+    part_ids: list[Text] = Field(min_length=1, max_length=MOST_PARTS)
     """Its parts, in the order in which they make the file."""
 
     md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{32}$")] | None = None

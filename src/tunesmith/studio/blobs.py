@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import shutil
 import uuid
@@ -76,7 +75,6 @@ class LocalBlobs:
         """See Blobs; one that lies on the same file system may be linked, since nobody changes it."""
         with staged_directory(self._path(name), overwrite=True) as place:
             shutil.copytree(source, place, dirs_exist_ok=True)
-            os.utime(place)  # it is as old as its name, and not as what was copied
 
     def directory(self, name: str) -> Path:
         """See Blobs."""

@@ -54,7 +54,7 @@ class StudioConfig(Config):
     """No upload begins where the disk would have less than this left."""
 
     upload_seconds: int = Field(default=3600, ge=1)
-    """How long an upload in parts may take."""
+    """How long an upload may take, in one request or in parts."""
 
     lease_seconds: float = Field(default=30.0, gt=0)
     """A job whose worker was silent for this long goes to another."""

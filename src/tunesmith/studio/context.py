@@ -34,6 +34,11 @@ class Turns:
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[asyncio.Lock, int]] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many are in a block or wait for their turn."""
+        return sum(count for _, count in list(self._waiting.values()))
+
     @asynccontextmanager
     async def turn(self, name: str) -> AsyncIterator[None]:
         """Wait until nobody else of that name is in the block."""

@@ -10,13 +10,13 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from tunesmith.api.openapi import EVERYWHERE, body_of, responses
+from tunesmith.api.openapi import EVERYWHERE, body_of, queries_of, responses
 from tunesmith.api.refusal import Refusal
 from tunesmith.studio.arrival import Arrival
 from tunesmith.studio.asked import FileForm
 from tunesmith.studio.context import Studio, on_disk, project_of, studio_of
 from tunesmith.studio.ids import is_id, new_id
-from tunesmith.studio.reading import canonical, fingerprint_of, query_of, validated, window_of
+from tunesmith.studio.reading import AFTER, LIMIT, canonical, fingerprint_of, query_of, validated, window_of
 from tunesmith.studio.receiving import Form, Limit, receive
 from tunesmith.studio.refusing import store_refusals
 from tunesmith.studio.store.rows import Order
@@ -54,7 +54,11 @@ def add_file_routes(app: FastAPI) -> None:
         openapi_extra=body_of({"multipart/form-data": _FORM}),
     )
     asked = responses(*EVERYWHERE, "unknown-field", "bad-field")
-    app.add_api_route("/v1/files", files, response_model=Listed[FileObject], responses=asked)
+    order, purpose = "`desc`, the newest first, or `asc`.", "Only files with this purpose."
+    queries = queries_of(after=AFTER, limit=LIMIT, order=order, purpose=purpose)
+    app.add_api_route(
+        "/v1/files", files, response_model=Listed[FileObject], responses=asked, openapi_extra=queries
+    )
     one, told = "/v1/files/{file_id}", responses(*EVERYWHERE, "no-such-file")
     app.add_api_route(one, file, response_model=FileObject, responses=told)
     app.add_api_route(f"{one}/content", file_content, response_class=StreamingResponse, responses=told)

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from tunesmith.api.exchange import log_event, log_fault
 from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.context import Studio, on_disk
-from tunesmith.studio.ids import is_id
 from tunesmith.studio.store import Store
 
 __all__ = ["LEFT_ALONE_SECONDS", "cleaning", "remove_expired", "remove_orphans"]
@@ -19,6 +18,7 @@ LEFT_ALONE_SECONDS = 3600.0
 """What is younger may just be on its way: a blob is there a moment before something refers to it"""
 _EVERY_SECONDS = 60.0
 _ORPHANS_EVERY = 60
+_OURS = ("files/", "parts/")
 
 
 def remove_expired(store: Store, blobs: Blobs) -> int:
@@ -31,23 +31,19 @@ def remove_expired(store: Store, blobs: Blobs) -> int:
 
 
 def remove_orphans(store: Store, blobs: Blobs, *, now: float) -> int:
-    """Remove what killed writers left, and old blobs that nothing refers to; how many blobs there were.
+    """Remove what killed writers left, and old files and parts that nothing refers to; how many there were.
 
-    Work that is kept for a job goes when the job has ended.
+    Models and the work of jobs are the workers' to remove.
     """
     blobs.sweep(now - LEFT_ALONE_SECONDS)
-    old = [name for name, written in blobs.names() if written <= now - LEFT_ALONE_SECONDS]
+    names = [(name, written) for name, written in blobs.names() if name.startswith(_OURS)]
+    old = [name for name, written in names if written <= now - LEFT_ALONE_SECONDS]
     # in this order: what is referred to meanwhile is young
     known = store.blobs()
-    orphans = [name for name in old if name not in known and not _is_work(store, name)]
+    orphans = [name for name in old if name not in known]
     for name in orphans:
         blobs.remove(name)
     return len(orphans)
-
-
-def _is_work(store: Store, name: str) -> bool:
-    kind, _, of = name.partition("/")
-    return kind == "work" and is_id("job", of) and store.jobs.is_open(of)
 
 
 @asynccontextmanager

@@ -9,13 +9,22 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, answered_with, body_of, responses
+from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, answered_with, body_of, queries_of, responses
 from tunesmith.api.refusal import Refusal
 from tunesmith.studio.asked import JobRequest
 from tunesmith.studio.context import Studio, on_disk, project_of, studio_of
 from tunesmith.studio.event_stream import EventStream
 from tunesmith.studio.ids import is_id, is_tuned, new_id
-from tunesmith.studio.reading import canonical, fingerprint_of, is_again, query_of, read_body, window_of
+from tunesmith.studio.reading import (
+    AFTER,
+    LIMIT,
+    canonical,
+    fingerprint_of,
+    is_again,
+    query_of,
+    read_body,
+    window_of,
+)
 from tunesmith.studio.refusing import store_refusals
 from tunesmith.studio.store.job_rows import Act, WrongState
 from tunesmith.studio.told import CheckpointObject, EventObject, JobObject, Listed, listed
@@ -41,7 +50,15 @@ def add_job_routes(app: FastAPI) -> None:
     )
     listing = ("unknown-field", "bad-field")
     asked = responses(*EVERYWHERE, *listing)
-    app.add_api_route(_JOBS, jobs, response_model=Listed[JobObject], responses=asked)
+    window = {"after": AFTER, "limit": LIMIT}
+    metadata = "Only jobs with it, as `metadata[name]=value`; `null`: only jobs without any."
+    app.add_api_route(
+        _JOBS,
+        jobs,
+        response_model=Listed[JobObject],
+        responses=asked,
+        openapi_extra=queries_of(**window, metadata=metadata),
+    )
     one, told = f"{_JOBS}/{{job_id}}", responses(*EVERYWHERE, "no-such-job")
     app.add_api_route(one, job, response_model=JobObject, responses=told)
     steered = responses(*EVERYWHERE, "foreign-origin", "no-such-job", "wrong-state")
@@ -51,16 +68,25 @@ def add_job_routes(app: FastAPI) -> None:
         )
     watched = responses(*EVERYWHERE, *listing, "no-such-job")
     streamed = watched | answered_with(_EVENT_STREAM) | responses("busy", "draining")
-    app.add_api_route(f"{one}/events", events, response_model=Listed[EventObject], responses=streamed)
     app.add_api_route(
-        f"{one}/checkpoints", checkpoints, response_model=Listed[CheckpointObject], responses=watched
+        f"{one}/events",
+        events,
+        response_model=Listed[EventObject],
+        responses=streamed,
+        openapi_extra=queries_of(**window, stream="`true`: all events as they are told."),
+    )
+    app.add_api_route(
+        f"{one}/checkpoints",
+        checkpoints,
+        response_model=Listed[CheckpointObject],
+        responses=watched,
+        openapi_extra=queries_of(**window),
     )
 
 
 async def add_job(request: Request) -> JobObject:
     """Make a job; its files are validated first, then it waits for a worker."""
     studio, project = studio_of(request), project_of(request)
-    studio.check_not_draining()
     asked, values = await read_body(request, JobRequest)
     _check_method(asked)
     same = fingerprint_of(request, canonical(values))
@@ -203,9 +229,9 @@ def _is_so(job: Job, act: Act) -> bool:
             return job.status in ("queued", "running")
 
 
-async def events(request: Request) -> Response | Listed[EventObject]:
+async def events(request: Request, job_id: str) -> Response | Listed[EventObject]:
     """List what a job tells, the newest first; with `stream=true`, all of it as it is told."""
-    found = await found_job(request, request.path_params["job_id"])
+    found = await found_job(request, job_id)
     query = query_of(request, ("after", "limit", "stream"))
     studio = studio_of(request)
     if query.get("stream", "false").lower() == "true":

@@ -18,6 +18,8 @@ from tunesmith.studio.context import studio_of
 from tunesmith.studio.store.requests import Fingerprint
 
 __all__ = [
+    "AFTER",
+    "LIMIT",
     "Window",
     "canonical",
     "fingerprint_of",
@@ -30,14 +32,18 @@ __all__ = [
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+AFTER = "The id of what the list goes on after."
+LIMIT = "How many at most."
 _MOST_TOLD = 5
 _LONGEST_KEY = 255
 
 
 async def read_body(request: Request, kind: type[ModelT]) -> tuple[ModelT, dict[str, object]]:
-    """The body as a model, and as the JSON object that it was; raises Refusal."""
+    """The body as a model, and as the JSON object that it was; raises Refusal, `draining` too."""
     studio = studio_of(request)
     values = await read_object(request, studio.settings, studio.uploads)
+    # not before: a connection that is closed with half a body in it is reset, and nobody hears why
+    studio.check_not_draining()
     return validated(values, kind), values
 
 

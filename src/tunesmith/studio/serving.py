@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +18,38 @@ from tunesmith.studio.config import StudioConfig
 
 if TYPE_CHECKING:
     from tunesmith.api.settings import Settings
+    from tunesmith.studio.store import Store
 
-__all__ = ["StartWorkers", "read_studio_config", "serve_studio", "store_url"]
+__all__ = ["Setup", "StartWorkers", "serve_studio"]
 
-StartWorkers = Callable[[Path, StudioConfig], AbstractContextManager[object]]
-"""A studio's directory and config -> what trains its jobs on this machine, while the context is open."""
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a studio is set up with, as its workers need to know it."""
+
+    directory: Path
+    config: StudioConfig
+    config_file: Path | None
+    """Where the config stands; None: nowhere"""
+
+    @property
+    def store_url(self) -> str:
+        """Where the database is."""
+        return self.config.store or f"sqlite:///{(self.directory / 'studio.db').absolute()}"
+
+    @property
+    def blobs(self) -> str:
+        """Where files and models lie."""
+        return self.config.blobs or str(self.directory / "blobs")
+
+
+StartWorkers = Callable[[Setup, "Store"], AbstractContextManager[object]]
+"""What trains the jobs of a studio on this machine, while the context is open."""
 
 _NEEDED = ("python_multipart", "sqlalchemy")
 
 
-def _no_workers(_directory: Path, _config: StudioConfig) -> AbstractContextManager[object]:
+def _no_workers(_setup: Setup, _store: Store) -> AbstractContextManager[object]:
     return nullcontext()
 
 
@@ -36,47 +59,41 @@ def serve_studio(
     host: str = "127.0.0.1",
     port: int = 8000,
     settings: Settings,
-    config: StudioConfig | None = None,
+    config_file: Path | None = None,
     start_workers: StartWorkers = _no_workers,
     on_listening: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve the studio in `directory`, which is made where it is missing, until SIGTERM or SIGINT.
 
-    `config` is that of `read_studio_config`, where it is left out. Workers are started once the port is
-    ours, and end after the last request. Raises ServiceError, ConfigError or StorageError.
+    The config stands in `config_file`, else in the studio's own studio.yaml, where there is one. Workers are
+    started once the port is ours, and end after the last request.
+
+    Raises ServiceError, ConfigError or StorageError.
     """
     _require_extra()
     from tunesmith.studio.app import create_studio
     from tunesmith.studio.store import Store
 
-    config = config or read_studio_config(directory)
+    setup = _set_up(directory, config_file)
+    config = setup.config
     with storage_errors(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    blobs = blobs_at(config.blobs or str(directory / "blobs"), directory / "cache")
-    store = Store(
-        store_url(directory, config), lease_seconds=config.lease_seconds, max_attempts=config.max_attempts
-    )
+    blobs = blobs_at(setup.blobs, directory / "cache")
+    store = Store(setup.store_url, lease_seconds=config.lease_seconds, max_attempts=config.max_attempts)
     with closing(store), ExitStack() as workers:
 
         def listening(url: str) -> None:
             if config.workers:
-                workers.enter_context(start_workers(directory, config))
+                workers.enter_context(start_workers(setup, store))
             on_listening(url)
 
         serve(create_studio(store, blobs, config, settings), host, port, on_listening=listening)
 
 
-def read_studio_config(directory: Path, file: Path | None = None) -> StudioConfig:
-    """The config in `file`, else in the studio's own studio.yaml, else the defaults; raises ConfigError."""
+def _set_up(directory: Path, file: Path | None) -> Setup:
     own = directory / "studio.yaml"
-    if file is None and not own.exists():
-        return StudioConfig()
-    return read_config(file or own, StudioConfig)
-
-
-def store_url(directory: Path, config: StudioConfig) -> str:
-    """Where the database of a studio is."""
-    return config.store or f"sqlite:///{(directory / 'studio.db').absolute()}"
+    file = file or (own if own.exists() else None)
+    return Setup(directory, StudioConfig() if file is None else read_config(file, StudioConfig), file)
 
 
 def _require_extra() -> None:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, body_of, responses
 from tunesmith.api.refusal import Refusal
 from tunesmith.studio.arrival import Arrival, check_disk
-from tunesmith.studio.asked import UploadComplete, UploadRequest
+from tunesmith.studio.asked import MOST_PARTS, UploadComplete, UploadRequest
 from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.context import Studio, on_disk, project_of, studio_of
 from tunesmith.studio.file_routes import COMING, limit_of, project_full
@@ -73,7 +73,6 @@ def add_upload_routes(app: FastAPI) -> None:
 async def add_upload(request: Request) -> UploadObject:
     """Begin a file that comes in parts."""
     studio, project = studio_of(request), project_of(request)
-    studio.check_not_draining()
     asked, _ = await read_body(request, UploadRequest)
     config = studio.config
     limit = await limit_of(studio, project, config.max_upload_bytes)
@@ -95,8 +94,9 @@ async def add_part(request: Request, upload_id: str) -> PartObject:
     _check_open(upload)
     there = await on_disk(studio.store.uploads.parts_of, upload_id)
     # more parts than the file has bytes for are parts that were sent again
-    if sum(part.bytes for part in there) >= 2 * upload.bytes + studio.config.max_part_bytes:
-        raise Refusal("parts-do-not-fit", "the parts have more bytes than the upload; begin another one")
+    most = 2 * upload.bytes + studio.config.max_part_bytes
+    if sum(part.bytes for part in there) >= most or len(there) >= MOST_PARTS:
+        raise Refusal("parts-do-not-fit", "the upload has too many parts, or too large ones; begin another")
     limit = await limit_of(studio, project, studio.config.max_part_bytes)
     part_id = new_id("part")
     async with Arrival(studio.blobs, f"parts/{part_id}", studio.config.free_bytes) as arrival:
@@ -115,7 +115,6 @@ async def add_part(request: Request, upload_id: str) -> PartObject:
 async def complete_upload(request: Request, upload_id: str) -> UploadObject:
     """Make the file of an upload; asked again, tell what came of it."""
     studio = studio_of(request)
-    studio.check_not_draining()
     await _found(request, upload_id)
     asked, _ = await read_body(request, UploadComplete)
     async with studio.turns.turn(upload_id):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,3 +232,15 @@ def test_events_are_found_again_by_their_id(store: Store, a_job: NewJob) -> None
     assert number is not None
     assert store.jobs.events_since(job.id, number) == ([events[1]], last)
     assert store.jobs.number_of(other.id, events[0].id) is None
+
+
+def test_those_who_come_at_once_do_not_pass_a_limit_together(store: Store, a_file: NewFile) -> None:
+    def add(_: int) -> bool:
+        try:
+            store.files.add(a_file(), most_bytes=50)
+        except NoRoom:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(add, range(12))) == 5

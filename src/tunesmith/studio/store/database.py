@@ -53,6 +53,14 @@ class Database:
                 connection.execution_options(tunesmith_reads=True)
             yield connection
 
+    def alone(self, connection: Connection, project: str) -> None:
+        """Wait until nobody else adds to a project, and keep others from it while the transaction lasts.
+
+        SQLite has one writer at a time anyway.
+        """
+        if not self.is_sqlite:
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(project))))
+
     def now(self, connection: Connection) -> float:
         """Seconds since 1970."""
         if self._clock is not None:

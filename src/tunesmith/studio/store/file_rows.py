@@ -37,6 +37,7 @@ class FileRows:
         than `most_bytes` (0: any), and KeyReused.
         """
         with self._database.writing() as connection:
+            self._database.alone(connection, file.project)
             now = self._database.now(connection)
             if (there := known(connection, file.project, "file", fingerprint, now)) is not None:
                 found = one(connection, files, File, id=there, project=file.project)
@@ -125,6 +126,7 @@ class UploadRows:
             upload = one(connection, uploads, Upload, id=part.upload_id)
             if upload is None or upload.status != "pending" or upload.expires_at <= now:
                 return None
+            self._database.alone(connection, upload.project)
             _check_room(connection, upload.project, part.bytes, most_bytes)
             kept = replace(part, created_at=int(now))
             add(connection, parts, kept)

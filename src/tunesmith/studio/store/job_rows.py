@@ -69,6 +69,7 @@ class JobRows:
         project has `most_open` jobs (0: any number) that have not ended, and KeyReused.
         """
         with self._database.writing() as connection:
+            self._database.alone(connection, job.project)
             now = self._database.now(connection)
             if (there := known(connection, job.project, "job", fingerprint, now)) is not None:
                 found = one(connection, jobs, Job, id=there, project=job.project)
@@ -162,12 +163,6 @@ class JobRows:
         query = select(jobs.c.status, func.count()).group_by(jobs.c.status)
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
-
-    def is_open(self, job_id: str) -> bool:
-        """Whether there is such a job, of any project, and it has not ended."""
-        query = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.status.not_in(ENDED))
-        with self._database.reading() as connection:
-            return connection.execute(query).first() is not None
 
 
 def _check_there(connection: Connection, job: Job) -> None:

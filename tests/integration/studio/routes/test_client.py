@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.integration.studio.conftest import LINES, Live
+from tests.integration.studio.routes.conftest import LINES, Live
 from tunesmith.studio.ids import checkpoint_model, model_name, new_id
 from tunesmith.studio.store.queue import Held
 from tunesmith.studio.types import Checkpoint, File, Model

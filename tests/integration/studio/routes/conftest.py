@@ -19,6 +19,7 @@ from tunesmith.api.settings import Settings
 from tunesmith.studio.app import create_studio
 from tunesmith.studio.blobs import LocalBlobs
 from tunesmith.studio.config import StudioConfig
+from tunesmith.studio.context import Studio
 from tunesmith.studio.store import Store
 
 LINES = b'{"messages": [{"role": "user", "content": "canary-text"}]}\n' * 12
@@ -33,6 +34,7 @@ class Live:
     blobs: LocalBlobs
     directory: Path
     keys: dict[str, str]
+    studio: Studio
 
     def client(self, project: str = "default", **options: Any) -> OpenAI:
         """The official client, which refuses whatever is not as the contract says."""
@@ -79,7 +81,7 @@ def make_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStudio
             made = StudioConfig.model_validate({"free_bytes": 0, **bases, **(config or {})})
             app = create_studio(store, blobs, made, Settings(**settings))
             url = stack.enter_context(listening(app))
-            return Live(url, store, blobs, directory, keys)
+            return Live(url, store, blobs, directory, keys, app.state.context)
 
         yield make
 

@@ -7,7 +7,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import httpx
@@ -15,8 +15,9 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.integration.studio.conftest import LINES, Live, MakeStudio
+from tests.integration.studio.routes.conftest import LINES, Live, MakeStudio
 from tunesmith.studio.janitor import remove_expired, remove_orphans
+from tunesmith.studio.types import Job
 
 JOB = "/v1/fine_tuning/jobs"
 NONE = "0" * 24
@@ -34,8 +35,12 @@ class Losing(httpx.BaseTransport):
         response = self._inner.handle_request(request)
         if request.headers["x-stainless-retry-count"] == "0":
             response.read()
+            response.close()
             raise httpx.ReadError("the connection was reset", request=request)
         return response
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 class Answering(httpx.BaseTransport):
@@ -472,3 +477,61 @@ def test_who_hangs_up_frees_the_place(make_studio: MakeStudio) -> None:
                 if again.status_code == 200:
                     break
         assert again.status_code == 200
+
+
+def test_a_stream_that_the_server_ends_does_not_pass_for_whole(make_studio: MakeStudio) -> None:
+    live = make_studio()
+    with live.client() as client, live.http() as http:
+        file = client.files.create(file=("a", LINES), purpose="fine-tune").id
+        job = client.fine_tuning.jobs.create(model="embedded", training_file=file)
+        with http.stream("GET", f"{JOB}/{job.id}/events?stream=true") as stream:
+            told = frames(stream.iter_lines())
+            assert [next(told)["id"], next(told)["id"]]
+            live.studio.drain()
+            (last,) = [json.loads(each["data"]) for each in told]
+        assert last["error"]["code"] == "draining"
+        assert refused(http.post(JOB, json={})) == (503, "draining")
+        assert http.get("/readyz").status_code == 503
+
+
+def test_one_that_comes_again_waits_for_the_first(live: Live, file_id: str) -> None:
+    arrived, go_on, add = Event(), Event(), live.store.jobs.add
+
+    def slow(*args: Any, **options: Any) -> Job:
+        arrived.set()
+        assert go_on.wait(20)
+        return add(*args, **options)
+
+    def send(count: int) -> str:
+        with live.http() as client:
+            body = {"model": "embedded", "training_file": file_id, "suffix": "slow"}
+            answer = client.post(JOB, json=body, headers={"x-stainless-retry-count": str(count)})
+        return str(answer.json()["id"])
+
+    with ThreadPoolExecutor(2) as pool:
+        live.store.jobs.add = slow  # type: ignore[method-assign]
+        try:
+            first = pool.submit(send, 0)
+            assert arrived.wait(20)
+            again = pool.submit(send, 1)
+            # it is there, and waits: nobody else has the first's turn
+            while live.studio.turns.waiting < 2:
+                assert not again.done()
+        finally:
+            live.store.jobs.add = add  # type: ignore[method-assign]
+            go_on.set()
+        assert first.result() == again.result()
+
+
+def test_the_reference_tells_all_there_is(live: Live) -> None:
+    with live.http() as client:
+        schema, page = client.get("/openapi.json").json(), client.get("/docs")
+    assert page.status_code == 200
+    assert "Try the model" not in page.text
+    for path in ("/v1/files", "/v1/uploads/{upload_id}/parts", JOB, f"{JOB}/{{job_id}}/events"):
+        assert path in schema["paths"]
+        assert path in page.text
+    body = schema["paths"][JOB]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert {"model", "training_file"} == set(body["required"])
+    operations = [each for path in schema["paths"].values() for each in path.values()]
+    assert not [each for each in operations if "422" in each["responses"]]

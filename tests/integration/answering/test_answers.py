@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 from openai import OpenAI
+from openai.types.chat import ChatCompletion
 
 from tests.integration.answering.conftest import CHATTER, CLASSIFIER, LABELS, WRITER, Bundles, Live
 from tunesmith.data.formats.openai import flattened
@@ -112,11 +113,9 @@ def test_coroutines_are_answered_together(live: Live) -> None:
 def test_parts_of_a_text_are_a_text(client: OpenAI) -> None:
     def said(content: Any) -> str | None:
         messages: Any = [{"role": "user", "content": content, "name": None}]
-        return (
-            client.chat.completions.create(model="tiny", messages=messages, **GREEDY)
-            .choices[0]
-            .message.content
-        )
+        how: Any = {"model": "tiny", "messages": messages, **GREEDY}
+        told: ChatCompletion = client.chat.completions.create(**how)
+        return told.choices[0].message.content
 
     parts = [{"type": "text", "text": "the"}, {"type": "text", "text": "coach"}]
     assert said(parts) == said("the\ncoach") != said("the")
@@ -191,7 +190,7 @@ def test_a_classifier_says_the_label_of_the_text_that_training_reads(
     assert told.usage is not None
     assert (told.usage.prompt_tokens, told.usage.completion_tokens) == (prediction.tokens, 1)
     assert choice.logprobs is not None
-    (token,) = choice.logprobs.content or ()
+    (token,) = choice.logprobs.content or []
     shares = {each.token: math.exp(each.logprob) for each in token.top_logprobs}
     assert token.token == prediction.target
     assert shares == pytest.approx(prediction.scores)

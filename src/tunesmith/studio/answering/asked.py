@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from tunesmith.api.schemas import Wire
-from tunesmith.studio.asked import Text
+from tunesmith.studio.asked import Strict, Text
 
 __all__ = ["MOST_CHOICES", "MOST_PROMPTS", "ChatRequest", "CompletionRequest", "Sampling", "StreamOptions"]
 
@@ -60,13 +59,7 @@ Prompts = Annotated[
 ]
 
 
-class _Asked(Wire):
-    """Taken as it is: a number that stands in quotation marks is none."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class StreamOptions(_Asked):
+class StreamOptions(Strict):
     """What a stream tells beside the answer."""
 
     include_usage: bool | None = None
@@ -76,7 +69,7 @@ class StreamOptions(_Asked):
     """Chunks are never padded."""
 
 
-class Sampling(_Asked):
+class Sampling(Strict):
     """What chats and completions have in common; null is what is left out."""
 
     model: Text
@@ -119,7 +112,7 @@ class Sampling(_Asked):
     """Changes nothing, and is not kept."""
 
 
-class _Schema(_Asked):
+class _Schema(Strict):
     """JSON of a caller's own form."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -135,7 +128,7 @@ class _Schema(_Asked):
     """The schema is followed in any case."""
 
 
-class ResponseFormat(_Asked):
+class ResponseFormat(Strict):
     """What an answer must be."""
 
     type: Literal["text", "json_object", "json_schema"]

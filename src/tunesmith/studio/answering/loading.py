@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,8 +94,10 @@ class Loader:
         except Refusal:
             raise
         except UserError as error:
-            log_fault("load", error)
             codes = ", ".join(dict.fromkeys(problem.code for problem in error.problems))
+            places = ", ".join(problem.where for problem in error.problems)
+            told = {"model": name, "codes": codes, "at": places}
+            log_event(f"model {name} not loaded: {codes} at {places}", "not-loaded", told, logging.ERROR)
             raise _bad(f"its files cannot be used ({codes}); the operator's log has more") from None
         except Exception as error:  # noqa: BLE001 -- a damaged file may raise anything
             if is_out_of_memory(error):

@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 
 from starlette.datastructures import Headers
 
-from tunesmith.api.refusal import Refusal
-from tunesmith.api.shared import draining_refusal
+from tunesmith.api.refusal import Refusal, draining
 from tunesmith.studio.context import Studio
 
 __all__ = ["allowed_seconds", "in_time"]
@@ -42,7 +41,7 @@ async def in_time(studio: Studio, seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         if studio.draining:
-            raise draining_refusal() from None
+            raise draining() from None
         message = f"the answer took more than {seconds:g} s; ask for a shorter one, or in a stream"
         # it would take as long once more
         raise Refusal("out-of-time", message, headers={"x-should-retry": "false"}) from None

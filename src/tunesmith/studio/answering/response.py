@@ -14,8 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from tunesmith.api.connected import disconnected, while_connected
 from tunesmith.api.exchange import Exchange, log_fault
-from tunesmith.api.refusal import Refusal
-from tunesmith.api.shared import draining_refusal
+from tunesmith.api.refusal import Refusal, draining
 from tunesmith.scribe.piece import Piece
 from tunesmith.scribe.scribe import Closed
 from tunesmith.scribe.stream import Stream
@@ -155,7 +154,7 @@ class AnswerResponse(Response):
             case Refusal():
                 return error
             case Closed():
-                return draining_refusal()
+                return draining()
         # its words might be those of a prompt
         log_fault(self._exchange.request_id, error)
         message = f"the server has a fault; its log has more under {self._exchange.request_id}"

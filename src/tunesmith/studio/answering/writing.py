@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-from tunesmith.api.refusal import STATUS, Refusal
-from tunesmith.api.shared import draining_refusal
+from tunesmith.api.refusal import STATUS, Refusal, draining
 from tunesmith.api.turns import Turns
 from tunesmith.errors import UserError
 from tunesmith.scribe.request import Request
@@ -93,7 +92,7 @@ def _refusals(param: str) -> Iterator[None]:
         message = "more requests wait for this model than it takes; send this one again in a moment"
         raise Refusal("busy", message, headers={"Retry-After": "1"}) from None
     except Closed:
-        raise draining_refusal() from None
+        raise draining() from None
     except UserError as error:
         first = error.problems[0]
         code = first.code if first.code in STATUS else "bad-field"

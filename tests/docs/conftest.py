@@ -15,7 +15,7 @@ _DEMO = files("tunesmith") / "demo"
 
 
 def _write_sample(source: str, path: Path, rows_per_label: int) -> None:
-    """The first sentences of the first demo rows of each label, as a CSV file: short, for they are often read."""
+    """The first sentences of the first demo rows of each label, as CSV: short, as they are often read."""
     by_label: dict[str, list[str]] = {}
     for line in (_DEMO / source).read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

@@ -12,6 +12,8 @@ from tunesmith.api.guarded import guarded_app
 from tunesmith.api.metrics import Metrics
 from tunesmith.api.probes import add_probes
 from tunesmith.api.settings import Settings
+from tunesmith.studio.answering.answering import Answering
+from tunesmith.studio.answering.routes import add_answer_routes
 from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.check_routes import add_check_routes
 from tunesmith.studio.config import StudioConfig
@@ -34,7 +36,9 @@ def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Se
     metrics = Metrics()
     uploads, streams = Gate(settings.max_uploads), Gate(settings.max_streams)
     uploads.on_change = metrics.uploads.set
-    studio = Studio(settings, config, store, blobs, metrics, uploads, streams)
+    answering = Answering(blobs, config, settings)
+    answering.places.on_change = metrics.waiting.set
+    studio = Studio(settings, config, store, blobs, metrics, uploads, streams, answering)
     app = guarded_app(studio, "Fine-tuning on your own machine, as OpenAI's API has it.", _lifespan)
     add_storage_faults(app)
     add_file_routes(app)
@@ -44,6 +48,7 @@ def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Se
     add_check_routes(app)
     add_key_routes(app)
     add_studio_pages(app)
+    add_answer_routes(app)
     add_probes(app)
     return app
 
@@ -51,6 +56,6 @@ def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Se
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     studio: Studio = app.state.context
-    async with cleaning(studio):
+    async with cleaning(studio), studio.answering.running():
         studio.metrics.ready.set(1)
         yield

@@ -3,63 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from markupsafe import Markup, escape
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from tunesmith import __version__
+from tunesmith.api.assets import Assets
 from tunesmith.api.context import context_of
 from tunesmith.api.reference import operations
 from tunesmith.api.refusal import STATUS
 from tunesmith.api.request import DEFAULT_TOP_K
 from tunesmith.api.schemas import ModelFacts
-from tunesmith.files import sha256_bytes
 
-__all__ = [
-    "add_pages",
-    "add_reference",
-    "opened_page",
-    "reference_page",
-    "report_page",
-    "static_file",
-    "try_page",
-]
+__all__ = ["add_pages", "opened_page", "reference", "reference_page", "report_page", "try_page"]
 
-_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-_CODE = re.compile(r"`([^`]+)`")
 _REPORT_STYLE = "report.css"
 _MOST_BARS = 8
 _MOST_LABELS = 40
-# names carry the hash of what they hold, so that a browser may keep them for good
-_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+def _report_style() -> Mapping[str, bytes]:
+    from tunesmith.evaluation.page import style_sheet
+
+    return {_REPORT_STYLE: style_sheet().encode()}
+
+
+_ASSETS = Assets("tunesmith.api", made=_report_style)
 
 
 def add_pages(app: FastAPI) -> None:
     """Add the routes that people open; they are no part of the OpenAPI schema."""
-    # whatever is not named in the guard needs the key
-    _add(app, {"/": try_page, "/opened": opened_page, "/report": report_page})
-    add_reference(app)
-
-
-def add_reference(app: FastAPI) -> None:
-    """Add the reference alone, for an app without a model to try."""
-    _add(app, {"/docs": reference_page, "/static/{name}": static_file})
-
-
-def _add(app: FastAPI, routes: Mapping[str, Callable[..., Any]]) -> None:
+    routes: dict[str, Callable[..., Any]] = {
+        "/": try_page,
+        # whatever is not named in the guard needs the key
+        "/opened": opened_page,
+        "/report": report_page,
+        "/docs": reference_page,
+        "/static/{name}": _ASSETS.file,
+    }
     for path, endpoint in routes.items():
         app.add_api_route(path, endpoint, include_in_schema=False, response_class=HTMLResponse)
 
@@ -78,14 +61,14 @@ async def opened_page(request: Request) -> Response:
 async def report_page(request: Request) -> Response:
     """The evaluation of the model that the query names, else of the default."""
     served = context_of(request).models.find(request.query_params.get("model"))
-    return HTMLResponse(await asyncio.to_thread(served.report_page, _static_url(_REPORT_STYLE)))
+    return HTMLResponse(await asyncio.to_thread(served.report_page, _ASSETS.url(_REPORT_STYLE)))
 
 
 def _try(request: Request, *, told: bool) -> Response:
     context = context_of(request)
     facts = context.models.find(request.query_params.get("model") if told else None).facts
     models = context.models.facts if told else []
-    return _page(
+    return _ASSETS.page(
         "try.html.jinja",
         facts=facts if told else None,
         models=models,
@@ -111,75 +94,10 @@ def _for_answers(facts: ModelFacts) -> dict[str, Any]:
 
 async def reference_page(request: Request) -> Response:
     """The reference, made from the OpenAPI schema."""
+    return reference(_ASSETS, request, "Try the model in the browser")
+
+
+def reference(assets: Assets, request: Request, home: str) -> Response:
+    """The reference of the app that the request came to; `home` says what its first page is for."""
     found = operations(request.app.openapi())
-    tries = any(getattr(route, "path", None) == "/" for route in request.app.routes)
-    return _page("reference.html.jinja", operations=found, statuses=STATUS, tries=tries)
-
-
-async def static_file(name: str) -> Response:
-    """A style sheet, script or image."""
-    found = _static().get(name)
-    if found is None:
-        raise HTTPException(404)
-    content, media_type = found
-    return Response(content, media_type=media_type, headers=_FOREVER)
-
-
-def _page(template: str, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_environment().get_template(template).render(version=__version__, **values))
-
-
-@cache
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tunesmith.api", "page/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["static"] = _static_url
-    environment.filters |= {"with_code": _with_code, "millions": _millions, "thousands": "{:,}".format}
-    return environment
-
-
-def _millions(count: int) -> Markup:
-    """A number as people say it."""
-    if count < 1_000_000:
-        return Markup(f"{count:,}")  # noqa: S704 -- a number
-    return Markup(f'{count / 1e6:,.1f} <span class="unit">million</span>')  # noqa: S704 -- a number
-
-
-def _with_code(text: str) -> Markup:
-    """What stands between backticks, as code; the rest is escaped."""
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 -- it has just been escaped
-
-
-@cache
-def _static() -> dict[str, tuple[bytes, str]]:
-    """Hashed name -> content and media type."""
-    found = {}
-    for entry in (files("tunesmith.api") / "page" / "static").iterdir():
-        if media_type := _TYPES.get(Path(entry.name).suffix):
-            content = entry.read_bytes()
-            found[_hashed(entry.name, content)] = (content, media_type)
-    from tunesmith.evaluation.page import style_sheet
-
-    style = style_sheet().encode()
-    return found | {_hashed(_REPORT_STYLE, style): (style, _TYPES[".css"])}
-
-
-def _hashed(name: str, content: bytes) -> str:
-    stem, _, suffix = name.rpartition(".")
-    return f"{stem}.{sha256_bytes(content)[:12]}.{suffix}"
-
-
-@cache
-def _static_url(name: str) -> str:
-    stem, _, suffix = name.rpartition(".")
-    (hashed,) = [
-        found for found in _static() if found.startswith(f"{stem}.") and found.endswith(f".{suffix}")
-    ]
-    return f"static/{hashed}"
+    return assets.page("reference.html.jinja", operations=found, statuses=STATUS, home=home)

@@ -10,18 +10,20 @@ from fastapi import FastAPI
 from tunesmith.api.gate import Gate
 from tunesmith.api.guarded import guarded_app
 from tunesmith.api.metrics import Metrics
-from tunesmith.api.pages import add_reference
 from tunesmith.api.probes import add_probes
 from tunesmith.api.settings import Settings
 from tunesmith.studio.answering.answering import Answering
 from tunesmith.studio.answering.routes import add_answer_routes
 from tunesmith.studio.blobs import Blobs
+from tunesmith.studio.check_routes import add_check_routes
 from tunesmith.studio.config import StudioConfig
 from tunesmith.studio.context import Studio
 from tunesmith.studio.file_routes import add_file_routes
 from tunesmith.studio.janitor import cleaning
 from tunesmith.studio.job_routes import add_job_routes
+from tunesmith.studio.key_routes import add_key_routes
 from tunesmith.studio.model_routes import add_model_routes
+from tunesmith.studio.pages import add_studio_pages
 from tunesmith.studio.refusing import add_storage_faults
 from tunesmith.studio.store import Store
 from tunesmith.studio.upload_routes import add_upload_routes
@@ -43,9 +45,11 @@ def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Se
     add_upload_routes(app)
     add_job_routes(app)
     add_model_routes(app)
+    add_check_routes(app)
+    add_key_routes(app)
+    add_studio_pages(app)
     add_answer_routes(app)
     add_probes(app)
-    add_reference(app)
     return app
 
 

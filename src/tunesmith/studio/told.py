@@ -14,6 +14,7 @@ from tunesmith.studio.types import (
     JobStatus,
     Level,
     Model,
+    ModelForm,
     Page,
     Purpose,
     Upload,
@@ -237,11 +238,16 @@ class ModelObject(Wire):
     """When it was made, in seconds since 1970; 0 for a base."""
     owned_by: str
     """`tunesmith` for a base, else the project."""
+    form: ModelForm = "writer"
+    """Whether it writes answers, or gives labels and its answers are their names."""
+    base: str | None = None
+    """With what its training began; null for a base."""
 
     @classmethod
     def of(cls, model: Model) -> ModelObject:
         """The model as it is told."""
-        return cls(id=model.id, created=model.created_at, owned_by=model.project)
+        facts = {"owned_by": model.project, "form": model.form, "base": model.base}
+        return cls(id=model.id, created=model.created_at, **facts)
 
 
 class Models(Wire):

@@ -81,8 +81,11 @@ def read_through(
     form: Form | None = None,
     preferences: bool = False,
     go_on: Callable[[], None] = lambda: None,
+    on_example: Callable[[int, Values], None] = lambda _number, _values: None,
 ) -> Reading:
     """Read a file to its end, whatever stands in it; `go_on` is called now and then, and may raise.
+
+    `on_example` hears of each example, with the number of its line.
 
     All lines must be of `form`, or where that is None of that of the first; `preferences` says that only
     preferences are wanted, or none.
@@ -93,7 +96,9 @@ def read_through(
             if number % _ASKED_EVERY == 0:
                 go_on()
             if line is None or line.strip():
-                _read_line(found, number, line, preferences)
+                values = _read_line(found, number, line, preferences)
+                if values is not None:
+                    on_example(number, values)
             if found.faults >= _MOST_FAULTS:
                 break
     except BaseException:
@@ -102,20 +107,23 @@ def read_through(
     return found
 
 
-def _read_line(found: Reading, number: int, line: bytes | None, preferences: bool) -> None:
+def _read_line(found: Reading, number: int, line: bytes | None, preferences: bool) -> Values | None:
+    """Note what a line is; the example that it holds, where it is one."""
     try:
         values = values_of(line)
         found.form = _same_form(values, found.form, preferences)
         errors = faults_of(values, found.form)
     except CellError as error:
         found.add(number, [error])
-        return
+        return None
     if errors:
         found.add(number, errors)
-    elif found.form == "preference":
+        return None
+    if found.form == "preference":
         found.survey.examples += 1
     else:
         found.survey.add(values)
+    return values
 
 
 def _same_form(values: Values, form: Form | None, preferences: bool) -> Form:

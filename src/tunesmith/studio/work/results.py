@@ -19,7 +19,14 @@ from tunesmith.studio.work.listening import curve_figures
 from tunesmith.studio.work.material import tuned
 from tunesmith.studio.work.place import Place
 
-__all__ = ["Results", "drop_results", "epoch_models", "keep_results", "write_results"]
+__all__ = [
+    "Results",
+    "classification_results",
+    "drop_results",
+    "epoch_models",
+    "keep_results",
+    "write_results",
+]
 
 _COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 _METRICS_FILE, _CLASSES_FILE = "step_metrics.csv", "classification_results.json"
@@ -102,11 +109,11 @@ def _csv(place: Place, job: Job, history: Sequence[Mapping[str, Any]]) -> File:
 
 
 def _classes(place: Place, job: Job, report: Mapping[str, Any]) -> File:
-    text = json.dumps(_classification_results(report), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(classification_results(report), indent=2, ensure_ascii=False, allow_nan=False)
     return kept_file(place, job.project, _CLASSES_FILE, io.BytesIO(text.encode() + b"\n"))
 
 
-def _classification_results(report: Mapping[str, Any]) -> dict[str, Any]:
+def classification_results(report: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a report that holds no text of the data: scores, intervals, confusions and rivals."""
     names = ("rows", "labels", "metrics", "intervals", "per_label", "confusion", "rivals", "not_run")
     verdict = {name: report["verdict"][name] for name in ("headline", "sentences", "beats")}

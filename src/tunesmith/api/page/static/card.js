@@ -6,16 +6,9 @@ const STRONG = [0.6, 0.3, 0.15]; // of the largest score: how strongly a word is
 const MOST_TELLING = 5;
 const FEWEST_ANSWERS = 10; // of fewer nobody could tell how often they are right
 
-function bar({ label, score }) {
-  const row = element("li", "", "");
-  const track = element("span", "track", "");
-  const fill = element("span", "fill", "");
-  track.setAttribute("aria-hidden", "true");
-  fill.style.transform = `scaleX(${score})`;
-  track.append(fill);
-  row.append(element("span", "name", label), element("span", "share", percent(score)), track);
-  return row;
-}
+// what the server knows of its models; the element changes with the model that is chosen
+const known = () => byId("known").dataset;
+const factsOf = (model) => JSON.parse(known().facts)[model] ?? {};
 
 function verdicts({ labels, scores }) {
   if (!labels.length) return [element("p", "verdict", "No label is likely enough.")];
@@ -141,7 +134,7 @@ class Card {
     this.clear();
     this.slot("said").replaceChildren(...verdicts(result));
     this.slot("holds").textContent = holds(result, facts);
-    this.slot("bars").replaceChildren(...result.scores.map(bar));
+    this.slot("bars").replaceChildren(...result.scores.map((each) => bar(each)));
     const cut = result.truncated ? " The text is longer than the model reads: its end was left out." : "";
     const tokens = counted(used.tokens, "token", "tokens");
     this.slot("usage").textContent = `${tokens} read, answered in ${milliseconds} ms.${cut}`;

@@ -54,12 +54,5 @@ document.addEventListener("click", async (event) => {
 
 key?.addEventListener("change", () => openWithKey());
 
-function showAddress() {
-  // behind a proxy only the browser knows the address
-  for (const spot of document.querySelectorAll("[data-url]")) {
-    spot.textContent = new URL(".", location.href).href.replace(/\/$/, "");
-  }
-}
-
 showAddress();
 panel.hidden = false;

@@ -13,6 +13,18 @@ function element(tag, className, content) {
   return made;
 }
 
+/** A named share of a whole, with a bar as long as it. */
+function bar({ label, score, said = percent(score) }) {
+  const row = element("li", "", "");
+  const track = element("span", "track", "");
+  const fill = element("span", "fill", "");
+  track.setAttribute("aria-hidden", "true");
+  fill.style.transform = `scaleX(${score})`;
+  track.append(fill);
+  row.append(element("span", "name", label), element("span", "share", said), track);
+  return row;
+}
+
 function percent(score) {
   if (score > 0 && score < 0.001) return "< 0.1 %";
   if (score < 1 && score > 0.999) return "> 99.9 %";
@@ -21,35 +33,41 @@ function percent(score) {
 
 const counted = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
-// what the server knows of its models; the element changes with the model that is chosen
-const known = () => byId("known").dataset;
-const factsOf = (model) => JSON.parse(known().facts)[model] ?? {};
-
 const headers = (more = {}) => (key ? { Authorization: `Bearer ${key.value.trim()}`, ...more } : more);
+
+/** Show each address as the browser knows it: behind a proxy nobody else does. */
+function showAddress() {
+  for (const spot of document.querySelectorAll("[data-url]")) {
+    spot.textContent = new URL(".", location.href).href.replace(/\/$/, "");
+  }
+}
 
 /** A request that failed, in the server's own words. */
 class Fault extends Error {
-  constructor(message, hint, code) {
+  constructor(message, hint, code, param) {
     super(message);
     this.hint = hint;
     this.code = code;
+    this.param = param; // the field that it is about, where there is one
   }
 }
 
 /** The server's answer; throws Fault, or what `signal` aborts with. */
-async function send(path, { type, ...options } = {}) {
-  const more = type ? { "Content-Type": type } : {};
+async function send(path, { type, more = {}, ...options } = {}) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: headers(more) });
+    response = await fetch(path, { ...options, headers: headers({ ...(type && { "Content-Type": type }), ...more }) });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new Fault("The server cannot be reached, or did not answer as it should.", "Is it still running?");
   }
   if (response.ok) return response;
-  const { error } = await response.json().catch(() => ({}));
-  if (!error) throw new Fault("The server did not answer as it should.", `HTTP ${response.status}`);
-  throw new Fault(error.message, `${error.code} · ${response.headers.get("x-request-id")}`, error.code);
+  throw faultOf(response.status, await response.json().catch(() => ({})), response.headers.get("x-request-id"));
+}
+
+function faultOf(status, { error }, id) {
+  if (!error) return new Fault("The server did not answer as it should.", `HTTP ${status}`);
+  return new Fault(error.message, id ? `${error.code} · ${id}` : error.code, error.code, error.param);
 }
 
 const sendJson = (path, values, signal) =>
@@ -57,4 +75,13 @@ const sendJson = (path, values, signal) =>
 
 function showFault(place, { message, hint }) {
   place.replaceChildren(element("p", "", message), ...(hint ? [element("p", "", hint)] : []));
+}
+
+/** Let the browser keep what the server answered, as a file of this name. */
+async function save(response, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10 * SECOND);
 }

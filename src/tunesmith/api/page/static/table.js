@@ -141,11 +141,7 @@ class Table {
   download() {
     return this.trying(async () => {
       const result = await send(`v1/batches/${this.id}/result`);
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(await result.blob());
-      link.download = this.file.name.replace(/(\.\w+)?$/, "-labels$1");
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10 * SECOND);
+      await save(result, this.file.name.replace(/(\.\w+)?$/, "-labels$1"));
     });
   }
 }
@@ -158,22 +154,9 @@ function takeFiles() {
     table = new Table(file);
     table.start();
   };
-  const drop = byId("drop");
-  const mark = (over) => drop.classList.toggle("over", over);
-  drop.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    mark(true);
-  });
-  drop.addEventListener("dragleave", () => mark(false));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    mark(false);
-    if (byId("batch").hidden) take(event.dataTransfer.files[0]);
-  });
-  byId("choose-file").addEventListener("click", () => byId("file").click());
-  byId("file").addEventListener("change", ({ target }) => {
-    take(target.files[0]);
-    target.value = "";
+  comeFrom(byId("drop"), byId("choose-file"), byId("file"), (file) => {
+    // what is dropped beside a file under way would end it
+    if (byId("batch").hidden) take(file);
   });
   byId("columns").addEventListener("submit", (event) => {
     event.preventDefault();

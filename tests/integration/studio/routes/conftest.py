@@ -1,4 +1,4 @@
-"""A studio behind a real port, and the official client; and studios whose jobs take a second or two."""
+"""A studio behind a real port, and the official client."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from tests import studio as at_work
 from tests.listening import listening
-from tests.models import save_tiny_base
 from tunesmith.api.keys import add_key
 from tunesmith.api.settings import Settings
 from tunesmith.studio.app import create_studio
@@ -92,15 +90,3 @@ def make_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStudio
 def live(make_studio: MakeStudio) -> Live:
     """One studio for all tests of a module, without keys."""
     return make_studio()
-
-
-@pytest.fixture(scope="session")
-def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_base(tmp_path_factory.mktemp("base") / "small", n_positions=128)
-
-
-@pytest.fixture
-def studio(tmp_path: Path, small_base: Path) -> Iterator[at_work.Studio]:
-    made = at_work.new_studio(f"sqlite:///{tmp_path}/studio/studio.db", tmp_path / "studio", small_base)
-    yield made
-    made.close()

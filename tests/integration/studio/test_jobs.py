@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import tunesmith as ts
 from tests.studio import Studio, classes, rows_of, talks
+from tunesmith.files import sha256_file
+from tunesmith.studio.types import Job
 
 
 def test_a_job_that_writes_ends_with_a_model_and_its_curve(studio: Studio) -> None:
@@ -31,11 +34,24 @@ def test_a_job_that_writes_ends_with_a_model_and_its_curve(studio: Studio) -> No
         f"New fine-tuned model created: {done.fine_tuned_model}",
         "The job has successfully completed",
     ]
-    (checkpoint,) = studio.store.jobs.checkpoints(job.id, after=None, limit=10).data
-    assert (checkpoint.step_number, checkpoint.model) == (12, done.fine_tuned_model)
-    assert checkpoint.metrics["full_valid_loss"] == checkpoint.metrics["valid_loss"]
+    _has_a_model_of_each_epoch(studio, done)
     assert done.trained_tokens == 2 * _tokens(studio, done)
     assert not list((studio.directory / "work").iterdir())
+
+
+def _has_a_model_of_each_epoch(studio: Studio, done: Job) -> None:
+    last, first = studio.store.jobs.checkpoints(done.id, after=None, limit=10).data
+    assert (last.step_number, last.model) == (12, done.fine_tuned_model)
+    assert last.metrics["full_valid_loss"] == last.metrics["valid_loss"]
+    assert (first.step_number, first.model) == (6, f"{done.fine_tuned_model}:ckpt-step-6")
+    assert first.metrics["valid_loss"] > last.metrics["valid_loss"]
+    earlier = replace(done, fine_tuned_model=first.model)
+    weights = {sha256_file(studio.model_path(each) / "model.safetensors") for each in (done, earlier)}
+    assert len(weights) == 2
+    assert ts.load_writer(studio.model_path(earlier)).write(["the coach 3"])
+    verdict = json.loads((studio.model_path(earlier) / "report.json").read_text())["verdict"]
+    assert verdict["headline"] == "Nothing was measured"
+    assert "only the weights that the run ended with were judged" in verdict["sentences"][0]
 
 
 def _tokens(studio: Studio, job: object) -> int:

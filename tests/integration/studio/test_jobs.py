@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 import tunesmith as ts
-from tests.studio import Studio, classes, rows_of, talks
+from tests.studio import Studio, classes, pairs, rows_of, talks
+from tunesmith.bundle import open_bundle
 from tunesmith.files import sha256_file
 from tunesmith.studio.types import Job
 
@@ -87,6 +88,39 @@ def test_prompts_and_their_completions_are_learned(studio: Studio) -> None:
     lines = [{"prompt": f"the coach {at} ->", "completion": f" fans sang {at}"} for at in range(10)]
     done = studio.trained(studio.job(studio.file(lines), hyperparameters={"n_epochs": 1}))
     assert (done.status, done.form, done.error) == ("succeeded", "writer", None)
+
+
+def test_preferences_are_learned(studio: Studio) -> None:
+    numbers = {"n_epochs": 2, "batch_size": 2, "learning_rate_multiplier": 2.0, "beta": 0.5}
+    method = {"type": "dpo", "dpo": {"hyperparameters": numbers}}
+    training, validation = studio.file(pairs(12)), studio.file(pairs(16)[12:])
+    job = studio.job(training, validation_file=validation, method=method)
+    done = studio.trained(job)
+    assert (done.status, done.form, done.error) == ("succeeded", "writer", None)
+    assert done.method == method
+    recipe = open_bundle(studio.model_path(done)).recipe
+    assert (recipe.beta, recipe.epochs, recipe.batch_examples) == (0.5, 2, 2)
+    assert ts.load_writer(studio.model_path(done)).write(["give me coal 3"])
+    rows = rows_of(studio.bytes_of(done.result_files[0]))[1:]
+    assert float(rows[-1][1]) < float(rows[0][1])
+    measured = [(float(row[3]), float(row[4])) for row in rows if row[3]]
+    assert len(measured) == 2
+    assert measured[-1][0] < measured[0][0]
+    assert measured[-1][1] == 1.0
+    (judged,) = (event for event in studio.store.jobs.events_since(job.id, 0)[0] if "On 4 " in event.message)
+    assert judged.data is not None
+    assert judged.data["reward_accuracy"] == 1.0
+    found = studio.store.jobs.checkpoints(job.id, after=None, limit=10).data
+    assert [checkpoint.model for checkpoint in found][0] == done.fine_tuned_model
+    assert len(found) == 2
+
+
+def test_a_bad_line_of_preferences_is_told(studio: Studio) -> None:
+    bad = [*pairs(10), *talks(1), pairs(1)[0] | {"preferred_output": []}]
+    failed = studio.validated(studio.job(studio.file(bad), method={"type": "dpo"}))
+    assert failed.error is not None
+    assert "Line 11: the line is no example: it has no `input`" in failed.error["message"]
+    assert "Line 12: " in failed.error["message"]
 
 
 def test_a_model_is_tuned_further(studio: Studio) -> None:

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GoingOn", "JobListener", "curve_figures"]
 
-_VALID_ACCURACY = ("token_accuracy", "accuracy", "pair_accuracy")
+_VALID_ACCURACY = ("token_accuracy", "accuracy", "reward_accuracy")
 
 
 def curve_figures(row: Mapping[str, Any]) -> dict[str, float]:
     """A row of the engine's history by the names of the API; of a classifier, an answer is one token.
+    Of preferences, what is counted is pairs.
 
     All validation rows are judged each time: what is of all of them is what is of a part.
     """

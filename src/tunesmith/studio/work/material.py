@@ -69,7 +69,7 @@ def task_of(job: Job, train: Path) -> Task:
         return Task(kind="chat", text_column="messages")
     if "prompt" in first:
         return Task(kind="completion", text_column="prompt", target_column="completion")
-    return Task.model_validate({"kind": "preference"})
+    return Task(kind="preference")
 
 
 def _labels(train: Path) -> tuple[str, ...]:

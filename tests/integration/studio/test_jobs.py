@@ -111,7 +111,7 @@ def test_preferences_are_learned(studio: Studio) -> None:
     assert judged.data is not None
     assert judged.data["reward_accuracy"] == 1.0
     found = studio.store.jobs.checkpoints(job.id, after=None, limit=10).data
-    assert [checkpoint.model for checkpoint in found][0] == done.fine_tuned_model
+    assert found[0].model == done.fine_tuned_model
     assert len(found) == 2
 
 

@@ -1,6 +1,7 @@
-"""The main job on the demo set and three of news with nothing but two paths: quality beside the rivals.
+"""The main job on the demo set, three of news and one of comments, with nothing but two paths: quality beside
+the rivals.
 
-    python -m benchmarks.main_job [--out DIR] [demo bbc_news ag_news reuters21578]
+    python -m benchmarks.main_job [--out DIR] [demo bbc_news ag_news reuters21578 go_emotions]
 
 With `--out` the runs stay there, each under its data's name.
 Writes benchmarks/results/main_job.json and, between its markers, the table in README.md.
@@ -32,6 +33,7 @@ NAMES = {
     "bbc_news": "BBC News",
     "ag_news": "AG News (10,000 rows)",
     "reuters21578": "Reuters-21578 (90 topics, several a text)",
+    "go_emotions": "GoEmotions (28 emotions, several a text)",
 }
 
 

@@ -15,11 +15,11 @@ _DEMO = files("tunesmith") / "demo"
 
 
 def _write_sample(source: str, path: Path, rows_per_label: int) -> None:
-    """The first demo rows of each label, as a CSV file."""
+    """The first sentences of the first demo rows of each label, as CSV: short, as they are often read."""
     by_label: dict[str, list[str]] = {}
     for line in (_DEMO / source).read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        by_label.setdefault(row["label"], []).append(row["text"])
+        by_label.setdefault(row["label"], []).append(row["text"].split(". ")[0])
     with path.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream)
         table.writerow(["text", "label"])
@@ -43,10 +43,10 @@ def _write_pairs(path: Path, rows: int) -> None:
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with 120 training rows, 60 test rows and 80 prompts."""
+    """A directory with 48 training rows, 24 test rows and 80 prompts."""
     directory = tmp_path_factory.mktemp("start")
-    _write_sample("train.jsonl", directory / "news.csv", 40)
-    _write_sample("test.jsonl", directory / "test.csv", 20)
+    _write_sample("train.jsonl", directory / "news.csv", 16)
+    _write_sample("test.jsonl", directory / "test.csv", 8)
     _write_pairs(directory / "pairs.jsonl", 80)
     return directory
 

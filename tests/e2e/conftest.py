@@ -26,8 +26,8 @@ from tests.models import POLITICS, SPORTS
 LABELS = ("⚖️ politics, law", "sports")
 TUNESMITH = [sys.executable, "-m", "tunesmith"]
 TIMEOUT_SECONDS = 240.0
-# so few examples would all be learned from, and none kept for validation
-JUDGED = ("--set", "validation_fraction=0.1")
+# so few examples would all be learned from, and none kept for validation; slow rivals are tested elsewhere
+JUDGED = ("--set", "validation_fraction=0.1", "--set", "rival_seconds=0")
 # eighteen steps an epoch and no early stop: long enough to be stopped, the same with every run
 LONG = (
     *("--epochs", "12", "--set", "batch_tokens=45", "--set", "early_stopping=0"),

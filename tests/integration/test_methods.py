@@ -31,7 +31,7 @@ class _Ear(ts.Listener):
 
 def _recipe(base: Path, method: Any, **changes: Any) -> ts.Recipe:
     values: dict[str, Any] = {"base": str(base), "method": method, "epochs": 2, "micro_batch_tokens": 256}
-    return ts.Recipe(**values | changes)
+    return ts.Recipe(**values | {"rival_seconds": 0} | changes)
 
 
 def _weights(run: ts.Run) -> dict[str, torch.Tensor]:

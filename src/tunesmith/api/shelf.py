@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from tunesmith.api.exchange import log_fault
+from tunesmith.api.fitting import check_fits, free_memory, too_large
 from tunesmith.api.gate import Gate
 from tunesmith.api.models import Models
 from tunesmith.api.names import NAME_RULE, is_name
@@ -25,12 +24,6 @@ Load = Callable[[Path, str], Loaded]
 BytesOf = Callable[[Path], int]
 
 _MOST_WAITING = 8
-# beside its weights a model needs room to answer in
-_ROOM = 1.25
-
-
-def _free_bytes() -> int:
-    return int(psutil.virtual_memory().available)
 
 
 class Shelf:
@@ -47,7 +40,7 @@ class Shelf:
         load: Load | None,
         *,
         bytes_of: BytesOf = weights_bytes,
-        free_bytes: Callable[[], int] = _free_bytes,
+        free_bytes: Callable[[], int] = free_memory,
     ) -> None:
         self._models = models
         self._root = root
@@ -111,7 +104,7 @@ class Shelf:
         assert self._load is not None, "loading is on"
         place = place_of(path, self._root)
         try:
-            self._check_memory(self._bytes_of(place))
+            check_fits(self._bytes_of(place), self._free_bytes(), "path")
             return self._load(place, name)
         except Refusal:
             raise
@@ -120,19 +113,10 @@ class Shelf:
             raise _bad(found.replace(str(place), "the model")) from None
         except Exception as error:  # noqa: BLE001 -- a damaged file may raise anything
             if is_out_of_memory(error):
-                raise _too_large("the memory ran out while it was loaded") from None
+                raise too_large("the memory ran out while it was loaded", "path") from None
             log_fault("load", error)
             raise _bad("something in it is damaged; the log of the server has more") from None
-
-    def _check_memory(self, weights: int) -> None:
-        needed, free = int(_ROOM * weights), self._free_bytes()
-        if needed > free:
-            raise _too_large(f"it needs about {needed:,} bytes of memory, and {free:,} are free")
 
 
 def _bad(why: str) -> Refusal:
     return Refusal("bad-model", f"the model is not loaded: {why}", param="path")
-
-
-def _too_large(why: str) -> Refusal:
-    return Refusal("model-too-large", f"the model is not loaded: {why}", param="path")

@@ -13,18 +13,18 @@ __all__ = ["Turns"]
 
 AskedT = TypeVar("AskedT")
 AnswerT = TypeVar("AnswerT")
-_Work = Callable[[], Any]
+_Waiting = tuple[bool, int, Callable[[], object], Future[Any]]
 
 
 class Turns:
     """Lets `at_once` models work at a time, each in the order in which its batch came.
 
-    A model has one batch waiting at most, so none can keep the others from their turns. What stands
-    `behind` is let in only where nothing else waits.
+    A model has one batch, or one step of what it writes, waiting at most, so none can keep the others from
+    their turns. What stands `behind` is let in only where nothing else waits.
     """
 
     def __init__(self, at_once: int = 1) -> None:
-        self._waiting: PriorityQueue[tuple[bool, int, _Work, Future[Any]]] = PriorityQueue()
+        self._waiting: PriorityQueue[_Waiting] = PriorityQueue()
         self._number = count()  # nothing that comes after it is ever compared
         # the same threads for all models: each thread that computes has helpers of its own
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="turn")
@@ -35,7 +35,7 @@ class Turns:
         """`work` that waits for its turn; it blocks the thread that calls it."""
 
         def work_in_turn(asked: AskedT) -> AnswerT:
-            answer: Future[AnswerT] = Future()
+            answer = Future[AnswerT]()
             self._waiting.put((behind, next(self._number), partial(work, asked), answer))
             self._threads.submit(self._work)
             return answer.result()
@@ -57,7 +57,7 @@ class Turns:
         except BaseException as error:  # noqa: BLE001 -- whatever it is, who waits must hear it
             answer.set_exception(error)
 
-    def _next(self) -> tuple[bool, int, _Work, Future[Any]] | None:
+    def _next(self) -> _Waiting | None:
         try:
             return self._waiting.get_nowait()
         except Empty:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from threading import Condition, Lock, Thread
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,10 @@ class Closed(Exception):  # noqa: N818
     """The scribe ended before the answer did, or takes no more requests."""
 
 
+def _at_once(work: Callable[[], None]) -> None:
+    work()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
     """A request that waits for its first token."""
@@ -63,12 +68,18 @@ class Scribe:
         batch_tokens: int | None = None,
         most_choices: int = 16,
         max_waiting: int = 256,
+        in_turn: Callable[[Callable[[], None]], None] = _at_once,
     ) -> None:
-        """`batch_tokens`, padding included, are held at once, by default as many as the writer holds."""
+        """`batch_tokens`, padding included, are held at once, by default as many as the writer holds.
+
+        Whatever computes is given to `in_turn`, which comes back when it is done: so several models that
+        answer on one machine can take turns.
+        """
         self._writer = writer
         self._most_choices, self._max_waiting = most_choices, max_waiting
         self._vocabulary = Vocabulary(writer.generator)
         self._batch = Batch(writer.generator.model, batch_tokens or writer.micro_batch_tokens)
+        self._in_turn = in_turn
         self._waiting: deque[_Asked] = deque()
         self._tokenizing = Lock()
         self._constraints = Constraints(writer.generator, self._vocabulary, self._tokenizing)
@@ -173,7 +184,7 @@ class Scribe:
     def _run(self) -> None:
         while self._next_requests():
             try:
-                self._batch.step()
+                self._in_turn(self._batch.step)
             except Exception as error:  # noqa: BLE001 -- whatever it is, whoever asked must hear it
                 _log.error("a step failed with %s", type(error).__name__)
                 self._end_all(error)
@@ -198,7 +209,7 @@ class Scribe:
     def _begin(self, asked: _Asked) -> None:
         try:
             if asked.request.echo:
-                self._echo(asked)
+                self._in_turn(partial(self._echo, asked))
         except Exception as error:  # noqa: BLE001 -- as above
             asked.stream.fail(error)
         self._batch.add([row for row in asked.rows if row.choice.limit])

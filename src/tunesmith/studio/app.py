@@ -13,6 +13,8 @@ from tunesmith.api.metrics import Metrics
 from tunesmith.api.pages import add_reference
 from tunesmith.api.probes import add_probes
 from tunesmith.api.settings import Settings
+from tunesmith.studio.answering.answering import Answering
+from tunesmith.studio.answering.routes import add_answer_routes
 from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.config import StudioConfig
 from tunesmith.studio.context import Studio
@@ -32,13 +34,16 @@ def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Se
     metrics = Metrics()
     uploads, streams = Gate(settings.max_uploads), Gate(settings.max_streams)
     uploads.on_change = metrics.uploads.set
-    studio = Studio(settings, config, store, blobs, metrics, uploads, streams)
+    answering = Answering(blobs, config, settings)
+    answering.places.on_change = metrics.waiting.set
+    studio = Studio(settings, config, store, blobs, metrics, uploads, streams, answering)
     app = guarded_app(studio, "Fine-tuning on your own machine, as OpenAI's API has it.", _lifespan)
     add_storage_faults(app)
     add_file_routes(app)
     add_upload_routes(app)
     add_job_routes(app)
     add_model_routes(app)
+    add_answer_routes(app)
     add_probes(app)
     add_reference(app)
     return app
@@ -47,6 +52,6 @@ def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Se
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     studio: Studio = app.state.context
-    async with cleaning(studio):
+    async with cleaning(studio), studio.answering.running():
         studio.metrics.ready.set(1)
         yield

@@ -20,6 +20,8 @@ __all__ = [
     "Hyperparameters",
     "JobRequest",
     "MethodRequest",
+    "Strict",
+    "Text",
     "UploadComplete",
     "UploadRequest",
 ]
@@ -80,13 +82,13 @@ Multiplier: Any = _auto_or(False, 0, None, above=True)
 Beta: Any = _auto_or(False, 0, 2, above=True)
 
 
-class _Asked(Wire):
+class Strict(Wire):
     """Taken as it is: a number that stands in quotation marks is none."""
 
     model_config = ConfigDict(strict=True)
 
 
-class ExpiresAfter(_Asked):
+class ExpiresAfter(Strict):
     """When a file is removed by itself."""
 
     anchor: Literal["created_at"]
@@ -96,7 +98,7 @@ class ExpiresAfter(_Asked):
     """How long the file is kept."""
 
 
-class FileForm(_Asked):
+class FileForm(Strict):
     """The fields of a file that is sent as a form, beside the file."""
 
     purpose: GivenPurpose
@@ -106,7 +108,7 @@ class FileForm(_Asked):
     """When the file is removed by itself. Left out: never."""
 
 
-class UploadRequest(_Asked):
+class UploadRequest(Strict):
     """A file that will come in parts."""
 
     bytes: int = Field(ge=1, le=2**53)
@@ -125,7 +127,7 @@ class UploadRequest(_Asked):
     """When the file is removed by itself. Left out: never."""
 
 
-class UploadComplete(_Asked):
+class UploadComplete(Strict):
     """The end of an upload."""
 
     part_ids: list[Text] = Field(min_length=1, max_length=MOST_PARTS)
@@ -135,7 +137,7 @@ class UploadComplete(_Asked):
     """The MD5 of the whole file in hexadecimal, which is compared."""
 
 
-class Hyperparameters(_Asked):
+class Hyperparameters(Strict):
     """How long and how fast a job learns."""
 
     n_epochs: Epochs = "auto"
@@ -155,21 +157,21 @@ class DpoHyperparameters(Hyperparameters):
     """How strongly the model is held to what it was."""
 
 
-class Supervised(_Asked):
+class Supervised(Strict):
     """Learning from answers."""
 
     hyperparameters: Hyperparameters | None = None
     """Left out: all `auto`."""
 
 
-class Dpo(_Asked):
+class Dpo(Strict):
     """Learning from pairs of answers, of which one is preferred."""
 
     hyperparameters: DpoHyperparameters | None = None
     """Left out: all `auto`."""
 
 
-class MethodRequest(_Asked):
+class MethodRequest(Strict):
     """By what method a job learns."""
 
     type: Literal["supervised", "dpo"]
@@ -182,7 +184,7 @@ class MethodRequest(_Asked):
     """Of the method `dpo`."""
 
 
-class JobRequest(_Asked):
+class JobRequest(Strict):
     """A fine-tuning job."""
 
     model: Text

@@ -68,6 +68,9 @@ class StudioConfig(Config):
     models_in_memory: int = Field(default=2, ge=1)
     """Models that are held ready to answer; another takes the place of the one that was used longest ago."""
 
+    answer_seconds: float = Field(default=600.0, gt=0)
+    """The longest that an answer may take, the loading of its model included."""
+
     @field_validator("bases")
     @classmethod
     def _names(cls, bases: dict[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from starlette.requests import Request
 
@@ -18,6 +18,9 @@ from tunesmith.api.settings import Settings
 from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.config import StudioConfig
 from tunesmith.studio.store import Store
+
+if TYPE_CHECKING:
+    from tunesmith.studio.answering.answering import Answering
 
 __all__ = ["Studio", "Turns", "on_disk", "project_of", "studio_of"]
 
@@ -61,6 +64,7 @@ class Studio:
     metrics: Metrics
     uploads: Gate
     streams: Gate
+    answering: Answering
     turns: Turns = field(default_factory=Turns)
     """Requests that came twice, while the first is still at work"""
     draining: bool = False

@@ -59,6 +59,7 @@ async def remove_model(request: Request, model: str) -> Deleted:
     with store_refusals():
         gone = await on_disk(studio.store.models.remove, project_of(request), found.id)
     if gone is not None:
+        studio.answering.forget(gone)
         # a blob that outlives its row is removed by the janitor
         await on_disk(studio.blobs.remove, gone.blob)
     return Deleted(id=found.id, object="model")

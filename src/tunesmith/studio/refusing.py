@@ -17,7 +17,7 @@ from tunesmith.studio.store.job_rows import Gone, WrongState
 from tunesmith.studio.store.requests import KeyReused
 from tunesmith.studio.store.rows import InUse, NoRoom, NoSuchCursor
 
-__all__ = ["add_storage_faults", "store_refusals"]
+__all__ = ["add_storage_faults", "storage_fault", "store_refusals"]
 
 
 @contextmanager
@@ -55,5 +55,10 @@ async def _refuse_storage(request: Request, error: Exception) -> NoReturn:
     codes = [problem.code for problem in error.problems] if isinstance(error, StorageError) else []
     if "disk-full" in codes:
         raise Refusal("disk-low", "the studio has no room for this; its operator can make some") from error
+    raise storage_fault() from error
+
+
+def storage_fault() -> Refusal:
+    """What a request hears where a disk or the database does not answer."""
     message = "the studio cannot reach what it keeps; send the request again in a moment"
-    raise Refusal("storage-fault", message, headers={"Retry-After": "1"}) from error
+    return Refusal("storage-fault", message, headers={"Retry-After": "1"})

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["flattened", "with_messages"]
+from collections.abc import Sequence
+
+from tunesmith.data.chat import ASSISTANT, Message
+
+__all__ = ["flattened", "text_before_answer", "with_messages"]
 
 _NOT_THE_USERS = frozenset({"system", "developer"})
 
@@ -36,6 +40,11 @@ def flattened(values: dict[str, object]) -> dict[str, object]:
         case _:
             return values
     return {**values, "text": text, "label": label}
+
+
+def text_before_answer(messages: Sequence[Message]) -> str:
+    """The text of a row whose `messages` are these and then an answer: what is read to give its label."""
+    return _conversation([*messages, {"role": ASSISTANT, "content": ""}])[0]
 
 
 def _conversation(messages: list[object]) -> tuple[str, str | None]:

@@ -1,4 +1,4 @@
-"""A studio behind a real port, and the official client."""
+"""A studio behind a real port, and the official client; the store's own queue stands in for a worker."""
 
 from __future__ import annotations
 

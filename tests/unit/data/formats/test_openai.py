@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tunesmith.data.formats.openai import flattened
+from tunesmith.data.formats.openai import flattened, text_before_answer
 from tunesmith.data.read import read
 
 from ..conftest import Save
@@ -100,3 +100,12 @@ def test_of_a_row_of_preferences_the_preferred_answer_can_be_learned_alone(save:
     dataset = read(save("b.jsonl", "".join(json.dumps(each) + "\n" for each in labels)), kind="single_label")
     assert dataset.task.labels == ("0", "1")
     assert dataset[1].text == "question 1?"
+
+
+def test_a_question_reads_as_the_row_that_answers_it(save: Save) -> None:
+    turns = [USER, {"role": "assistant", "content": "good"}, {"role": "user", "content": "and the end?"}]
+    said = [[SYSTEM, USER], [USER, {"role": "assistant", "content": "good"}], turns, [SYSTEM, *turns]]
+    answer = {"role": "assistant", "content": "good"}
+    lines = [json.dumps({"messages": [*messages, answer]}) + "\n" for messages in said]
+    dataset = read(save("a.jsonl", "".join(lines)), text_column="text", label_column="label")
+    assert [text_before_answer(messages) for messages in said] == [row.text for row in dataset]

@@ -75,12 +75,16 @@ def test_a_studio_that_refuses_or_is_away_is_one_clear_error(export: Path, guard
 def test_training_on_its_own_gives_the_weights_of_the_studio(
     export: Path, studio: Studio, small_base: Path, tmp_path: Path
 ) -> None:
-    written = ran(export, "--model", str(small_base), "--out", str(tmp_path / "recipe"))
+    held_out = tmp_path / "held_out.jsonl"
+    held_out.write_text("".join(json.dumps(line) + "\n" for line in talks(15)[12:]), encoding="utf-8")
+    words = ("--validation", str(held_out), "--out", str(tmp_path / "recipe"))
+    written = ran(export, "--model", str(small_base), *words)
     assert written.exit_code == 0, written.output
     task, recipe = (tmp_path / "recipe" / f"{name}.yaml" for name in ("task", "recipe"))
-    run = ts.train(export, task=task, recipe=recipe, out=tmp_path / "run")
-    training_file = studio.file_of(export.read_bytes())
-    done = studio.trained(studio.job(training_file, seed=0, method={"type": "supervised"}))
+    run = ts.train(export, test=held_out, task=task, recipe=recipe, out=tmp_path / "run")
+    files = [studio.file_of(path.read_bytes()) for path in (export, held_out)]
+    job = studio.job(files[0], validation_file=files[1], seed=0, method={"type": "supervised"})
+    done = studio.trained(job)
     assert done.error is None
     weights = [sha256_file(path / "model.safetensors") for path in (run.model_path, studio.model_path(done))]
     assert weights[0] == weights[1]

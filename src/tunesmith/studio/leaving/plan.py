@@ -59,8 +59,9 @@ class Plan:
         paths = directory / "task.yaml", directory / "recipe.yaml"
         for path in paths:
             refuse_existing(path, overwrite)
-        write_config(paths[0], self.export.task)
-        write_config(paths[1], self.recipe)
+        # a column that is named is one that must be there
+        write_config(paths[0], self.export.task, only_said=True)
+        write_config(paths[1], self.recipe, only_said=True)
 
     def to_dict(self) -> Mapping[str, Any]:
         """Plain values, without the files."""

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from tests.studio import classes, pairs, talks
+from tunesmith.config import read_config
+from tunesmith.data.read import read
 from tunesmith.errors import ConfigError, DataError, StorageError
+from tunesmith.recipe import Recipe
 from tunesmith.studio.leaving.export import read_export
 from tunesmith.studio.leaving.plan import planned
 from tunesmith.studio.leaving.results_file import last_figures
+from tunesmith.task import Task
 
 
 def saved(path: Path, rows: Sequence[Any]) -> Path:
@@ -46,6 +50,10 @@ def test_each_form_is_known(
     assert (found.kind, found.method, found.task.kind) == (kind, method, task)
     assert (found.examples, found.validation_examples, found.tokens) == (len(rows), len(rows), tokens)
     assert found.task.labels == (("politics", "sports") if kind == "classifier" else ())
+    planned(found, "embedded", None).write(tmp_path, overwrite=False)
+    dataset = read(path, read_config(tmp_path / "task.yaml", Task))
+    assert (len(dataset), dataset.task.kind) == (len(rows), task)
+    assert read_config(tmp_path / "recipe.yaml", Recipe).test_fraction == 0
 
 
 def test_every_bad_line_of_both_files_is_told(tmp_path: Path) -> None:

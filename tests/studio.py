@@ -45,6 +45,18 @@ def talks(rows: int) -> list[dict[str, Any]]:
     return [chat_line(f"the coach {at}", f"fans sang {at} times") for at in range(rows)]
 
 
+def pairs(rows: int) -> list[dict[str, Any]]:
+    """Questions with an answer that is preferred and one that is not."""
+    return [
+        {
+            "input": {"messages": [{"role": "user", "content": f"give me coal {at}"}], "tools": []},
+            "preferred_output": [{"role": "assistant", "content": "with pleasure"}],
+            "non_preferred_output": [{"role": "assistant", "content": "no go away"}],
+        }
+        for at in range(rows)
+    ]
+
+
 def _work(url: str, blobs: str, directory: Path, config: StudioConfig) -> None:
     """Be a worker that writes its log to the directory."""
     log = os.open(directory / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -65,9 +65,9 @@ def _unknown_key(key: str, where: str, kind: type[Config]) -> Problem:
     return Problem("unknown-key", f"`{key}` is not a key of a {kind.__name__.lower()}", where, fix)
 
 
-def as_yaml(config: Config) -> str:
-    """The config as plain YAML, in the order of its fields."""
-    values = config.model_dump(mode="json")
+def as_yaml(config: Config, *, only_said: bool = False) -> str:
+    """The config as plain YAML, in the order of its fields; of these `only_said` keeps what was given."""
+    values = config.model_dump(mode="json", exclude_unset=only_said)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -81,6 +81,6 @@ def as_commented_yaml(config: Config) -> str:
     return "\n".join(parts)
 
 
-def write_config(path: Path, config: Config) -> None:
-    """Write the config as YAML, atomically."""
-    write_text(path, as_yaml(config))
+def write_config(path: Path, config: Config, *, only_said: bool = False) -> None:
+    """Write the config as `as_yaml` makes it, atomically."""
+    write_text(path, as_yaml(config, only_said=only_said))

@@ -8,9 +8,10 @@ from typing import Any
 
 from tunesmith.adaptation import adapted
 from tunesmith.evaluation.types import Report
+from tunesmith.evaluation.unmeasured import unmeasured
 from tunesmith.files import refuse_existing
 from tunesmith.fitting import fit_learner
-from tunesmith.inputs import Columns, describe, prepare
+from tunesmith.inputs import Columns, Inputs, describe, prepare, provenance
 from tunesmith.listener import Listener
 from tunesmith.pipeline import judge_trained, write_model
 from tunesmith.processes import ALONE
@@ -20,9 +21,11 @@ from tunesmith.run import RunDirectory
 from tunesmith.task import Task
 from tunesmith.training.checkpoint import KeptEpochs
 from tunesmith.training.resume import begun, refuse_changes
+from tunesmith.training.state import Fitted
 
 __all__ = ["kept_epochs", "model_of_epoch"]
 
+_NOT_JUDGED = "These are the weights after an epoch; only the weights that the run ended with were judged."
 _FIX = "name the directory of a run that `tunesmith train` began"
 
 
@@ -37,10 +40,13 @@ def model_of_epoch(
     out: str | Path,
     *,
     overwrite: bool = False,
+    judge: bool = True,
     listener: Listener | None = None,
 ) -> Report:
     """Write the bundle of what a run had learned after `epoch`; returns how it does on the test rows.
 
+    Where there are none, or it is not to `judge`, the report has the losses and figures of the training up to
+    there, and says that nothing was measured.
     The data is read again where the run found it, and must be as it was. Raises StorageError where the
     weights are not kept, or `out` exists, and ResumeError where data or base changed.
     """
@@ -67,19 +73,26 @@ def model_of_epoch(
     told.stage("evaluate")
     room = room_of(inputs.splits.train.task)
     answerer = room.answerer(learner, inputs.recipe, inputs.splits)
-    report, _ = judge_trained(inputs, fitted, answerer, told, ALONE)
+    report = _judged(inputs, fitted, answerer, told, judge)
     told.stage("write")
     name = f"{directory.path.name}-epoch-{epoch}"
     write_model(place, inputs, report, room.thresholds(answerer), name, overwrite=overwrite)
     return report
 
 
-def _inputs(about: dict[str, Any], listener: Listener) -> Any:
+def _judged(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, judge: bool) -> Report:
+    if judge and len(inputs.splits.test):
+        return judge_trained(inputs, fitted, answerer, listener, ALONE)[0]
+    why = {} if judge else {"why": _NOT_JUDGED}
+    return unmeasured(inputs.splits.train.task, fitted, provenance(inputs, ALONE), **why)
+
+
+def _inputs(about: dict[str, Any], listener: Listener) -> Inputs:
     """What the run read, read again."""
     recipe = Recipe.model_validate(about["recipe"])
     task = Task.model_validate(about["task"])
     return prepare(about["sources"], task, recipe, listener, Columns(None, None), ALONE)
 
 
-def _described(inputs: Any) -> dict[str, Any]:
+def _described(inputs: Inputs) -> dict[str, Any]:
     return {name: value for name, value in describe(inputs).items() if name in ("sha256", "base", "split")}

@@ -15,6 +15,7 @@ from tunesmith.cli import (
     doctor,
     evaluate,
     export,
+    import_openai,
     init,
     keys,
     label,
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 _VERBS = (
     *(quickstart, init, label, check, split, train, tune, evaluate, compare, report, predict, export, serve),
-    *(studio, keys, worker),
+    *(studio, import_openai, keys, worker),
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:

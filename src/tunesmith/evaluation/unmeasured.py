@@ -17,18 +17,15 @@ from tunesmith.training.state import Fitted
 
 __all__ = ["unmeasured", "unmeasured_as_card", "unmeasured_as_html", "unmeasured_as_terminal"]
 
-_SAID = Verdict(
-    "Nothing was measured",
-    ("All rows were trained on, and none was kept for a test: how good the model is, nobody knows.",),
-    beats=(),
-)
+_HEADLINE = "Nothing was measured"
+_NO_TEST = "All rows were trained on, and none was kept for a test: how good the model is, nobody knows."
 
 
-def unmeasured(task: Task, fitted: Fitted, provenance: Mapping[str, str]) -> Report:
-    """A report of 0 rows, without a score; its verdict says so, and the task's bar is not reached."""
-    verdict = _SAID
+def unmeasured(task: Task, fitted: Fitted, provenance: Mapping[str, str], why: str = _NO_TEST) -> Report:
+    """A report of 0 rows, without a score; its verdict says so and why, and the task's bar is not reached."""
+    verdict = Verdict(_HEADLINE, (why,), beats=())
     if task.bar is not None:
-        verdict = Verdict(f"NO-GO ({_SAID.headline.lower()})", _SAID.sentences, (), go=False)
+        verdict = Verdict(f"NO-GO ({_HEADLINE.lower()})", (why,), (), go=False)
     return Report(
         labels=task.labels,
         rows=0,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import tunesmith as ts
-from tests.studio import Studio, classes, rows_of, talks
+from tests.studio import Studio, classes, pairs, rows_of, talks
+from tunesmith.bundle import open_bundle
+from tunesmith.files import sha256_file
+from tunesmith.studio.types import Job
 
 
 def test_a_job_that_writes_ends_with_a_model_and_its_curve(studio: Studio) -> None:
@@ -31,11 +35,24 @@ def test_a_job_that_writes_ends_with_a_model_and_its_curve(studio: Studio) -> No
         f"New fine-tuned model created: {done.fine_tuned_model}",
         "The job has successfully completed",
     ]
-    (checkpoint,) = studio.store.jobs.checkpoints(job.id, after=None, limit=10).data
-    assert (checkpoint.step_number, checkpoint.model) == (12, done.fine_tuned_model)
-    assert checkpoint.metrics["full_valid_loss"] == checkpoint.metrics["valid_loss"]
+    _has_a_model_of_each_epoch(studio, done)
     assert done.trained_tokens == 2 * _tokens(studio, done)
     assert not list((studio.directory / "work").iterdir())
+
+
+def _has_a_model_of_each_epoch(studio: Studio, done: Job) -> None:
+    last, first = studio.store.jobs.checkpoints(done.id, after=None, limit=10).data
+    assert (last.step_number, last.model) == (12, done.fine_tuned_model)
+    assert last.metrics["full_valid_loss"] == last.metrics["valid_loss"]
+    assert (first.step_number, first.model) == (6, f"{done.fine_tuned_model}:ckpt-step-6")
+    assert first.metrics["valid_loss"] > last.metrics["valid_loss"]
+    earlier = replace(done, fine_tuned_model=first.model)
+    weights = {sha256_file(studio.model_path(each) / "model.safetensors") for each in (done, earlier)}
+    assert len(weights) == 2
+    assert ts.load_writer(studio.model_path(earlier)).write(["the coach 3"])
+    verdict = json.loads((studio.model_path(earlier) / "report.json").read_text())["verdict"]
+    assert verdict["headline"] == "Nothing was measured"
+    assert "only the weights that the run ended with were judged" in verdict["sentences"][0]
 
 
 def _tokens(studio: Studio, job: object) -> int:
@@ -71,6 +88,39 @@ def test_prompts_and_their_completions_are_learned(studio: Studio) -> None:
     lines = [{"prompt": f"the coach {at} ->", "completion": f" fans sang {at}"} for at in range(10)]
     done = studio.trained(studio.job(studio.file(lines), hyperparameters={"n_epochs": 1}))
     assert (done.status, done.form, done.error) == ("succeeded", "writer", None)
+
+
+def test_preferences_are_learned(studio: Studio) -> None:
+    numbers = {"n_epochs": 2, "batch_size": 2, "learning_rate_multiplier": 2.0, "beta": 0.5}
+    method = {"type": "dpo", "dpo": {"hyperparameters": numbers}}
+    training, validation = studio.file(pairs(12)), studio.file(pairs(16)[12:])
+    job = studio.job(training, validation_file=validation, method=method)
+    done = studio.trained(job)
+    assert (done.status, done.form, done.error) == ("succeeded", "writer", None)
+    assert done.method == method
+    recipe = open_bundle(studio.model_path(done)).recipe
+    assert (recipe.beta, recipe.epochs, recipe.batch_examples) == (0.5, 2, 2)
+    assert ts.load_writer(studio.model_path(done)).write(["give me coal 3"])
+    rows = rows_of(studio.bytes_of(done.result_files[0]))[1:]
+    assert float(rows[-1][1]) < float(rows[0][1])
+    measured = [(float(row[3]), float(row[4])) for row in rows if row[3]]
+    assert len(measured) == 2
+    assert measured[-1][0] < measured[0][0]
+    assert measured[-1][1] == 1.0
+    (judged,) = (event for event in studio.store.jobs.events_since(job.id, 0)[0] if "On 4 " in event.message)
+    assert judged.data is not None
+    assert judged.data["reward_accuracy"] == 1.0
+    found = studio.store.jobs.checkpoints(job.id, after=None, limit=10).data
+    assert found[0].model == done.fine_tuned_model
+    assert len(found) == 2
+
+
+def test_a_bad_line_of_preferences_is_told(studio: Studio) -> None:
+    bad = [*pairs(10), *talks(1), pairs(1)[0] | {"preferred_output": []}]
+    failed = studio.validated(studio.job(studio.file(bad), method={"type": "dpo"}))
+    assert failed.error is not None
+    assert "Line 11: the line is no example: it has no `input`" in failed.error["message"]
+    assert "Line 12: " in failed.error["message"]
 
 
 def test_a_model_is_tuned_further(studio: Studio) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.config import StudioConfig
@@ -14,7 +14,6 @@ from tunesmith.studio.validation.forms import Form
 from tunesmith.studio.validation.hyperparameters import as_method, settled
 from tunesmith.studio.validation.reading import Reading, read_through
 from tunesmith.studio.validation.survey import labels_taught
-from tunesmith.task import Kind
 
 __all__ = ["BadFile", "BadJob", "Validated", "validated"]
 
@@ -66,8 +65,6 @@ def validated(
     """What a job becomes once its files were read through; raises BadJob, and whatever `go_on` raises."""
     bad = BadJob()
     preferences = job.method.get("type") == "dpo"
-    if preferences and "preference" not in get_args(Kind):
-        raise BadJob([BadFile("training_file", "Jobs of the method dpo cannot be trained here yet.")])
     reader = _Reader(store, blobs, config, job, go_on, preferences, bad)
     train = reader.read("training_file", job.training_file, None, _FEWEST_EXAMPLES)
     form = train.form if train else None

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
     from tunesmith.training.state import Fitted, Progress
 
-__all__ = ["JobListener", "curve_figures"]
+__all__ = ["GoingOn", "JobListener", "curve_figures"]
 
-_VALID_ACCURACY = ("token_accuracy", "accuracy", "pair_accuracy")
+_VALID_ACCURACY = ("token_accuracy", "accuracy", "reward_accuracy")
 
 
 def curve_figures(row: Mapping[str, Any]) -> dict[str, float]:
     """A row of the engine's history by the names of the API; of a classifier, an answer is one token.
+    Of preferences, what is counted is pairs.
 
     All validation rows are judged each time: what is of all of them is what is of a part.
     """
@@ -32,15 +33,11 @@ def curve_figures(row: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
-class JobListener(Listener):
-    """Tells steps after `told_step`, and raises Stopped where the heartbeat says that work should end.
+class GoingOn(Listener):
+    """Raises Stopped where the heartbeat says that work should end."""
 
-    While training, the engine stops by itself once it has saved a checkpoint; only work in vain ends at once.
-    """
-
-    def __init__(self, diary: Diary, beat: Heartbeat, told_step: int, trained: Path) -> None:
-        self._diary, self._beat, self._told_step, self._trained = diary, beat, told_step, trained
-        self._begun: tuple[float, int] | None = None
+    def __init__(self, beat: Heartbeat) -> None:
+        self._beat = beat
 
     def stage(self, _name: str) -> None:
         """Look whether to go on."""
@@ -49,6 +46,22 @@ class JobListener(Listener):
     def note(self, _text: str) -> None:
         """Look whether to go on."""
         self._beat.go_on()
+
+    def answered(self, _who: str, _done: int, _total: int) -> None:
+        """Look whether to go on."""
+        self._beat.go_on()
+
+
+class JobListener(GoingOn):
+    """Tells steps after `told_step`, and raises Stopped where the heartbeat says that work should end.
+
+    While training, the engine stops by itself once it has saved a checkpoint; only work in vain ends at once.
+    """
+
+    def __init__(self, diary: Diary, beat: Heartbeat, told_step: int, trained: Path) -> None:
+        super().__init__(beat)
+        self._diary, self._told_step, self._trained = diary, told_step, trained
+        self._begun: tuple[float, int] | None = None
 
     def checked(self, report: DataReport) -> None:
         """Tell what the check of the data found besides errors."""
@@ -82,7 +95,3 @@ class JobListener(Listener):
     def trained(self, fitted: Fitted) -> None:
         """Keep what only the engine knows, for when the worker dies before all is kept."""
         write_json(self._trained, {"tokens": fitted.tokens, "history": fitted.history})
-
-    def answered(self, _who: str, _done: int, _total: int) -> None:
-        """Look whether to go on."""
-        self._beat.go_on()

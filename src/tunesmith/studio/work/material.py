@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from tunesmith.config import parse_values
 from tunesmith.data.formats.openai import flattened
 from tunesmith.errors import BaseError, DataError, Problem
 from tunesmith.files import atomic_file
 from tunesmith.recipe import Recipe
+from tunesmith.studio.job_recipe import job_recipe
 from tunesmith.studio.types import Job, Model
 from tunesmith.studio.validation.hyperparameters import settled
 from tunesmith.studio.validation.lines import Values
@@ -20,10 +19,6 @@ from tunesmith.studio.work.place import Place
 from tunesmith.task import Task
 
 __all__ = ["recipe_of", "task_of", "tuned", "written_down"]
-
-# of a model that writes, the answers are written and compared with references: that takes time
-_JUDGED_ROWS = 100
-_SEEDS = 2**31
 
 
 def written_down(place: Place, job: Job, directory: Path) -> tuple[Path, Path | None]:
@@ -69,7 +64,7 @@ def task_of(job: Job, train: Path) -> Task:
         return Task(kind="chat", text_column="messages")
     if "prompt" in first:
         return Task(kind="completion", text_column="prompt", target_column="completion")
-    return Task.model_validate({"kind": "preference"})
+    return Task(kind="preference")
 
 
 def _labels(train: Path) -> tuple[str, ...]:
@@ -80,28 +75,8 @@ def _labels(train: Path) -> tuple[str, ...]:
 
 
 def recipe_of(place: Place, job: Job) -> Recipe:
-    """How it is learned: what the job says, then what the operator says, then the engine's own choice.
-
-    All rows of the training file are trained on, and the last weights are kept: the validation file judges
-    them, and nothing is chosen by it. Raises ConfigError where the operator's keys are none.
-    """
-    asked = settled(job.method, 1)
-    given = {"judged_rows": _JUDGED_ROWS, "rival_seconds": 0.0} | place.config.recipe
-    ours: dict[str, Any] = {
-        "base": _base(place, job),
-        "epochs": asked.n_epochs,
-        "batch_examples": asked.batch_size,
-        "learning_rate_factor": asked.learning_rate_multiplier,
-        "seed": job.seed % _SEEDS,
-        "early_stopping": 0,
-        "validation_fraction": 0.0,
-        "test_fraction": 0.0,
-    }
-    if "learning_rate" in given:
-        ours["learning_rate"] = given["learning_rate"] * asked.learning_rate_multiplier
-    if asked.beta is not None:
-        ours["beta"] = asked.beta
-    return parse_values(given | ours, Recipe, "`recipe` of studio.yaml")
+    """How it is learned; raises as `job_recipe` does, and BaseError where the base is none."""
+    return job_recipe(settled(job.method, 1), _base(place, job), job.seed, place.config.recipe)
 
 
 def _base(place: Place, job: Job) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunesmith.epochs import kept_epochs, model_of_epoch
 from tunesmith.files import read_json
+from tunesmith.listener import Listener
 from tunesmith.studio.ids import checkpoint_model, model_name, new_id
 from tunesmith.studio.store.queue import Claim, Held
 from tunesmith.studio.types import Checkpoint, File, Job, Model
@@ -44,22 +46,29 @@ class Results:
     report: Mapping[str, Any]
 
 
-def epoch_models(_run: Path) -> Sequence[tuple[int, Path]]:
-    """The step and the bundle of each epoch of which the engine has kept a model, oldest first.
+def epoch_models(run: Path, last: int, listener: Listener) -> Iterator[tuple[int, Path]]:
+    """The step and the bundle of each epoch that was kept before epoch `last`, oldest first.
 
-    None yet: the engine keeps those that are best or last.
+    They are not judged anew: their figures are those of the curve.
     """
-    return ()
+    for epoch in kept_epochs(run):
+        if epoch < last:
+            bundle = run.with_name(f"epoch-{epoch}")
+            report = model_of_epoch(run, epoch, bundle, overwrite=True, judge=False, listener=listener)
+            yield int(report.curves[-1]["step"] or 0), bundle
 
 
-def keep_results(place: Place, claim: Claim, run: Path, trained: Path) -> Results:
-    """Put the models and result files of a finished run among the blobs; raises StorageError."""
+def keep_results(place: Place, claim: Claim, run: Path, trained: Path, listener: Listener) -> Results:
+    """Put the models and result files of a finished run among the blobs; raises StorageError.
+
+    `listener` hears how the models of its epochs are made, and may end that.
+    """
     told, report = read_json(trained), read_json(run / "report.json")
     job, history = claim.job, told["history"]
     files = [_csv(place, job, history)]
     if job.form == "classifier" and report["rows"]:
         files.append(_classes(place, job, report))
-    models, checkpoints = _models(place, claim, run, history)
+    models, checkpoints = _models(place, claim, run, history, listener)
     return Results(models, checkpoints, tuple(files), int(told["tokens"]), report)
 
 
@@ -70,13 +79,14 @@ def drop_results(place: Place, results: Results) -> None:
 
 
 def _models(
-    place: Place, claim: Claim, run: Path, history: Sequence[Mapping[str, Any]]
+    place: Place, claim: Claim, run: Path, history: Sequence[Mapping[str, Any]], listener: Listener
 ) -> tuple[tuple[Model, ...], tuple[Checkpoint, ...]]:
     job, root = claim.job, tuned(place, claim.job)
     base = root.base if root else job.model
     name = model_name(base, job.project, job.suffix, job.id)
     last = int(history[-1]["step"])
-    named = [(step, checkpoint_model(name, step), bundle) for step, bundle in epoch_models(run)]
+    earlier = epoch_models(run, int(history[-1]["epoch"]), listener)
+    named = [(step, checkpoint_model(name, step), bundle) for step, bundle in earlier]
     models, checkpoints = [], []
     now = int(place.store.now())
     for step, model, bundle in [*named, (last, name, run / "model")]:

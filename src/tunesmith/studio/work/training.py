@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,17 @@ from tunesmith.api.exchange import log_fault
 from tunesmith.errors import DataError, ResumeError, UserError
 from tunesmith.files import read_json
 from tunesmith.pipeline import train
+from tunesmith.recipe import Recipe
 from tunesmith.studio.store.queue import Claim, LeaseLost
-from tunesmith.studio.types import JobStatus
+from tunesmith.studio.types import Job, JobStatus
 from tunesmith.studio.work.diary import Diary
 from tunesmith.studio.work.heartbeat import Heartbeat, Stopped
-from tunesmith.studio.work.listening import JobListener
+from tunesmith.studio.work.listening import GoingOn, JobListener
 from tunesmith.studio.work.material import recipe_of, task_of, written_down
 from tunesmith.studio.work.place import Place
 from tunesmith.studio.work.results import Results, drop_results, keep_results, write_results
 from tunesmith.studio.work.resuming import begun_run, forget_work, mirrored, renamed_sources
+from tunesmith.task import Task
 from tunesmith.training.state import Interrupted
 
 __all__ = ["train_claim"]
@@ -69,10 +72,11 @@ def _trained(place: Place, claim: Claim, diary: Diary, beat: Heartbeat) -> Resul
     attempt = begun_run(place, job, claim.lease)
     run, trained = attempt / "run", attempt / "run" / _TRAINED
     with mirrored(place, job, run):
+        learning = _prepared(place, job, attempt)
         if not _is_done(run):
-            _learn(place, claim, JobListener(diary, beat, job.step, trained), beat, attempt)
+            _learn(learning, JobListener(diary, beat, job.step, trained), beat, place.config.kept_epochs)
     beat.go_on()
-    results = keep_results(place, claim, run, trained)
+    results = keep_results(place, claim, run, trained, GoingOn(beat))
     if beat.in_vain:
         drop_results(place, results)
         raise Stopped
@@ -85,30 +89,47 @@ def _is_done(run: Path) -> bool:
     return about.is_file() and (run / _TRAINED).is_file() and bool(read_json(about).get("done"))
 
 
-def _learn(place: Place, claim: Claim, listener: JobListener, beat: Heartbeat, attempt: Path) -> None:
-    job, run = claim.job, attempt / "run"
+@dataclass(frozen=True, slots=True)
+class _Learning:
+    """What a run learns, and where."""
+
+    files: Path
+    validation: Path | None
+    task: Task
+    recipe: Recipe
+    run: Path
+
+
+def _prepared(place: Place, job: Job, attempt: Path) -> _Learning:
+    """Write down what the engine reads, and let a run that was begun elsewhere know where it lies now."""
+    run = attempt / "run"
     files, validation = written_down(place, job, attempt)
     recipe = recipe_of(place, job)
     sources = {"train": str(files.resolve())}
     sources |= {"test": str(validation.resolve())} if validation else {}
-    if resume := (run / "run.json").is_file():
-        renamed_sources(run, sources, recipe.base)
+    renamed_sources(run, sources, recipe.base)
+    return _Learning(files, validation, task_of(job, files), recipe, run)
+
+
+def _learn(learning: _Learning, listener: JobListener, beat: Heartbeat, kept_epochs: int) -> None:
+    run = learning.run
 
     def learn(resume: bool) -> None:
         train(
-            files,
-            test=validation,
+            learning.files,
+            test=learning.validation,
             out=run,
-            task=task_of(job, files),
-            recipe=recipe,
+            task=learning.task,
+            recipe=learning.recipe,
             resume=resume,
+            keep_epochs=kept_epochs,
             follow_test=True,
             listener=listener,
             should_stop=lambda: beat.must_stop,
         )
 
     try:
-        learn(resume)
+        learn((run / "run.json").is_file())
     except ResumeError:
         # of another version of the engine, or damaged beyond use: the job is trained, only later
         shutil.rmtree(run, ignore_errors=True)

@@ -20,7 +20,15 @@ from tunesmith.studio.file_check import Count, FileCheck, Teaches, check_file
 from tunesmith.studio.file_routes import found_file
 from tunesmith.studio.types import File
 
-__all__ = ["Checks", "add_check_routes", "file_check"]
+__all__ = [
+    "Checks",
+    "FileCheckObject",
+    "LabelCount",
+    "LengthFacts",
+    "LineFacts",
+    "add_check_routes",
+    "file_check",
+]
 
 _MOST_BYTES = 64 << 20
 _MOST_AT_ONCE = 4

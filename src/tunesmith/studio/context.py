@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Studio", "Turns", "on_disk", "project_of", "studio_of"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
+AskedP = ParamSpec("AskedP")
+AnswerT = TypeVar("AnswerT")
 
 
 class Turns:
@@ -98,6 +98,8 @@ def project_of(request: Request) -> str:
     return exchange_of(request).project
 
 
-async def on_disk(function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
+async def on_disk(
+    function: Callable[AskedP, AnswerT], *args: AskedP.args, **options: AskedP.kwargs
+) -> AnswerT:
     """Call what waits for a disk or a database, while other requests go on."""
     return await asyncio.to_thread(function, *args, **options)

@@ -23,7 +23,18 @@ from tunesmith.studio.store.rows import Order
 from tunesmith.studio.told import Deleted, FileObject, Listed, listed
 from tunesmith.studio.types import File
 
-__all__ = ["COMING", "add_file_routes", "file_content", "found_file", "limit_of", "project_full"]
+__all__ = [
+    "COMING",
+    "add_file",
+    "add_file_routes",
+    "file",
+    "file_content",
+    "files",
+    "found_file",
+    "limit_of",
+    "project_full",
+    "remove_file",
+]
 
 _CHUNK_BYTES = 256 << 10
 _MOST_FILES = 10_000

@@ -30,7 +30,18 @@ from tunesmith.studio.store.job_rows import Act, WrongState
 from tunesmith.studio.told import CheckpointObject, EventObject, JobObject, Listed, listed
 from tunesmith.studio.types import Job
 
-__all__ = ["add_job_routes", "found_job"]
+__all__ = [
+    "add_job",
+    "add_job_routes",
+    "cancel_job",
+    "checkpoints",
+    "events",
+    "found_job",
+    "job",
+    "jobs",
+    "pause_job",
+    "resume_job",
+]
 
 _JOBS = "/v1/fine_tuning/jobs"
 _METADATA = "metadata["

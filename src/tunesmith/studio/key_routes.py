@@ -20,7 +20,7 @@ from tunesmith.api.schemas import Wire
 from tunesmith.errors import UserError
 from tunesmith.studio.context import on_disk, project_of, studio_of
 
-__all__ = ["add_key_routes", "keys"]
+__all__ = ["KeyObject", "Keys", "add_key_routes", "keys"]
 
 
 class KeyObject(Wire):

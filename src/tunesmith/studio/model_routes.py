@@ -13,7 +13,7 @@ from tunesmith.studio.refusing import store_refusals
 from tunesmith.studio.told import Deleted, ModelObject, Models
 from tunesmith.studio.types import Model
 
-__all__ = ["add_model_routes", "found_model"]
+__all__ = ["add_model_routes", "found_model", "model_facts", "models", "remove_model"]
 
 _OWNER_OF_BASES = "tunesmith"
 _LONGEST_NAME = 256

@@ -26,6 +26,8 @@ __all__ = [
     "Deleted",
     "EventObject",
     "FileObject",
+    "Identified",
+    "JobError",
     "JobObject",
     "Listed",
     "ModelObject",

@@ -23,7 +23,7 @@ from tunesmith.studio.refusing import store_refusals
 from tunesmith.studio.told import PartObject, UploadObject
 from tunesmith.studio.types import File, Part, Upload
 
-__all__ = ["add_upload_routes"]
+__all__ = ["add_part", "add_upload", "add_upload_routes", "cancel_upload", "complete_upload"]
 
 _CHUNK_BYTES = 1 << 20
 _PART = {

@@ -9,7 +9,15 @@ from pydantic_core import PydanticCustomError
 
 from tunesmith.studio.asked import Strict, Text
 
-__all__ = ["MOST_CHOICES", "MOST_PROMPTS", "ChatRequest", "CompletionRequest", "Sampling", "StreamOptions"]
+__all__ = [
+    "MOST_CHOICES",
+    "MOST_PROMPTS",
+    "ChatRequest",
+    "CompletionRequest",
+    "ResponseFormat",
+    "Sampling",
+    "StreamOptions",
+]
 
 MOST_CHOICES, MOST_PROMPTS = 16, 64
 """Answers to one prompt, and prompts of one request"""

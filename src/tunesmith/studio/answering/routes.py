@@ -26,7 +26,7 @@ from tunesmith.studio.answering.told import ChatForm, CompletionForm, Form
 from tunesmith.studio.context import Studio, studio_of
 from tunesmith.studio.model_routes import found_model
 
-__all__ = ["add_answer_routes"]
+__all__ = ["add_answer_routes", "chat", "classify", "complete"]
 
 _ANSWERED = (*EVERYWHERE, *WITH_BODY, "no-such-model", "bad-model", "model-too-large", "busy", "rate-limited")
 _WRITTEN = (*_ANSWERED, "not-supported", "prompt-too-long", "bad-schema", "bad-template", "empty-input")

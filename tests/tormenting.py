@@ -94,7 +94,6 @@ _TARGETS = (
 _TYPES = (
     "application/json; charset=utf-16",
     "application/json; charset=no-such-charset",
-    'application/json; charset="utf-8"; boundary=\x00',
     "APPLICATION/JSON;;;",
     "application/json, text/csv",
     "application/x-ndjson; charset=latin-1",

@@ -40,7 +40,12 @@ def test_labels_with_commas_and_emoji_survive(workshop: Path, finished: Path) ->
     assert {row["label"] for row in rows} == set(LABELS)
     assert {row["predicted_label"] for row in rows} <= set(LABELS)
     report = json.loads(
-        cli("evaluate", "run", "news.csv", "--train", "news.csv", "--json", "--html", "e.html").good().out
+        cli(
+            *("evaluate", "run", "news.csv", "--train", "news.csv", "--rival-seconds", "60"),
+            *("--json", "--html", "e.html"),
+        )
+        .good()
+        .out
     )
     assert set(report["labels"]) == set(LABELS)
     assert report["rows"] == 60

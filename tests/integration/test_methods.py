@@ -101,7 +101,7 @@ def test_the_seed_decides_all(
 
 @pytest.mark.parametrize(
     ("method", "stop_after"),
-    [(method, stop) for method in METHODS[1:] for stop in (1, 3)] + [("frozen", 7), ("head-first", 8)],
+    [*((method, 1) for method in METHODS[1:]), ("lora", 3), ("frozen", 7), ("head-first", 8)],
 )
 def test_stopped_and_resumed(
     runs: dict[str, ts.Run], news: Path, tiny_base: Path, tmp_path: Path, method: str, stop_after: int
@@ -141,7 +141,7 @@ def test_a_checkpoint_holds_only_what_trains(news: Path, tiny_base: Path, tmp_pa
 def test_heads_are_found_in_other_architectures_too(news: Path, tmp_path: Path) -> None:
     for architecture in (*ARCHITECTURES[1:], "gptj"):
         base = save_tiny_base(tmp_path / architecture, architecture)
-        for method in ("lora", "head"):
+        for method in ("lora", "head") if architecture == "llama" else ("head",):
             out = tmp_path / f"{architecture}-{method}"
             run = ts.train(news, recipe=_recipe(base, method, epochs=1), out=out)
             assert (_changed(run, base) == set()) == (method == "head")

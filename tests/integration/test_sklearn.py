@@ -66,7 +66,7 @@ def test_the_hyperparameters_are_those_of_a_recipe() -> None:
     for name in ("test_fraction", "group_column", "time_column", "split", "fold", "rival_seconds", "search"):
         of_recipe.pop(name)
     # and random_state stands for the seed
-    for name in ("max_new_tokens", "judged_rows", "parallel", "seed"):
+    for name in ("max_new_tokens", "judged_rows", "beta", "parallel", "seed"):
         of_recipe.pop(name)
     # said by batch_tokens and learning_rate
     for name in ("batch_examples", "learning_rate_factor"):

@@ -65,6 +65,8 @@ class GPTClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # it 
         target_replication: float | None = None,
         token_dropout: float | None = None,
         class_weights: str | None = None,
+        keep: str = "best",
+        evaluations_per_epoch: int = 1,
         early_stopping: int = 3,
         validation_fraction: float | None = None,
         precision: str = "auto",
@@ -96,6 +98,8 @@ class GPTClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # it 
         self.target_replication = target_replication
         self.token_dropout = token_dropout
         self.class_weights = class_weights
+        self.keep = keep
+        self.evaluations_per_epoch = evaluations_per_epoch
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.precision = precision

@@ -69,8 +69,12 @@ def test_three_workers_of_which_one_is_killed_and_one_frozen_lose_nothing(on_pos
         assert studio.messages(job) == told[job.id]
         assert len([each for each in told[job.id] if each.startswith("New fine-tuned model")]) == 1
         steps = [message for message in told[job.id] if message.startswith("Step ")]
-        assert len(steps) == len(set(steps)) == 10
-    assert len(studio.store.models.all_of("default")) == 6
+        # what a killed worker had not told yet is not told again; nothing is told twice
+        assert 0 < len(steps) == len(set(steps)) <= 10
+    models = [model.id for model in studio.store.models.all_of("default")]
+    assert sorted(name for name in models if ":ckpt-" not in name) == sorted(
+        str(studio.found(job).fine_tuned_model) for job in jobs
+    )
 
 
 def _holds_a_step(studio: Studio, jobs: list[Job], pid: int | None) -> bool:

@@ -10,14 +10,13 @@ Writes benchmarks/results/main_job.json and, between its markers, the table in R
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tunesmith as ts
-from benchmarks.machine import machine
-from benchmarks.tables import ROOT, write_table
+from benchmarks.tables import ROOT, measure_each, write_table
 from tunesmith.cli.progress import RichListener
 from tunesmith.evaluation.rival import MAJORITY, NGRAMS, TFIDF
 
@@ -93,12 +92,7 @@ def main() -> None:
 
 
 def _measured(names: list[str], place: Path) -> None:
-    saved = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"data": {}}
-    saved["machine"] = machine()
-    for name in names:
-        saved["data"][name] = _measure(name, place)
-        saved["data"] = {key: saved["data"][key] for key in NAMES if key in saved["data"]}
-        RESULTS.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    saved = measure_each(names, NAMES, partial(_measure, place=place), RESULTS)
     table = _table(saved)
     write_table("README.md", "results", table)
     print(table)

@@ -18,8 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import tunesmith as ts
-from benchmarks.machine import machine
-from benchmarks.tables import ROOT, write_table
+from benchmarks.tables import ROOT, measure_each, write_table
 from tunesmith.cli.progress import RichListener
 from tunesmith.model.generator import load_generator
 from tunesmith.writer import Writer
@@ -98,12 +97,7 @@ def _line(data: str, rows: str, way: str, found: dict[str, Any], minutes: str) -
 
 def main(names: list[str]) -> None:
     """Measure each data set and save what was found."""
-    saved = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"data": {}}
-    saved["machine"] = machine()
-    for name in names or list(NAMES):
-        saved["data"][name] = _measure(name)
-        saved["data"] = {key: saved["data"][key] for key in NAMES if key in saved["data"]}
-        RESULTS.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    saved = measure_each(names or NAMES, NAMES, _measure, RESULTS)
     table = _table(saved)
     write_table("docs/preferences.md", "preferences", table)
     print(table)

@@ -7,15 +7,13 @@ Writes benchmarks/results/writing_job.json and, between its markers, the table i
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import tunesmith as ts
-from benchmarks.machine import machine
-from benchmarks.tables import ROOT, write_table
+from benchmarks.tables import ROOT, measure_each, write_table
 from tunesmith.cli.progress import RichListener
 
 __all__ = ["main"]
@@ -82,12 +80,7 @@ def _score(found: dict[str, Any], name: str, digits: int) -> str:
 
 def main(names: list[str]) -> None:
     """Measure each data set and save what was found."""
-    saved = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"data": {}}
-    saved["machine"] = machine()
-    for name in names or list(NAMES):
-        saved["data"][name] = _measure(name)
-        saved["data"] = {key: saved["data"][key] for key in NAMES if key in saved["data"]}
-        RESULTS.write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    saved = measure_each(names or NAMES, NAMES, _measure, RESULTS)
     table = _table(saved)
     write_table("docs/writing.md", "writing", table)
     print(table)

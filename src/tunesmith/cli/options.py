@@ -18,18 +18,23 @@ __all__ = [
     "EngineName",
     "EngineOption",
     "GroupColumn",
+    "Host",
+    "KeysFile",
     "KindName",
     "LabelColumn",
     "LabelKind",
     "MinConfidence",
     "ModelPath",
     "Overwrite",
+    "Port",
     "Resume",
     "SliceColumn",
     "TaskFile",
     "TestSet",
     "TextColumn",
     "TimeColumn",
+    "TlsCert",
+    "TlsKey",
     "TrainingData",
     "ValidationSet",
     "kind_from",
@@ -52,6 +57,25 @@ LabelColumn = Annotated[
     typer.Option(
         "--label-column", help="The column that holds the label or the completion.", show_default="inferred"
     ),
+]
+
+
+Host = Annotated[str, typer.Option(help="The address to listen on; others than loopback need a key.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free one.")]
+KeysFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file of keys, as `tunesmith keys` writes it; else what TUNESMITH_KEYS_FILE says.",
+        readable=False,
+        show_default=False,
+    ),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(help="Answer HTTPS only, with this certificate.", readable=False, show_default=False),
+]
+TlsKey = Annotated[
+    Path | None, typer.Option(help="The private key of --tls-cert.", readable=False, show_default=False)
 ]
 
 

@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli.boundary import verb
-from tunesmith.cli.options import EngineName, EngineOption, MinConfidence
+from tunesmith.cli.options import (
+    EngineName,
+    EngineOption,
+    Host,
+    KeysFile,
+    MinConfidence,
+    Port,
+    TlsCert,
+    TlsKey,
+)
 
 __all__ = ["command"]
 
@@ -32,31 +41,14 @@ def command(
             help="A model under a name of your own; repeat.", metavar="NAME=PATH", show_default=False
         ),
     ] = None,
-    host: Annotated[
-        str, typer.Option(help="The address to listen on; others than loopback need a key.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free one.")
-    ] = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     min_confidence: MinConfidence = 0.0,
     engine: EngineOption = EngineName.AUTO,
-    keys: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file of keys, as `tunesmith keys` writes it; else what TUNESMITH_KEYS_FILE says.",
-            readable=False,
-            show_default=False,
-        ),
-    ] = None,
+    keys: KeysFile = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer, over one model in memory.")] = 1,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(help="Answer HTTPS only, with this certificate.", readable=False, show_default=False),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(help="The private key of --tls-cert.", readable=False, show_default=False),
-    ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     model_root: Annotated[
         Path | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli.boundary import verb
+from tunesmith.cli.options import Host, KeysFile, Port, TlsCert, TlsKey
 
 __all__ = ["command"]
 
@@ -23,12 +24,8 @@ def command(
             show_default=False,
         ),
     ],
-    host: Annotated[
-        str, typer.Option(help="The address to listen on; others than loopback need a key.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any free one.")
-    ] = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -37,22 +34,9 @@ def command(
             show_default="DIR/studio.yaml, where there is one",
         ),
     ] = None,
-    keys: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file of keys, as `tunesmith keys` writes it; else what TUNESMITH_KEYS_FILE says.",
-            readable=False,
-            show_default=False,
-        ),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(help="Answer HTTPS only, with this certificate.", readable=False, show_default=False),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(help="The private key of --tls-cert.", readable=False, show_default=False),
-    ] = None,
+    keys: KeysFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Serve OpenAI's fine-tuning API from a directory: files, jobs and models, all on this machine.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.axe import Looks
 from tests.e2e.test_page import KEY, Words, serving
 from tests.unit.evaluation.conftest import MakeReport, make_report
 from tests.unit.evaluation.understanding.test_shown import understood
@@ -234,51 +235,33 @@ def test_with_a_key_all_of_it_comes_once_the_key_is_there(browser: Any, report: 
         page.close()
 
 
-def faults(page: Any) -> list[tuple[str, Any]]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [
-        (fault["id"], [node["target"] for node in fault["nodes"]])
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-    ]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_state_keeps_anyone_out(browser: Any, report: Any, tmp_path: Path, scheme: Any) -> None:
     pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python, a dev dependency")
-    found: dict[str, list[tuple[str, Any]]] = {}
-
-    def look(page: Any, state: str) -> None:
-        for width in (360, 1280):
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") == width, state
-            found[f"{state}, {width}"] = faults(page)
-
+    looks = Looks()
     with serving(others=others(), report=report, **SERVED) as url:
         # changes of colour that are under way would be measured half-way
         page = browser.new_context(color_scheme=scheme, reduced_motion="reduce").new_page()
         page.goto(url)
-        look(page, "empty")
+        looks.look(page, "empty")
         page.get_by_role("button", name="Classify").click()
-        look(page, "fault")
+        looks.look(page, "fault")
         classify(page)
-        look(page, "answered")
+        looks.look(page, "answered")
         page.get_by_role("button", name="Why?").click()
         page.wait_for_selector(".marked")
-        look(page, "explained")
+        looks.look(page, "explained")
         page.get_by_label("Compare with").select_option("certain")
         page.wait_for_selector("#agreement:not(:empty)")
-        look(page, "compared")
+        looks.look(page, "compared")
         page.locator("#file").set_input_files(write_csv(tmp_path / "a.csv", ("one", "other")))
         page.wait_for_selector("#columns:not([hidden])")
-        look(page, "column asked for")
+        looks.look(page, "column asked for")
         page.get_by_role("button", name="Go on").click()
         page.wait_for_selector("#download:not([hidden])")
-        look(page, "table done")
+        looks.look(page, "table done")
         page.get_by_role("link", name="Report of news").click()
         page.wait_for_selector("h1")
-        look(page, "report")
+        looks.look(page, "report")
         page.context.close()
-    assert {state: faults for state, faults in found.items() if faults} == {}
+    assert looks.faults == {}

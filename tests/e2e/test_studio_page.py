@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.axe import Looks
 from tests.e2e.studio_stage import SLY, STEPS, Stage, staged
-from tests.e2e.test_page_states import faults
 from tests.studio import chat_line
 from tests.unit.evaluation.conftest import MakeReport, make_report
 from tunesmith.api.keys import add_key
@@ -184,24 +184,17 @@ def test_without_javascript_it_says_what_to_do(browser: Any, stage: Stage) -> No
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_state_keeps_anyone_out(browser: Any, report: dict[str, Any], tmp_path: Path, scheme: Any) -> None:
     pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python, a dev dependency")
-    found: dict[str, list[tuple[str, Any]]] = {}
-
-    def look(page: Any, state: str) -> None:
-        for width in (360, 1280):
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") == width, state
-            found[f"{state}, {width}"] = faults(page)
-
+    looks = Looks()
     with staged(tmp_path) as stage:
         # changes of colour that are under way would be measured half-way
         page = browser.new_context(color_scheme=scheme, reduced_motion="reduce").new_page()
         page.goto(stage.url)
         page.wait_for_selector("#model-list .thing")
-        look(page, "empty")
+        looks.look(page, "empty")
         bad = write_lines(tmp_path / "bad.jsonl", ["an answer"], rows=4)
         bad.write_text(bad.read_text() + "not JSON\n")
         bring(page, bad)
-        look(page, "bad file")
+        looks.look(page, "bad file")
         bring(page, write_lines(tmp_path / "good.jsonl"))
         page.wait_for_selector("#check .bars")
         page.locator("#hyper summary").click()
@@ -209,18 +202,18 @@ def test_no_state_keeps_anyone_out(browser: Any, report: dict[str, Any], tmp_pat
         claim = stage.claim()
         stage.step(claim, 1, 9)
         page.wait_for_selector("#job .curve")
-        look(page, "good file, hyperparameters, running")
+        looks.look(page, "good file, hyperparameters, running")
         name = stage.finish(claim, report)
         page.wait_for_selector("#job .outcome table")
         page.locator("#models").get_by_role("button", name=f"Try {name}").click()
         page.get_by_label("Message").fill("where is it?")
         page.get_by_role("button", name="Send").click()
         page.wait_for_selector("#said-right .verdict")
-        look(page, "succeeded, answered")
+        looks.look(page, "succeeded, answered")
         start_job(page, "again")
         stage.fail(stage.claim(), "The job failed due to an invalid training file.")
         page.wait_for_selector("#job .state:text('failed')")
         page.get_by_role("button", name=f"Delete {name}").click()
-        look(page, "failed, asked to delete")
+        looks.look(page, "failed, asked to delete")
         page.context.close()
-    assert {state: faults for state, faults in found.items() if faults} == {}
+    assert looks.faults == {}

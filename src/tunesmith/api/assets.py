@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
@@ -34,6 +35,11 @@ class Assets:
     def __init__(self, *packages: str, made: Callable[[], Mapping[str, bytes]] = dict) -> None:
         self._packages = packages
         self._made = made
+
+    def add_to(self, app: FastAPI, routes: Mapping[str, Callable[..., Any]]) -> None:
+        """Add the routes that people open, and that of static files; they are no part of the schema."""
+        for path, endpoint in {**routes, "/static/{name}": self.file}.items():
+            app.add_api_route(path, endpoint, include_in_schema=False, response_class=HTMLResponse)
 
     def page(self, template: str, **values: Any) -> HTMLResponse:
         """A template, filled in."""

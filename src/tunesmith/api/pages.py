@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -34,17 +34,10 @@ _ASSETS = Assets("tunesmith.api", made=_report_style)
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add the routes that people open; they are no part of the OpenAPI schema."""
-    routes: dict[str, Callable[..., Any]] = {
-        "/": try_page,
-        # whatever is not named in the guard needs the key
-        "/opened": opened_page,
-        "/report": report_page,
-        "/docs": reference_page,
-        "/static/{name}": _ASSETS.file,
-    }
-    for path, endpoint in routes.items():
-        app.add_api_route(path, endpoint, include_in_schema=False, response_class=HTMLResponse)
+    """Add the routes that people open."""
+    # whatever is not named in the guard needs the key
+    keyed = {"/opened": opened_page, "/report": report_page}
+    _ASSETS.add_to(app, {"/": try_page, "/docs": reference_page, **keyed})
 
 
 async def try_page(request: Request) -> Response:

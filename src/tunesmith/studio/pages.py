@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from tunesmith.api.assets import Assets
 from tunesmith.api.pages import reference
@@ -19,14 +16,8 @@ _ASSETS = Assets("tunesmith.api", "tunesmith.studio")
 
 
 def add_studio_pages(app: FastAPI) -> None:
-    """Add the routes that people open; they are no part of the OpenAPI schema."""
-    routes: dict[str, Callable[..., Any]] = {
-        "/": studio_page,
-        "/docs": studio_reference,
-        "/static/{name}": _ASSETS.file,
-    }
-    for path, endpoint in routes.items():
-        app.add_api_route(path, endpoint, include_in_schema=False, response_class=HTMLResponse)
+    """Add the routes that people open."""
+    _ASSETS.add_to(app, {"/": studio_page, "/docs": studio_reference})
 
 
 async def studio_page(request: Request) -> Response:

@@ -1,0 +1,37 @@
+"""What keeps people out of a page, as axe-core finds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Looks"]
+
+
+class Looks:
+    """The states of a page that were looked at, narrow and wide, and the grave faults of each."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[tuple[str, Any]]] = {}
+
+    def look(self, page: Any, state: str) -> None:
+        """Look at a page; it must not be wider than its window."""
+        for width in (360, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") == width, state
+            self._found[f"{state}, {width}"] = _faults(page)
+
+    @property
+    def faults(self) -> dict[str, list[tuple[str, Any]]]:
+        """The states that have any."""
+        return {state: faults for state, faults in self._found.items() if faults}
+
+
+def _faults(page: Any) -> list[tuple[str, Any]]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        (fault["id"], [node["target"] for node in fault["nodes"]])
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]

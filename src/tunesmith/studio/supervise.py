@@ -124,14 +124,18 @@ class Workers:
         failures = 0
         while not self._over.is_set():
             born, owner = time.monotonic(), new_owner()
-            status = self._one(number, share, owner)
+            try:
+                status: int | None = self._one(number, share, owner)
+            except OSError:
+                status = None  # it could not be started
             if self._over.is_set():
                 return
             failures = 0 if time.monotonic() - born >= _STEADY_SECONDS else failures + 1
             self._abandoned(owner)
-            fields = {"worker": number, "status": status, "pause_seconds": self._pause(failures)}
+            pause = self._pause(failures)
+            fields = {"worker": number, "status": status, "pause_seconds": pause}
             log_event(f"worker {number} ended with status {status}", "worker-ended", fields, logging.ERROR)
-            self._over.wait(self._pause(failures))
+            self._over.wait(pause)
 
     def _one(self, number: int, share: Share, owner: str) -> int:
         """One process from its start to its end; its exit status."""

@@ -14,9 +14,10 @@ from tunesmith.api.refusal import Refusal
 from tunesmith.studio.arrival import Arrival, check_disk
 from tunesmith.studio.asked import MOST_PARTS, UploadComplete, UploadRequest
 from tunesmith.studio.blobs import Blobs
-from tunesmith.studio.context import Studio, on_disk, project_of, studio_of
+from tunesmith.studio.context import on_disk, project_of, studio_of
 from tunesmith.studio.file_routes import COMING, limit_of, project_full
 from tunesmith.studio.ids import is_id, new_id
+from tunesmith.studio.janitor import remove_ended_parts
 from tunesmith.studio.reading import read_body
 from tunesmith.studio.receiving import receive
 from tunesmith.studio.refusing import store_refusals
@@ -80,8 +81,9 @@ async def add_upload(request: Request) -> UploadObject:
         raise limit.passed
     keep = None if asked.expires_after is None else asked.expires_after.seconds
     name, purpose = asked.filename, asked.purpose
-    made = Upload(new_id("upload"), project, 0, 0, name, purpose, asked.bytes, asked.mime_type)
-    made = replace(made, keep_seconds=keep)
+    made = Upload(
+        new_id("upload"), project, 0, 0, name, purpose, asked.bytes, asked.mime_type, keep_seconds=keep
+    )
     begun = await on_disk(studio.store.uploads.add, made, config.upload_seconds)
     return UploadObject.of(begun, None)
 
@@ -122,12 +124,13 @@ async def complete_upload(request: Request, upload_id: str) -> UploadObject:
         if upload.status == "completed":
             return await _shown(request, upload)
         _check_open(upload)
-        await _complete(studio, upload, asked)
-    await on_disk(_forget_parts, studio)
-    return await _shown(request, await _found(request, upload_id))
+        kept = await _complete(request, upload, asked)
+    await on_disk(remove_ended_parts, studio.store, studio.blobs)
+    return UploadObject.of(replace(upload, status="completed", file_id=kept.id), kept)
 
 
-async def _complete(studio: Studio, upload: Upload, asked: UploadComplete) -> None:
+async def _complete(request: Request, upload: Upload, asked: UploadComplete) -> File:
+    studio = studio_of(request)
     parts = _in_order(await on_disk(studio.store.uploads.parts_of, upload.id), asked.part_ids)
     count = sum(part.bytes for part in parts)
     if count != upload.bytes:
@@ -138,9 +141,11 @@ async def _complete(studio: Studio, upload: Upload, asked: UploadComplete) -> No
     await on_disk(check_disk, studio.blobs, studio.config.free_bytes, count)
     sha256 = await on_disk(_joined, studio.blobs, parts, blob, asked.md5)
     made = File(file_id, upload.project, 0, upload.filename, upload.purpose, count, sha256, blob)
-    if await on_disk(studio.store.uploads.complete, upload, made) is None:
+    kept = await on_disk(studio.store.uploads.complete, upload, made)
+    if kept is None:
         await on_disk(studio.blobs.remove, blob)
-        raise _not_open(upload)
+        raise _not_open(await _found(request, upload.id))
+    return kept
 
 
 def _in_order(there: Sequence[Part], part_ids: Sequence[str]) -> list[Part]:
@@ -180,13 +185,8 @@ async def cancel_upload(request: Request, upload_id: str) -> UploadObject:
         upload = await _found(request, upload_id)
         if not ended and upload.status != "cancelled":
             raise _not_open(upload)
-    await on_disk(_forget_parts, studio)
+    await on_disk(remove_ended_parts, studio.store, studio.blobs)
     return await _shown(request, upload)
-
-
-def _forget_parts(studio: Studio) -> None:
-    for part in studio.store.uploads.take_parts_of_ended():
-        studio.blobs.remove(part.blob)
 
 
 async def _found(request: Request, upload_id: str) -> Upload:

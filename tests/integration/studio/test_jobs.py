@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from tests.studio import Studio, classes, pairs, rows_of, talks
 from tunesmith.bundle import open_bundle
 from tunesmith.files import sha256_file
 from tunesmith.studio.types import Job
+from tunesmith.studio.work.validating import validate_claim
 
 
 def test_a_job_that_writes_ends_with_a_model_and_its_curve(studio: Studio) -> None:
@@ -147,6 +149,17 @@ def test_bad_files_fail_the_job_with_every_line(studio: Studio) -> None:
     told = studio.messages(job)
     assert "training_file: 30 faults in 30 lines" in told
     assert sum(message.startswith("training_file: Line") for message in told) == 20
+
+
+def test_a_job_that_is_cancelled_while_it_is_validated_is_let_be(studio: Studio) -> None:
+    job = studio.job(studio.file(talks(600)))
+    claim = studio.store.queue.claim_to_validate("tests")
+    assert claim is not None
+    studio.store.jobs.ask("default", job.id, "cancel")
+    ending = threading.Event()
+    ending.set()  # what it hears at its next look, as it hears that the job is another's
+    validate_claim(studio.place, claim, ending)
+    assert studio.found(job).status == "cancelled"
 
 
 def test_few_examples_are_refused_in_the_words_of_the_api(studio: Studio) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -42,7 +43,7 @@ class RemoteStudio:
 
     def bases(self) -> list[str]:
         """The names of the bases that may be fine-tuned."""
-        models = self._asked("GET", "/models")["data"]
+        models = self._asked("GET", "/models", "data")
         return [str(model["id"]) for model in models if not str(model["id"]).startswith("ft:")]
 
     def upload(self, path: Path) -> str:
@@ -55,25 +56,25 @@ class RemoteStudio:
             "Content-Type": f"multipart/form-data; boundary={boundary}",
             "Content-Length": str(length),
         }
-        return str(self._asked("POST", "/files", _pieces(head, path, tail), headers)["id"])
+        return str(self._asked("POST", "/files", "id", _pieces(head, path, tail), headers))
 
     def start(self, job: Mapping[str, Any]) -> str:
         """Make a job; its id."""
         headers = {"Content-Type": "application/json"}
-        return str(self._asked("POST", "/fine_tuning/jobs", json.dumps(job).encode(), headers)["id"])
+        return str(self._asked("POST", "/fine_tuning/jobs", "id", json.dumps(job).encode(), headers))
 
     def _asked(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
+        self, method: str, path: str, wanted: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """What the answer has under `wanted`."""
         sent = {**self._headers, **(headers or {})}
         request = Request(self.url + path, body, sent, method=method)  # noqa: S310 (checked)
         try:
             with self._opener.open(request, timeout=_SECONDS) as answer:
-                found: dict[str, Any] = json.loads(answer.read(_MOST_ANSWER_BYTES))
-                return found
+                return json.loads(answer.read(_MOST_ANSWER_BYTES))[wanted]
         except HTTPError as error:
             raise self._refusal_of(error) from error
-        except (URLError, OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
             reason = getattr(error, "reason", None) or type(error).__name__
             fix = "see that `tunesmith studio` runs there, and that the address is right"
             raise ServiceError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from tunesmith.errors import StorageError
 from tunesmith.studio.store.queue import Claim, Held, LeaseLost
@@ -77,6 +78,6 @@ def _fail(held: Held, bad: BadJob, lists: list[File]) -> None:
 
 
 def _give_back(place: Place, claim: Claim) -> None:
-    """Leave the job to another worker, as if it had not been claimed."""
-    with place.store.queue.held(claim.lease) as held:
+    """Leave the job to another worker, as if it had not been claimed; unless it is another's already."""
+    with suppress(LeaseLost), place.store.queue.held(claim.lease) as held:
         held.release("validating_files", attempts=max(0, held.job.attempts - 1))

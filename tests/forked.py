@@ -52,19 +52,21 @@ class Nursery:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="forked-")
         place = str(Path(self._directory.name) / "socket")
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(place)
-        self._listener.listen()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(place)
+        listener.listen()
         self._place = place
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forked", str(self._listener.fileno())],
+            [sys.executable, "-m", "tests.forked", str(listener.fileno())],
             cwd=_ROOT,
             env=dict(environ),
-            pass_fds=[self._listener.fileno()],
+            pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
+        # only the child listens: where it has died, whoever asks is refused at once
+        listener.close()
 
     def run(
         self, words: Sequence[str], directory: Path, stdin: bytes, timeout: float
@@ -92,7 +94,6 @@ class Nursery:
         """End it."""
         self._process.kill()
         self._process.wait()
-        self._listener.close()
         self._directory.cleanup()
 
 

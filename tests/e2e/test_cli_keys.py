@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.e2e.conftest import Cli
+import subprocess
+import sys
+
+from tests.e2e.conftest import Cli, environment
 from tunesmith.api.keys import key_hash, read_keys
 
 
@@ -36,3 +39,15 @@ def test_what_cannot_be_done_is_told(cli: Cli) -> None:
 def test_a_server_is_not_started_with_a_file_that_holds_no_keys(cli: Cli) -> None:
     (cli.directory / "keys.json").write_text('[{"name": "alice"}]')
     cli("serve", "nowhere", "--keys", "keys.json", "--port", "0").refused("bad-keys", "bad-keys")
+
+
+def test_keys_need_no_package_of_the_server(cli: Cli) -> None:
+    cli("keys", "add", "alice").good()
+    alone = (
+        "import sys; sys.modules |= dict.fromkeys(('starlette', 'fastapi', 'uvicorn'));"
+        "sys.argv[1:] = ['keys', 'list']; from tunesmith.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", alone], cwd=cli.directory, env=environment(), capture_output=True, text=True
+    )
+    assert (done.returncode, "alice" in done.stdout) == (0, True), done.stderr

@@ -209,6 +209,17 @@ def test_a_batch_is_cancelled_at_the_server(page: Any, tmp_path: Path) -> None:
     assert page.get_by_role("button", name="Choose a file").is_visible()
 
 
+def test_a_batch_that_is_cancelled_while_it_is_sent_is_forgotten_too(page: Any, tmp_path: Path) -> None:
+    held: list[Any] = []
+    page.route(re.compile(r"/v1/batches(\?|$)"), lambda route: held.append(route))
+    with page.expect_request(re.compile(r"/v1/batches(\?|$)")):
+        page.locator("#file").set_input_files(write_csv(tmp_path / "news.csv"))
+    page.locator("#cancel").click()
+    with page.expect_response(lambda answer: answer.request.method == "DELETE") as deleted:
+        held[0].continue_()
+    assert deleted.value.status == 204
+
+
 def test_with_a_key_all_of_it_comes_once_the_key_is_there(browser: Any, report: Any, tmp_path: Path) -> None:
     with serving(others=others(), api_key=KEY, report=report, **SERVED) as url:
         page = browser.new_page()

@@ -7,9 +7,9 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.types import Message, Receive, Send
 
-__all__ = ["Upload", "disconnected", "while_connected"]
+__all__ = ["Upload", "disconnected", "send_in_time", "while_connected"]
 
 AnswerT = TypeVar("AnswerT")
 
@@ -33,6 +33,15 @@ async def disconnected(receive: Receive) -> None:
     """Come back when the caller has gone; what still comes of a body is dropped."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def send_in_time(send: Send, message: Message, seconds: float) -> None:
+    """Send; raise ClientDisconnect where the caller takes nothing for so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await send(message)
+    except TimeoutError:
+        raise ClientDisconnect from None
 
 
 class Upload:

@@ -11,19 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
-from starlette.requests import Request
+from tunesmith.api.keys import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from tunesmith.api.quotas import Caller
 
-__all__ = ["DEFAULT_PROJECT", "LOGGER", "Exchange", "Stage", "exchange_of", "log_event", "log_exchange"]
-__all__ += ["log_fault", "new_id"]
+__all__ = ["LOGGER", "Exchange", "Stage", "exchange_of", "log_event", "log_exchange", "log_fault", "new_id"]
 
 Stage = Literal["admit", "read", "answer", "queue", "tokenize", "model", "write"]
 """Where the time of a request goes: who it is, its body, the answer and its parts, and sending it."""
-
-DEFAULT_PROJECT = "default"
-"""The project of keys that name none, and of callers who need no key."""
 
 LOGGER = logging.getLogger("tunesmith.api")
 

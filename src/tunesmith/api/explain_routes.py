@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse, Response
 from tunesmith.api.connected import disconnected, while_connected
 from tunesmith.api.context import Context, context_of
 from tunesmith.api.exchange import exchange_of
-from tunesmith.api.explain_schemas import ExplainResponse, ScoredPiece
+from tunesmith.api.explain_schemas import ExplainRequest, ExplainResponse, ScoredPiece
 from tunesmith.api.explaining import COST_TEXTS
 from tunesmith.api.limits import read_object
-from tunesmith.api.openapi import EVERYWHERE, WITH_BODY, body_of, responses
+from tunesmith.api.openapi import LIMITED, WITH_BODY, body_of, responses
 from tunesmith.api.request import explain_model, read_values
 from tunesmith.api.served import Served
 from tunesmith.model.explanation import Explanation, TokenScore
@@ -22,20 +22,21 @@ from tunesmith.model.explanation import Explanation, TokenScore
 __all__ = ["add_explain_route", "explain"]
 
 _EXPLAIN = (
-    *(*EVERYWHERE, *WITH_BODY, "empty-input", "text-too-long", "unknown-label", "no-such-model"),
-    *("no-gradients", "busy", "rate-limited"),
+    *(*LIMITED, *WITH_BODY, "empty-input", "text-too-long", "unknown-label", "no-such-model"),
+    *("no-gradients", "busy"),
 )
 
 
 def add_explain_route(app: FastAPI, context: Context) -> None:
     """Add the route of explanations."""
+    app.state.explain_model = explain_model(context.settings)
     app.add_api_route(
         "/v1/explain",
         explain,
         methods=["POST"],
         response_model=ExplainResponse,
         responses=responses(*_EXPLAIN),
-        openapi_extra=body_of({"application/json": explain_model(context.settings)}),
+        openapi_extra=body_of({"application/json": app.state.explain_model}),
     )
 
 
@@ -46,7 +47,7 @@ async def explain(request: Request) -> Response:
     context.explaining.check()
     with exchange.timed("read"):
         values = await read_object(request, context.settings, context.uploads)
-        asked = read_values(values, explain_model(context.settings))
+        asked: ExplainRequest = read_values(values, request.app.state.explain_model)
     served = context.models.find(asked.model)
     served.explainer.check(served.facts.engine, served.facts.labels, asked.label)
     with context.explaining.permit(), served.in_use(), exchange.timed("answer"):

@@ -15,7 +15,7 @@ from tunesmith.api.exchange import Exchange, log_exchange, log_fault, new_id
 from tunesmith.api.guard import admit
 from tunesmith.api.keyring import Keyring
 from tunesmith.api.quotas import Quotas
-from tunesmith.api.refusal import Refusal, draining, refusal_response
+from tunesmith.api.refusal import Refusal, draining, refusal_response, server_fault
 from tunesmith.api.shared import Shared
 
 __all__ = ["Front"]
@@ -74,8 +74,7 @@ class Front:
             await self._refuse(late, scope, receive, send)
         except Exception as error:  # noqa: BLE001 -- the last place where our own bug can be told
             log_fault(exchange.request_id, error)
-            message = f"the server has a fault; its log has more under {exchange.request_id}"
-            await self._refuse(Refusal("server-fault", message), scope, receive, send)
+            await self._refuse(server_fault(exchange.request_id), scope, receive, send)
 
     def _request_id(self, headers: Headers) -> str:
         """The caller's own id where it has the form of one and is no key; else a new one."""

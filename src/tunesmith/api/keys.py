@@ -14,7 +14,19 @@ from tunesmith.config import Config
 from tunesmith.errors import ConfigError, Problem
 from tunesmith.files import alone_beside, read_json, sha256_bytes, write_json
 
-__all__ = ["ENVIRONMENT", "ApiKey", "KeyName", "add_key", "key_hash", "read_keys", "remove_key"]
+__all__ = [
+    "DEFAULT_PROJECT",
+    "ENVIRONMENT",
+    "ApiKey",
+    "KeyName",
+    "add_key",
+    "key_hash",
+    "read_keys",
+    "remove_key",
+]
+
+DEFAULT_PROJECT = "default"
+"""The project of keys that name none, and of callers who need no key."""
 
 ENVIRONMENT = "environment"
 """The name of the one key that stands in TUNESMITH_API_KEY."""

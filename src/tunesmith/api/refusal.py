@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Match, Route
 
-__all__ = ["STATUS", "Refusal", "draining", "from_http", "refusal_response"]
+__all__ = ["STATUS", "Refusal", "draining", "from_http", "refusal_response", "server_fault"]
 
 STATUS: Mapping[str, int] = {
     "bad-body": 400,
@@ -119,6 +119,11 @@ class Refusal(Exception):  # noqa: N818 (the server does as it should)
 def draining(message: str = _ENDS) -> Refusal:
     """The server ends: the caller is to open another connection, in a moment."""
     return Refusal("draining", message, headers={"Retry-After": "1", "Connection": "close"})
+
+
+def server_fault(request_id: str) -> Refusal:
+    """What a request hears of our own bugs."""
+    return Refusal("server-fault", f"the server has a fault; its log has more under {request_id}")
 
 
 def refusal_response(refusal: Refusal) -> JSONResponse:

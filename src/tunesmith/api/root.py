@@ -52,7 +52,7 @@ def weights_bytes(place: Path) -> int:
 def _entries(place: Path) -> list[Path]:
     """All that is read of a bundle, or of a run's bundle and exports: none is nested deeper."""
     exports = place / EXPORTS
-    read = [place, place / "model", exports, *sorted(exports.glob("onnx*")), exports / ADAPTER]
+    read = [place, place / "model", *exports.glob("onnx*"), exports / ADAPTER]
     return [entry for directory in read if directory.is_dir() for entry in directory.iterdir()]
 
 

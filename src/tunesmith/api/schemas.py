@@ -214,7 +214,7 @@ class ModelFacts(Wire):
     """How many numbers it holds."""
 
     engine: str | None = None
-    """What computes: `torch`, `onnx` or `onnx-int8`."""
+    """What computes: `torch`, `onnx`, `onnx-int8` or `adapter`."""
 
     why: str | None = None
     """Why this engine."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tunesmith.api.connected import Upload, while_connected
+from tunesmith.api.connected import Upload, send_in_time, while_connected
 from tunesmith.api.context import Context
 from tunesmith.api.exchange import Exchange, log_fault
 from tunesmith.api.limits import parse_object
 from tunesmith.api.lines import Line, Lines
-from tunesmith.api.refusal import Refusal
+from tunesmith.api.refusal import Refusal, server_fault
 from tunesmith.api.request import line_model, read_values
 from tunesmith.api.results import result_of
 from tunesmith.api.schemas import ClassifyLine, LineFault, LineResult
@@ -69,11 +68,8 @@ class LineStream(Response):
 
     async def _send(self, answers: Sequence[LineResult | LineFault], send: Send) -> None:
         body = "".join(answer.model_dump_json() + "\n" for answer in answers).encode()
-        try:
-            async with asyncio.timeout(self._context.settings.body_timeout_seconds):
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-        except TimeoutError:
-            raise ClientDisconnect from None
+        message = {"type": "http.response.body", "body": body, "more_body": True}
+        await send_in_time(send, message, self._context.settings.body_timeout_seconds)
 
     async def _batches(self, upload: Upload) -> AsyncIterator[list[Line]]:
         """All lines that have come, a batch at a time."""
@@ -118,8 +114,7 @@ class LineStream(Response):
         self, asked: ClassifyLine, number: int, prediction: Prediction | None
     ) -> LineResult | LineFault:
         if prediction is None:
-            message = f"the server has a fault; its log has more under {self._exchange.request_id}"
-            return _fault(number, Refusal("server-fault", message), asked.id)
+            return _fault(number, server_fault(self._exchange.request_id), asked.id)
         self._exchange.texts += 1
         self._exchange.characters += len(asked.input)
         self._exchange.tokens += prediction.tokens

@@ -101,8 +101,7 @@ def _remove(file: Path, name: str) -> None:
 def _list(file: Path) -> None:
     from rich.table import Table
 
-    from tunesmith.api.exchange import DEFAULT_PROJECT
-    from tunesmith.api.keys import read_keys
+    from tunesmith.api.keys import DEFAULT_PROJECT, read_keys
 
     table = Table("name", "project", "made", "requests a minute", "texts a minute", box=None, pad_edge=False)
     for key in read_keys(file):

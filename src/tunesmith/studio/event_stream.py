@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from tunesmith.api.connected import send_in_time
 from tunesmith.api.refusal import Refusal, draining
 from tunesmith.studio.context import Studio, on_disk
 from tunesmith.studio.told import EventObject
@@ -46,8 +47,13 @@ class EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; raises Refusal `busy` where too many are answered already."""
+        seconds = self._studio.settings.body_timeout_seconds
+
+        async def send_soon(message: Message) -> None:
+            await send_in_time(send, message, seconds)
+
         with self._studio.streams.permit():
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_soon)
 
 
 async def _frames(studio: Studio, job: Job, since: int) -> AsyncIterator[str]:

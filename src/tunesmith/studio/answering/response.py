@@ -12,9 +12,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from tunesmith.api.connected import disconnected, while_connected
+from tunesmith.api.connected import disconnected, send_in_time, while_connected
 from tunesmith.api.exchange import Exchange, log_fault
-from tunesmith.api.refusal import Refusal, draining
+from tunesmith.api.refusal import Refusal, draining, server_fault
 from tunesmith.scribe.piece import Piece
 from tunesmith.scribe.scribe import Closed
 from tunesmith.scribe.stream import Stream
@@ -142,12 +142,8 @@ class AnswerResponse(Response):
         await self._send(f"data: {json.dumps(told, ensure_ascii=False, separators=(',', ':'))}\n\n", send)
 
     async def _send(self, text: str, send: Send) -> None:
-        try:
-            async with asyncio.timeout(self._studio.settings.body_timeout_seconds):
-                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
-        except TimeoutError:
-            # it takes nothing any more
-            raise ClientDisconnect from None
+        message = {"type": "http.response.body", "body": text.encode(), "more_body": True}
+        await send_in_time(send, message, self._studio.settings.body_timeout_seconds)
 
     def _refusal(self, error: Exception) -> Refusal:
         match error:
@@ -157,8 +153,7 @@ class AnswerResponse(Response):
                 return draining()
         # its words might be those of a prompt
         log_fault(self._exchange.request_id, error)
-        message = f"the server has a fault; its log has more under {self._exchange.request_id}"
-        return Refusal("server-fault", message)
+        return server_fault(self._exchange.request_id)
 
 
 class _Pieces:

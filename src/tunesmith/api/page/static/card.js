@@ -172,16 +172,18 @@ class Card {
   }
 
   async explain() {
-    const { text, model, label } = this.asked;
+    const asked = this.asked;
+    const { text, model, label } = asked;
     const place = this.slot("reasons");
     place.replaceChildren(element("p", "waiting", "Looking at each word …"));
     this.slot("ask-why").setAttribute("aria-expanded", "true");
     try {
       const values = { input: text, model, ...(label !== null && { label }) };
       const found = await (await sendJson("v1/explain", values)).json();
-      if (this.asked.text === text) place.replaceChildren(...reasons(text, found));
+      if (this.asked === asked) place.replaceChildren(...reasons(text, found));
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
+      if (this.asked !== asked) return;
       const fault = element("div", "fault", "");
       showFault(fault, error);
       place.replaceChildren(fault);

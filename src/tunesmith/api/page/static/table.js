@@ -56,10 +56,19 @@ class Table {
     if (column) asked.set("text_column", column);
     const type = isLines(this.file) ? "application/x-ndjson" : "text/csv";
     await this.trying(async () => {
+      await this.drop(); // the one whose column was wrong
       const sent = await send(`v1/batches?${asked}`, { method: "POST", type, body: this.file });
       this.id = (await sent.json()).id;
+      if (this.gone) return this.drop(); // cancelled while it was sent
       await this.watch();
     });
+  }
+
+  /** Let the server forget the batch; one that is gone there already is as good. */
+  async drop() {
+    const id = this.id;
+    this.id = null;
+    if (id) await send(`v1/batches/${id}`, { method: "DELETE" }).catch(() => {});
   }
 
   reset() {
@@ -135,7 +144,7 @@ class Table {
     byId("batch").hidden = true;
     byId("choose").hidden = false;
     byId("choose-file").focus();
-    if (this.id) await this.trying(() => send(`v1/batches/${this.id}`, { method: "DELETE" }));
+    await this.drop();
   }
 
   download() {
@@ -149,8 +158,6 @@ class Table {
 function takeFiles() {
   let table = null;
   const take = (file) => {
-    if (!file) return;
-    if (table) table.gone = true;
     table = new Table(file);
     table.start();
   };

@@ -182,7 +182,7 @@ def complete_exported(directory: Path, source: Bundle, engine: str, made: Predic
             shutil.copyfile(source.path / name, directory / name)
     about = {"engine": engine, "parameters": made.parameters, "source": source.identity}
     version, classifier = 2, made.classifier
-    if isinstance(classifier, AdaptedClassifier) and classifier.base is not None:
+    if isinstance(classifier, AdaptedClassifier):
         version, about = _WITH_BASE, about | {"base": {"weights": classifier.base.sha256}}
     write_json(directory / _MANIFEST, _manifest(directory, version) | about)
 

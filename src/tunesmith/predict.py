@@ -184,9 +184,16 @@ class Predictor:
         answers = [] if label else in_turn(lambda: self.predict(texts))
         labels = [label] * len(texts) if label else [each.top(1)[0][0] for each in answers]
         at_most = micro_batch_tokens or self.micro_batch_tokens
-        how: dict[str, Any] = {"most_tokens": most_tokens, "in_turn": in_turn}
         return [
-            explain(self.classifier, text, of, self.max_tokens, at_most, **how)
+            explain(
+                self.classifier,
+                text,
+                of,
+                self.max_tokens,
+                at_most,
+                most_tokens=most_tokens,
+                in_turn=in_turn,
+            )
             for text, of in zip(texts, labels, strict=True)
         ]
 

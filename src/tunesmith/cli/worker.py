@@ -50,15 +50,17 @@ def command(
 
     Example: [bold]tunesmith worker --store postgresql+psycopg://me@db/studio --blobs s3://b/s --dir w[/]
     """
+    from tunesmith.studio.serving import require_studio
+
+    require_studio()
     from tunesmith.api.logs import start_log
-    from tunesmith.config import read_config
-    from tunesmith.studio.config import StudioConfig
+    from tunesmith.api.settings import read_settings
+    from tunesmith.studio.config import config_in
     from tunesmith.studio.work.place import OWNER
     from tunesmith.studio.work.worker import opened_place, run_worker
 
-    path = config or directory / "studio.yaml"
-    asked = read_config(path, StudioConfig) if config or path.is_file() else StudioConfig()
-    start_log("text")
+    asked, _ = config_in(directory, config)
+    start_log(read_settings(os.environ).log_format)
     # said by whoever started this process as one of several, and holds the other end of its input
     owner = os.environ.get(OWNER)
     run_worker(opened_place(store, blobs, directory, asked, owner), end_with_input=owner is not None)

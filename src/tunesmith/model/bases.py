@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -34,7 +34,7 @@ class AdaptedClassifier(Classifier):
     """A classifier whose weights are those of a base, but for its adapter and its head."""
 
     # held, so that `Bases` has it for the next adapter as long as this one lives
-    base: Base | None = None
+    base: Base = field(kw_only=True)
 
 
 class Bases:
@@ -76,7 +76,7 @@ def adapted(base: Base, directory: Path, reader: Reader, task: Task) -> AdaptedC
 
     model = adapt(base.model, read_adapter(directory))
     name_labels(model.config, task.labels, task.kind)
-    return AdaptedClassifier(reader.tokenizer, reader.window, model, task.labels, task.kind, base)
+    return AdaptedClassifier(reader.tokenizer, reader.window, model, task.labels, task.kind, base=base)
 
 
 def read_base(recipe: Recipe, task: Task) -> Base:

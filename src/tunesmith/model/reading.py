@@ -41,6 +41,8 @@ class Cached:
         import torch
 
         self._model = model
+        # looked up once: it is read for every token
+        self._only_last = {"logits_to_keep": 1} if "logits_to_keep" in _parameters(model) else {}
         longest = max(len(prompt) for prompt in prompts)
         ids = np.zeros((len(prompts), longest), np.int64)
         mask = np.zeros((len(prompts), longest), np.int64)
@@ -101,14 +103,13 @@ class Cached:
             own.values = torch.cat([_widened(each.values, columns, -2) for each in (own, other)])
 
     def _read(self, ids: torch.Tensor, positions: torch.Tensor, cache: Any) -> None:
-        only_last = {"logits_to_keep": 1} if "logits_to_keep" in _parameters(self._model) else {}
         answer = self._model(
             input_ids=ids,
             attention_mask=self._mask,
             position_ids=positions,
             past_key_values=cache,
             use_cache=True,
-            **only_last,
+            **self._only_last,
         )
         self._cache = answer.past_key_values
         self.logits = answer.logits[:, -1]

@@ -81,9 +81,11 @@ def _of_marked_spaces(space: str, *, has_bytes: bool) -> Callable[[str], bytes]:
 def _by_decoding(tokenizer: Any) -> Callable[[str], bytes]:
     """What a token adds to the text of one before it."""
     before = tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
+    # asked for once: each time it is made anew
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
 
     def decoded(ids: list[int]) -> str:
         return str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
 
     start = decoded(before)
-    return lambda name: decoded([*before, tokenizer.get_vocab()[name]]).removeprefix(start).encode()
+    return lambda name: decoded([*before, vocabulary[name]]).removeprefix(start).encode()

@@ -10,6 +10,7 @@ from typing import IO, Self
 from tunesmith.api.refusal import Refusal
 from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.context import on_disk
+from tunesmith.studio.refusing import disk_low
 
 __all__ = ["Arrival", "check_disk"]
 
@@ -21,8 +22,7 @@ def check_disk(blobs: Blobs, least_free: int, more: int = 0) -> None:
     """Raise Refusal `disk-low` where less than `least_free` bytes would be left after `more`."""
     free = blobs.free_bytes()
     if free is not None and free - more < least_free:
-        message = "the studio has no room for this; its operator can make some"
-        raise Refusal("disk-low", message)
+        raise disk_low()
 
 
 class Arrival:

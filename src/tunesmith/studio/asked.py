@@ -64,14 +64,16 @@ def _auto_or(whole: bool, lowest: float, most: float | None, *, above: bool = Fa
     bounds = f"{'more than' if above else 'from'} {lowest:g}" + (f" to {most:g}" if most is not None else "")
     words = f'must be "auto", or a {"whole " if whole else ""}number {bounds}'
 
+    kinds = (int,) if whole else (int, float)
+    # what JSON writes as 1e999 is infinite here
+    upper = math.nextafter(math.inf, 0) if most is None else most
+
     def read(value: object) -> object:
         if value is None or value == "auto":
             return "auto"
-        number = isinstance(value, int | float) and not isinstance(value, bool) and float(value)
-        fits = isinstance(value, int) or not whole
-        # what JSON writes as 1e999 is infinite here
-        upper = math.nextafter(math.inf, 0) if most is None else most
-        if number is False or not fits or not lowest <= number <= upper or (above and number == lowest):
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise PydanticCustomError("range", words)
+        if not lowest <= value <= upper or (above and value == lowest):
             raise PydanticCustomError("range", words)
         return value
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -42,8 +42,8 @@ class Blobs(Protocol):
     def remove(self, name: str) -> None:
         """Remove a blob or a directory, where there is one."""
 
-    def names(self) -> Iterator[tuple[str, float]]:
-        """All names, and when each was last written, in seconds since 1970."""
+    def names(self, kinds: Sequence[str] = _KINDS) -> Iterator[tuple[str, float]]:
+        """All names of these kinds, and when each was last written, in seconds since 1970."""
 
     def sweep(self, before: float = math.inf) -> None:
         """Remove what killed writers left before then, in seconds since 1970; younger may be at work."""
@@ -94,9 +94,9 @@ class LocalBlobs:
             with storage_errors(path):
                 path.unlink(missing_ok=True)
 
-    def names(self) -> Iterator[tuple[str, float]]:
+    def names(self, kinds: Sequence[str] = _KINDS) -> Iterator[tuple[str, float]]:
         """See Blobs."""
-        for kind in _KINDS:
+        for kind in kinds:
             for path in (self._root / kind).iterdir():
                 with suppress(OSError):
                     if _NAME.fullmatch(f"{kind}/{path.name}"):
@@ -185,9 +185,9 @@ class RemoteBlobs:
             if self._system.exists(path):
                 self._system.rm(path, recursive=True)
 
-    def names(self) -> Iterator[tuple[str, float]]:
+    def names(self, kinds: Sequence[str] = _KINDS) -> Iterator[tuple[str, float]]:
         """See Blobs."""
-        for kind in _KINDS:
+        for kind in kinds:
             for entry in self._entries(kind):
                 name = f"{kind}/{entry['name'].rstrip('/').rpartition('/')[2]}"
                 if _NAME.fullmatch(name):

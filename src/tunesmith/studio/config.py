@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator
 
-from tunesmith.config import Config
+from tunesmith.config import Config, read_config
 from tunesmith.studio.ids import is_tuned
 
-__all__ = ["StudioConfig"]
+__all__ = ["StudioConfig", "config_in"]
 
 _GIB = 1 << 30
 
@@ -78,3 +79,13 @@ class StudioConfig(Config):
             if not name or is_tuned(name) or not name.isprintable() or len(name) > 128:
                 raise ValueError(f"{name!r} cannot be the name of a base")
         return bases
+
+
+def config_in(directory: Path, file: Path | None) -> tuple[StudioConfig, Path | None]:
+    """What `file` says, else the directory's own studio.yaml, else the defaults; and where it stands.
+
+    Raises ConfigError or StorageError.
+    """
+    own = directory / "studio.yaml"
+    file = file or (own if own.exists() else None)
+    return StudioConfig() if file is None else read_config(file, StudioConfig), file

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import statistics
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import IO, Literal, cast
 
-from tunesmith.data.cells import CellError
-from tunesmith.studio.validation.forms import form_of
-from tunesmith.studio.validation.lines import Values, lines, values_of
-from tunesmith.studio.validation.reading import Fault, Reading, read_through
+from tunesmith.studio.validation.forms import said_in
+from tunesmith.studio.validation.lines import Values
+from tunesmith.studio.validation.reading import Fault, Reading, first_form, read_through
 from tunesmith.studio.validation.survey import labels_taught
 
 __all__ = ["Count", "FileCheck", "Lengths", "Teaches", "check_file"]
@@ -23,8 +21,6 @@ Count = Callable[[Sequence[str]], list[int]]
 """Texts -> how many tokens each has."""
 
 _MOST_COUNTED = 2_000
-_SAID = ("messages", "input", "preferred_output", "non_preferred_output")
-_WORDS = ("prompt", "completion", "content", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,8 @@ def check_file(
     2,000 examples, where there is `count`.
     """
     with open_file() as stream:
-        preferences = _has_preferences(_Head(stream, most_bytes, go_on), most_line_bytes)
+        head = _Head(stream, most_bytes, go_on)
+        preferences = first_form(cast("IO[bytes]", head), most_line_bytes) == "preference"
     gathered = _Gathered()
     with open_file() as stream:
         head = _Head(stream, most_bytes, go_on)
@@ -107,22 +104,11 @@ class _Gathered:
         self.texts: list[str] = []
 
     def add(self, number: int, values: Values) -> None:
-        said = "\n".join(_words(values))
+        said = "\n".join(said_in(values))
         self.numbers.append(number)
         self.characters.append(len(said))
         if len(self.texts) < _MOST_COUNTED:
             self.texts.append(said)
-
-
-def _words(value: object) -> Iterator[str]:
-    """Whatever is said in an example; names and roles are not."""
-    match value:
-        case list():
-            yield from chain.from_iterable(map(_words, value))
-        case dict():
-            for name in (*_SAID, *_WORDS):
-                found = value.get(name)
-                yield from [found] if isinstance(found, str) else _words(found)
 
 
 def _lengths(counts: Sequence[int], numbers: Sequence[int]) -> Lengths | None:
@@ -130,17 +116,6 @@ def _lengths(counts: Sequence[int], numbers: Sequence[int]) -> Lengths | None:
         return None
     at = max(range(len(counts)), key=counts.__getitem__)
     return Lengths(float(statistics.median(counts)), counts[at], numbers[at], len(counts))
-
-
-def _has_preferences(stream: _Head, most_line_bytes: int) -> bool:
-    for _, line in lines(cast("IO[bytes]", stream), most_line_bytes):
-        try:
-            form = form_of(values_of(line)) if line is not None else None
-        except CellError:
-            continue
-        if form is not None:
-            return form == "preference"
-    return False
 
 
 class _Head:

@@ -12,22 +12,29 @@ from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.context import Studio, on_disk
 from tunesmith.studio.store import Store
 
-__all__ = ["LEFT_ALONE_SECONDS", "cleaning", "remove_expired", "remove_orphans"]
+__all__ = ["LEFT_ALONE_SECONDS", "cleaning", "remove_ended_parts", "remove_expired", "remove_orphans"]
 
 LEFT_ALONE_SECONDS = 3600.0
 """What is younger may just be on its way: a blob is there a moment before something refers to it"""
 _EVERY_SECONDS = 60.0
 _ORPHANS_EVERY = 60
-_OURS = ("files/", "parts/")
+_OURS = ("files", "parts")
 
 
 def remove_expired(store: Store, blobs: Blobs) -> int:
     """Remove files whose time is over, and the parts of uploads that have ended; how many there were."""
-    gone = [file.blob for file in store.files.take_expired()]
-    gone += [part.blob for part in store.uploads.take_parts_of_ended()]
-    for blob in gone:
-        blobs.remove(blob)
-    return len(gone)
+    expired = store.files.take_expired()
+    for file in expired:
+        blobs.remove(file.blob)
+    return len(expired) + remove_ended_parts(store, blobs)
+
+
+def remove_ended_parts(store: Store, blobs: Blobs) -> int:
+    """Remove the parts of uploads that have ended; how many there were."""
+    parts = store.uploads.take_parts_of_ended()
+    for part in parts:
+        blobs.remove(part.blob)
+    return len(parts)
 
 
 def remove_orphans(store: Store, blobs: Blobs, *, now: float) -> int:
@@ -36,8 +43,7 @@ def remove_orphans(store: Store, blobs: Blobs, *, now: float) -> int:
     Models and the work of jobs are the workers' to remove.
     """
     blobs.sweep(now - LEFT_ALONE_SECONDS)
-    names = [(name, written) for name, written in blobs.names() if name.startswith(_OURS)]
-    old = [name for name, written in names if written <= now - LEFT_ALONE_SECONDS]
+    old = [name for name, written in blobs.names(_OURS) if written <= now - LEFT_ALONE_SECONDS]
     # in this order: what is referred to meanwhile is young
     known = store.blobs()
     orphans = [name for name in old if name not in known]

@@ -1,4 +1,4 @@
-"""The numbers of a job -> the recipe that the engine trains by."""
+"""A job -> the task and the recipe that the engine trains by."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 from tunesmith.config import parse_values
 from tunesmith.recipe import Recipe
+from tunesmith.studio.validation.forms import Form
 from tunesmith.studio.validation.hyperparameters import Hyperparameters
+from tunesmith.task import Task
 
-__all__ = ["job_recipe"]
+__all__ = ["job_recipe", "job_task"]
 
 # of a model that writes, the answers are written and compared with references: that takes time
 _JUDGED_ROWS = 100
@@ -38,3 +40,16 @@ def job_recipe(asked: Hyperparameters, base: str, seed: int, operators: Mapping[
     if asked.beta is not None:
         ours["beta"] = asked.beta
     return parse_values(given | ours, Recipe, "`recipe` of studio.yaml")
+
+
+def job_task(form: Form, labels: tuple[str, ...]) -> Task:
+    """What is learned of lines of a form; with `labels`, which of them a text is answered with."""
+    if labels:
+        return Task(kind="single_label", labels=labels)
+    match form:
+        case "chat":
+            return Task(kind="chat", text_column="messages")
+        case "prompt":
+            return Task(kind="completion", text_column="prompt", target_column="completion")
+        case "preference":
+            return Task(kind="preference")

@@ -12,8 +12,8 @@ from typing import Literal
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from tunesmith.api.exchange import DEFAULT_PROJECT, exchange_of
-from tunesmith.api.keys import ENVIRONMENT, ApiKey, read_keys
+from tunesmith.api.exchange import exchange_of
+from tunesmith.api.keys import DEFAULT_PROJECT, ENVIRONMENT, ApiKey, read_keys
 from tunesmith.api.openapi import EVERYWHERE, responses
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.schemas import Wire

@@ -9,7 +9,7 @@ from tunesmith.api.openapi import EVERYWHERE, responses
 from tunesmith.api.refusal import Refusal
 from tunesmith.studio.context import on_disk, project_of, studio_of
 from tunesmith.studio.ids import is_tuned
-from tunesmith.studio.refusing import store_refusals
+from tunesmith.studio.refusing import no_such_model, store_refusals
 from tunesmith.studio.told import Deleted, ModelObject, Models
 from tunesmith.studio.types import Model
 
@@ -71,7 +71,7 @@ async def found_model(request: Request, model: str) -> Model:
     if is_tuned(model) and model.isprintable() and len(model) <= _LONGEST_NAME:
         found = await on_disk(studio_of(request).store.models.find, project_of(request), model)
     if found is None:
-        raise Refusal("no-such-model", "there is no model of this name", param="model")
+        raise no_such_model()
     return found
 
 

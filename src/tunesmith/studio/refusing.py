@@ -17,7 +17,7 @@ from tunesmith.studio.store.job_rows import Gone, WrongState
 from tunesmith.studio.store.requests import KeyReused
 from tunesmith.studio.store.rows import InUse, NoRoom, NoSuchCursor
 
-__all__ = ["add_storage_faults", "storage_fault", "store_refusals"]
+__all__ = ["add_storage_faults", "disk_low", "no_such_model", "storage_fault", "store_refusals"]
 
 
 @contextmanager
@@ -54,8 +54,18 @@ async def _refuse_storage(request: Request, error: Exception) -> NoReturn:
     log_fault(exchange_of(request).request_id, error)
     codes = [problem.code for problem in error.problems] if isinstance(error, StorageError) else []
     if "disk-full" in codes:
-        raise Refusal("disk-low", "the studio has no room for this; its operator can make some") from error
+        raise disk_low() from error
     raise storage_fault() from error
+
+
+def disk_low() -> Refusal:
+    """What a request hears where it would leave too little room on the disk."""
+    return Refusal("disk-low", "the studio has no room for this; its operator can make some")
+
+
+def no_such_model() -> Refusal:
+    """What a request hears that names no base, and no model of its project."""
+    return Refusal("no-such-model", "there is no model of this name", param="model")
 
 
 def storage_fault() -> Refusal:

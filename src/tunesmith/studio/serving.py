@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunesmith.api.server import require_extra, serve
-from tunesmith.config import read_config
 from tunesmith.errors import Problem, ServiceError
 from tunesmith.files import storage_errors
 from tunesmith.studio.blobs import blobs_at
-from tunesmith.studio.config import StudioConfig
+from tunesmith.studio.config import StudioConfig, config_in
 
 if TYPE_CHECKING:
     from tunesmith.api.settings import Settings
     from tunesmith.studio.store import Store
 
-__all__ = ["Setup", "StartWorkers", "serve_studio", "workers_here"]
+__all__ = ["Setup", "StartWorkers", "require_studio", "serve_studio", "workers_here"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +83,11 @@ def serve_studio(
 
     Raises ServiceError, ConfigError or StorageError.
     """
-    _require_extra()
+    require_studio()
     from tunesmith.studio.app import create_studio
     from tunesmith.studio.store import Store
 
-    setup = _set_up(directory, config_file)
+    setup = Setup(directory, *config_in(directory, config_file))
     config = setup.config
     with storage_errors(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,13 +103,8 @@ def serve_studio(
         serve(create_studio(store, blobs, config, settings), host, port, on_listening=listening)
 
 
-def _set_up(directory: Path, file: Path | None) -> Setup:
-    own = directory / "studio.yaml"
-    file = file or (own if own.exists() else None)
-    return Setup(directory, StudioConfig() if file is None else read_config(file, StudioConfig), file)
-
-
-def _require_extra() -> None:
+def require_studio() -> None:
+    """Raise ServiceError where a package that the studio needs is not installed."""
     require_extra()
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:

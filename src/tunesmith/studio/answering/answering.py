@@ -20,12 +20,10 @@ __all__ = ["Answering"]
 class Answering:
     """The models that answer, and how many requests they may have."""
 
-    def __init__(
-        self, blobs: Blobs, config: StudioConfig, settings: Settings, *, ping_seconds: float = 10.0
-    ) -> None:
+    def __init__(self, blobs: Blobs, config: StudioConfig, settings: Settings) -> None:
         self.places = Gate(settings.max_waiting)
         self.memory = Memory(config.models_in_memory)
-        self.ping_seconds = ping_seconds
+        self.ping_seconds = 10.0
         """How long a stream says nothing, before it says that it lives"""
         self._turns = Turns(settings.models_at_once)
         self._loader = Loader(blobs, config, settings, self._turns)

@@ -78,8 +78,12 @@ def _text(request: Request) -> str:
 def _said(request: Request, text: str, prediction: Prediction) -> Stream:
     stream = Stream(prediction.tokens, request.choices)
     labels = tuple(prediction.scores)
-    for index, label_id in enumerate(_chosen(request, text, prediction)):
-        token = _token(request, labels, prediction, label_id)
+    logarithms = [math.log(max(score, _LEAST)) for score in prediction.scores.values()]
+    likeliest = _likeliest(request, labels, logarithms)
+    for index, label_id in enumerate(_chosen(request, text, logarithms)):
+        label = labels[label_id]
+        told = None if request.logprobs is None else logarithms[label_id]
+        token = Token(label_id, label, label.encode(), 0, told, likeliest)
         stops = [at for at in map(token.text.find, request.stop) if at >= 0]
         tokens = () if stops else (token,)
         stream.tokens += 1
@@ -87,28 +91,20 @@ def _said(request: Request, text: str, prediction: Prediction) -> Stream:
     return stream
 
 
-def _chosen(request: Request, text: str, prediction: Prediction) -> Iterator[int]:
+def _chosen(request: Request, text: str, logarithms: Sequence[float]) -> Iterator[int]:
     """A label for each choice: the likeliest, or drawn by the probabilities."""
     import torch
 
     from tunesmith.model.sampling import draw
 
-    logits = torch.tensor([_logarithms(prediction)], dtype=torch.float64)
+    logits = torch.tensor([logarithms], dtype=torch.float64)
     read = np.frombuffer(text.encode(), np.uint8).astype(np.int32)
     for choice in range(request.choices):
         random = randomness(request.seed, read, choice)
         yield draw(logits, [request.temperature], [request.top_p], [random])[0]
 
 
-def _logarithms(prediction: Prediction) -> list[float]:
-    return [math.log(max(score, _LEAST)) for score in prediction.scores.values()]
-
-
-def _token(request: Request, labels: Sequence[str], prediction: Prediction, label_id: int) -> Token:
-    label = labels[label_id]
-    if request.logprobs is None:
-        return Token(label_id, label, label.encode(), 0)
-    logarithms = _logarithms(prediction)
-    order = sorted(range(len(labels)), key=lambda each: -logarithms[each])[: request.logprobs]
-    likeliest = tuple(Likely(each, labels[each], labels[each].encode(), logarithms[each]) for each in order)
-    return Token(label_id, label, label.encode(), 0, logarithms[label_id], likeliest)
+def _likeliest(request: Request, labels: Sequence[str], logarithms: Sequence[float]) -> tuple[Likely, ...]:
+    """As many labels as are asked for."""
+    order = sorted(range(len(labels)), key=lambda each: -logarithms[each])[: request.logprobs or 0]
+    return tuple(Likely(each, labels[each], labels[each].encode(), logarithms[each]) for each in order)

@@ -23,7 +23,7 @@ from tunesmith.studio.answering.memory import Load
 from tunesmith.studio.answering.writing import WriterAnswers
 from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.config import StudioConfig
-from tunesmith.studio.refusing import storage_fault
+from tunesmith.studio.refusing import no_such_model, storage_fault
 from tunesmith.studio.types import Model
 from tunesmith.training.memory import is_out_of_memory
 
@@ -81,7 +81,7 @@ class Loader:
         except StorageError as error:
             if "no-file" in (problem.code for problem in error.problems):
                 # it was removed after it was found
-                raise Refusal("no-such-model", "there is no model of this name", param="model") from None
+                raise no_such_model() from None
             log_fault("load", error)
             raise storage_fault() from None
 

@@ -68,17 +68,18 @@ async def classify(request: Request) -> Response:
     """Give labels to a text, or to many in one request."""
     studio, exchange = studio_of(request), exchange_of(request)
     values = await _read(request)
-    key, load = await _model(request, _name(values))
+    name = _name(values)
+    model = await _model(request, name)
     with studio.answering.places.permit(), exchange.timed("answer"):
-        work = _classified(studio, request, values, (key, load))
+        work = _classified(studio, request, values, name, model)
         told = await while_connected(disconnected(request.receive), work)
     return JSONResponse(told.model_dump())
 
 
 async def _classified(
-    studio: Studio, request: Request, values: Mapping[str, object], model: tuple[str, Load]
+    studio: Studio, request: Request, values: Mapping[str, object], name: str, model: tuple[str, Load]
 ) -> ClassifyResponse:
-    exchange, name = exchange_of(request), _name(values)
+    exchange = exchange_of(request)
     seconds = allowed_seconds(request.headers, studio.config.answer_seconds)
     async with in_time(studio, seconds), studio.answering.memory.using(*model) as answerer:
         if not isinstance(answerer, ClassifierAnswers):

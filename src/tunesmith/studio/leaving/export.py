@@ -7,23 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from tunesmith.data.cells import CellError
 from tunesmith.errors import DataError, Problem
 from tunesmith.files import storage_errors
 from tunesmith.studio.config import StudioConfig
-from tunesmith.studio.validation.forms import Form, form_of
-from tunesmith.studio.validation.lines import lines, values_of
-from tunesmith.studio.validation.reading import Fault, Reading, examples_of, read_through
-from tunesmith.studio.validation.survey import labels_taught
+from tunesmith.studio.job_recipe import job_task
+from tunesmith.studio.validation.forms import Form, said_in
+from tunesmith.studio.validation.reading import Fault, Reading, examples_of, first_form, read_through
+from tunesmith.studio.validation.survey import FEWEST_EXAMPLES, labels_taught
 from tunesmith.task import Task
 
 __all__ = ["Export", "read_export"]
 
 CountTokens = Callable[[Sequence[str]], Sequence[int]]
 
-_FEWEST_EXAMPLES = 10
 _SHOWN_RANGES = 200
 _ROWS_AT_ONCE = 256
 _MOST_LINE_BYTES: int = StudioConfig().max_line_bytes
@@ -56,29 +54,22 @@ class Export:
     @property
     def task(self) -> Task:
         """What `tunesmith train` learns of the same file."""
-        if self.labels:
-            return Task(kind="single_label", labels=self.labels)
-        match self.form:
-            case "chat":
-                return Task(kind="chat", text_column="messages")
-            case "prompt":
-                return Task(kind="completion", text_column="prompt", target_column="completion")
-            case "preference":
-                return Task(kind="preference")
+        return job_task(self.form, self.labels)
 
 
 def read_export(training: Path, validation: Path | None, count_tokens: CountTokens) -> Export:
     """Read the files as a studio does; raises DataError with every bad line, or StorageError."""
-    preferences = _first_form(training) == "preference"
+    with _opened(training) as stream:
+        preferences = first_form(stream, _MOST_LINE_BYTES) == "preference"
     train = _read(training, None, preferences)
     held_out = None if validation is None else _read(validation, train.form, preferences)
     if problems := [*_problems(training, train), *(_problems(validation, held_out) if held_out else [])]:
         raise DataError(problems)
-    _refuse_few(training, train.survey.examples, _FEWEST_EXAMPLES)
+    _refuse_few(training, train.survey.examples, FEWEST_EXAMPLES)
     if validation is not None and held_out is not None:
         _refuse_few(validation, held_out.survey.examples, 1)
     assert train.form is not None, "there are examples"
-    labels = () if preferences else labels_taught(train.survey, held_out.survey if held_out else None)
+    labels = labels_taught(train.survey, held_out.survey if held_out else None)
     counts = train.survey.examples, held_out.survey.examples if held_out else None
     return Export(training, validation, train.form, *counts, _tokens(training, count_tokens), labels)
 
@@ -86,18 +77,6 @@ def read_export(training: Path, validation: Path | None, count_tokens: CountToke
 def _opened(path: Path) -> IO[bytes]:
     with storage_errors(path):
         return path.open("rb")
-
-
-def _first_form(path: Path) -> Form | None:
-    """The form of the first line that has one."""
-    with _opened(path) as stream:
-        for _, line in lines(stream, _MOST_LINE_BYTES):
-            try:
-                if form := form_of(values_of(line)):
-                    return form
-            except CellError:
-                continue
-    return None
 
 
 def _read(path: Path, form: Form | None, preferences: bool) -> Reading:
@@ -142,22 +121,5 @@ def _tokens(path: Path, count_tokens: CountTokens) -> int:
         examples = (values for values in examples_of(stream, _MOST_LINE_BYTES) if values is not None)
         total = 0
         while rows := list(islice(examples, _ROWS_AT_ONCE)):
-            total += sum(count_tokens([text for row in rows for text in _texts(row)]))
+            total += sum(count_tokens([text for row in rows for text in said_in(row)]))
         return total
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Everything that is said in a line."""
-    match value:
-        case {"content": str() as content}:
-            yield content
-        case {"prompt": str() as prompt, "completion": str() as completion}:
-            yield from (prompt, completion)
-        case dict():
-            for name in ("messages", "input", "preferred_output", "non_preferred_output", "content", "text"):
-                yield from _texts(value.get(name))
-        case list():
-            for each in value:
-                yield from _texts(each)
-        case str():
-            yield value

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, exists, func, select, update
+from sqlalchemy import Connection, exists, func, select, update
 from sqlalchemy.sql import ColumnElement
 
 from tunesmith.studio.ids import is_tuned, new_id
@@ -16,7 +16,7 @@ from tunesmith.studio.store.rows import NoRoom, add, listed, made, one
 from tunesmith.studio.store.tables import checkpoints, events, files, jobs, models
 from tunesmith.studio.types import ENDED, Checkpoint, Event, Job, JobStatus, Level, Page
 
-__all__ = ["Act", "Gone", "JobRows", "WrongState", "add_event", "jobs_reading", "jobs_upon", "locked"]
+__all__ = ["Act", "Gone", "JobRows", "WrongState", "add_event", "jobs_reading", "jobs_upon"]
 
 Act = Literal["cancel", "pause", "resume"]
 
@@ -147,7 +147,7 @@ class JobRows:
         told to cancel.
         """
         with self._database.writing() as connection:
-            job = locked(connection, job_id, project)
+            job = one(connection, jobs, Job, lock=True, id=job_id, project=project)
             if job is None:
                 return None
             now = self._database.now(connection)
@@ -157,12 +157,6 @@ class JobRows:
             if "status" in values:
                 add_event(connection, job.id, now, _SAID[act])
             return one(connection, jobs, Job, id=job_id)
-
-    def counts(self) -> Mapping[str, int]:
-        """How many jobs there are in each state, of all projects."""
-        query = select(jobs.c.status, func.count()).group_by(jobs.c.status)
-        with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _check_there(connection: Connection, job: Job) -> None:
@@ -215,15 +209,6 @@ def _asked_idle(job: Job, act: Act, now: float) -> dict[str, Any]:
     # whoever still believes to hold it is refused
     loose = {"lease_owner": None, "lease_until": None, "fence": job.fence + 1, "wanted": "run"}
     return {"status": became, "attempts": 0, **loose, **ended}
-
-
-def locked(connection: Connection, job_id: str, project: str | None = None) -> Job | None:
-    """A job that nobody else changes while the transaction lasts."""
-    query: Select[Any] = select(jobs).where(jobs.c.id == job_id).with_for_update()
-    if project is not None:
-        query = query.where(jobs.c.project == project)
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else made(Job, row)
 
 
 def add_event(

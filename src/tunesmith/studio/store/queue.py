@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Select, func, select, update
 from sqlalchemy.sql import ColumnElement
 
 from tunesmith.studio.store.database import Database
-from tunesmith.studio.store.job_rows import add_event, locked
-from tunesmith.studio.store.rows import add, made
+from tunesmith.studio.store.job_rows import add_event
+from tunesmith.studio.store.rows import add, made, one
 from tunesmith.studio.store.tables import checkpoints, files, jobs, models
 from tunesmith.studio.types import ENDED, Checkpoint, File, Job, JobStatus, Lease, Level, Model, Wanted
 
@@ -137,7 +137,7 @@ class Queue:
         """
         with self._database.writing() as connection:
             now = self._database.now(connection)
-            job = locked(connection, lease.job_id)
+            job = one(connection, jobs, Job, lock=True, id=lease.job_id)
             if job is None or not _holds(lease, job):
                 raise LeaseLost
             renewed = update(jobs).where(jobs.c.id == job.id).values(lease_until=now + self.lease_seconds)

@@ -66,10 +66,10 @@ def one(
     return None if row is None else made(kind, row)
 
 
-def remove(connection: Connection, table: Table, **where: object) -> int:
-    """Take away all rows of which all this is true; how many there were."""
+def remove(connection: Connection, table: Table, **where: object) -> None:
+    """Take away all rows of which all this is true."""
     query = delete(table).where(*(table.c[name] == value for name, value in where.items()))
-    return connection.execute(query).rowcount
+    connection.execute(query)
 
 
 def listed(

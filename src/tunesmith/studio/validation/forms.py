@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Literal
 
 from tunesmith.data.cells import CellError
@@ -10,7 +11,7 @@ from tunesmith.data.chat import ASSISTANT, Message, is_learned
 from tunesmith.data.conversation import messages_of_cell
 from tunesmith.data.problems import shown
 
-__all__ = ["Form", "faults_of", "form_of"]
+__all__ = ["Form", "faults_of", "form_of", "said_in"]
 
 Form = Literal["chat", "prompt", "preference"]
 """`{"messages"}`, `{"prompt", "completion"}`, or `{"input", "preferred_output", "non_preferred_output"}`"""
@@ -25,6 +26,8 @@ _MESSAGE_KEYS = frozenset(
     {"role", "content", "name", "function_call", "tool_calls", "tool_call_id", "weight"}
 )
 _MARKS: Mapping[str, Form] = {"messages": "chat", "prompt": "prompt", "input": "preference"}
+_SAID = ("messages", "input", "preferred_output", "non_preferred_output")
+_WORDS = ("prompt", "completion", "content", "text")
 _MOST_MESSAGES = 2048
 _FILL = "fill it in, or leave the line out"
 
@@ -32,6 +35,17 @@ _FILL = "fill it in, or leave the line out"
 def form_of(values: Mapping[str, object]) -> Form | None:
     """The form of a line by its keys, None where it has none."""
     return next((form for mark, form in _MARKS.items() if mark in values), None)
+
+
+def said_in(value: object) -> Iterator[str]:
+    """Whatever is said in an example; names and roles are not."""
+    match value:
+        case list():
+            yield from chain.from_iterable(map(said_in, value))
+        case dict():
+            for name in (*_SAID, *_WORDS):
+                found = value.get(name)
+                yield from [found] if isinstance(found, str) else said_in(found)
 
 
 def faults_of(values: Mapping[str, object], form: Form) -> list[CellError]:

@@ -13,11 +13,10 @@ from tunesmith.studio.types import File, Job, ModelForm
 from tunesmith.studio.validation.forms import Form
 from tunesmith.studio.validation.hyperparameters import as_method, settled
 from tunesmith.studio.validation.reading import Reading, read_through
-from tunesmith.studio.validation.survey import labels_taught
+from tunesmith.studio.validation.survey import FEWEST_EXAMPLES, labels_taught
 
 __all__ = ["BadFile", "BadJob", "Validated", "validated"]
 
-_FEWEST_EXAMPLES = 10
 _SHOWN_LINES = 5
 
 
@@ -66,7 +65,7 @@ def validated(
     bad = BadJob()
     preferences = job.method.get("type") == "dpo"
     reader = _Reader(store, blobs, config, job, go_on, preferences, bad)
-    train = reader.read("training_file", job.training_file, None, _FEWEST_EXAMPLES)
+    train = reader.read("training_file", job.training_file, None, FEWEST_EXAMPLES)
     form = train.form if train else None
     validation = reader.read("validation_file", job.validation_file, form, 1) if job.validation_file else None
     for reading in (train, validation):
@@ -75,7 +74,7 @@ def validated(
     if bad.files:
         raise bad
     assert train is not None
-    labels = () if preferences else labels_taught(train.survey, validation.survey if validation else None)
+    labels = labels_taught(train.survey, validation.survey if validation else None)
     method = as_method(job.method, settled(job.method, train.survey.examples))
     counts = (train.survey.examples, validation.survey.examples if validation else None)
     return Validated(method, "classifier" if labels else "writer", tuple(_said(counts, labels)))

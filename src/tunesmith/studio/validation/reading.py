@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import IO
 
@@ -13,7 +14,7 @@ from tunesmith.studio.validation.forms import Form, faults_of, form_of
 from tunesmith.studio.validation.lines import Values, lines, values_of
 from tunesmith.studio.validation.survey import Survey
 
-__all__ = ["Fault", "Reading", "examples_of", "read_through"]
+__all__ = ["Fault", "Reading", "examples_of", "first_form", "read_through"]
 
 _SHOWN_FAULTS = 20
 _SPOOL_BYTES = 1 << 20
@@ -137,6 +138,15 @@ def _same_form(values: Values, form: Form | None, preferences: bool) -> Form:
         what = f"the line is of the form {own!r}, and those before it are {form!r}"
         raise CellError("mixed-forms", what, "write all lines in one form")
     return own
+
+
+def first_form(stream: IO[bytes], most_line_bytes: int) -> Form | None:
+    """The form of the first line that has one."""
+    for _, line in lines(stream, most_line_bytes):
+        with suppress(CellError):
+            if form := form_of(values_of(line)):
+                return form
+    return None
 
 
 def examples_of(stream: IO[bytes], most_line_bytes: int) -> Iterator[Values | None]:

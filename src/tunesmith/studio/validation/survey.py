@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from tunesmith.data.chat import ASSISTANT, INSTRUCTING
 from tunesmith.data.formats.openai import flattened
 
-__all__ = ["Survey", "labels_taught"]
+__all__ = ["FEWEST_EXAMPLES", "Survey", "labels_taught"]
+
+FEWEST_EXAMPLES = 10
+"""A training file has at least as many"""
 
 _MOST_LABELS = 100
 _LONGEST_LABEL_CHARS = 100
@@ -26,13 +29,13 @@ class Survey:
     instructions: set[str] = field(default_factory=set)
     """What is said before all else; labels are learned only where it is the same in all lines"""
 
-    def add(self, values: Mapping[str, object]) -> None:
+    def add(self, values: dict[str, object]) -> None:
         """Count a line that is a chat, or a prompt and its completion."""
         self.examples += 1
         if self.answers is None:
             return
         instruction = _single_turn(values)
-        answer = flattened(dict(values)).get("label")
+        answer = flattened(values).get("label")
         if instruction is None or not isinstance(answer, str) or not _may_be_label(answer):
             self.answers = None
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 
-from tunesmith.studio.blobs import LocalBlobs
 from tunesmith.studio.work.place import Place
 from tunesmith.studio.work.resuming import forget_work
 
@@ -54,13 +53,12 @@ def _work_of_ended_jobs(place: Place) -> None:
 
 def _remove_orphans(place: Place) -> None:
     """Blobs that a killed writer put there and nobody heard of, a day later."""
-    old = [name for name, written in place.blobs.names() if written < place.store.now() - _ORPHAN_SECONDS]
-    mine = {found[1]: name for name in old if (found := _WORK.fullmatch(name))}
-    ended = place.store.queue.at_rest(mine)
+    before = place.store.now() - _ORPHAN_SECONDS
+    old = [name for name, written in place.blobs.names(("models", "work")) if written < before]
+    jobs = {found[1] for name in old if (found := _WORK.fullmatch(name))}
     wanted = place.store.blobs()
     for name in old:
         if name.startswith("models/") and name not in wanted:
             place.blobs.remove(name)
-    if not isinstance(place.blobs, LocalBlobs):
-        for job_id in ended:
-            place.blobs.remove(mine[job_id])
+    for job_id in place.store.queue.at_rest(jobs):
+        forget_work(place, job_id)

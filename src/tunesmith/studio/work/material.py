@@ -10,8 +10,9 @@ from tunesmith.data.formats.openai import flattened
 from tunesmith.errors import BaseError, DataError, Problem
 from tunesmith.files import atomic_file
 from tunesmith.recipe import Recipe
-from tunesmith.studio.job_recipe import job_recipe
+from tunesmith.studio.job_recipe import job_recipe, job_task
 from tunesmith.studio.types import Job, Model
+from tunesmith.studio.validation.forms import form_of
 from tunesmith.studio.validation.hyperparameters import settled
 from tunesmith.studio.validation.lines import Values
 from tunesmith.studio.validation.reading import examples_of
@@ -32,8 +33,6 @@ def written_down(place: Place, job: Job, directory: Path) -> tuple[Path, Path | 
 
 
 def _write(place: Place, job: Job, file_id: str, path: Path) -> None:
-    if path.is_file():
-        return
     file = place.store.files.find(job.project, file_id)
     if file is None:
         what = "the file was removed, or its time was over, before the job could train"
@@ -59,12 +58,9 @@ def task_of(job: Job, train: Path) -> Task:
     if job.form == "classifier":
         return Task(kind="single_label", labels=_labels(train))
     with train.open("rb") as lines:
-        first = next(json.loads(line) for line in lines if line.strip())
-    if "messages" in first:
-        return Task(kind="chat", text_column="messages")
-    if "prompt" in first:
-        return Task(kind="completion", text_column="prompt", target_column="completion")
-    return Task(kind="preference")
+        form = form_of(next(json.loads(line) for line in lines if line.strip()))
+    assert form is not None, "the file was found good"
+    return job_task(form, ())
 
 
 def _labels(train: Path) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def _newest_kept(blobs: Blobs, job: Job) -> Path | None:
 
 
 def _kept(blobs: Blobs, job_id: str) -> list[str]:
-    return [name for name, _ in blobs.names() if name.startswith(f"work/{job_id}-")]
+    return [name for name, _ in blobs.names(("work",)) if name.startswith(f"work/{job_id}-")]
 
 
 def renamed_sources(run: Path, sources: dict[str, str], base: str) -> None:

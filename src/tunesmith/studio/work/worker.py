@@ -83,7 +83,6 @@ class Worker:
 
     def _lane(self, work_next: Callable[[], bool]) -> None:
         while not self.ending.is_set():
-            pause = 0.0
             try:
                 pause = 0.0 if work_next() else self._idle_seconds
             except (SQLAlchemyError, UserError) as error:

@@ -100,13 +100,13 @@ function sure(question, yes) {
   });
 }
 
-const json = async (path, signal) => (await send(path, { signal })).json();
+const json = async (path) => (await send(path)).json();
 
 /** All of a list that comes by page. */
 async function all(path) {
   const found = [];
   for (let after = ""; ; ) {
-    const page = await json(`${path}${path.includes("?") ? "&" : "?"}limit=100${after}`);
+    const page = await json(`${path}?limit=100${after}`);
     found.push(...page.data);
     if (!page.has_more) return found;
     after = `&after=${encodeURIComponent(page.last_id)}`;

@@ -81,10 +81,9 @@ def model_of_epoch(
 
 
 def _judged(inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, judge: bool) -> Report:
-    if judge and len(inputs.splits.test):
+    if judge:
         return judge_trained(inputs, fitted, answerer, listener, ALONE)[0]
-    why = {} if judge else {"why": _NOT_JUDGED}
-    return unmeasured(inputs.splits.train.task, fitted, provenance(inputs, ALONE), **why)
+    return unmeasured(inputs.splits.train.task, fitted, provenance(inputs, ALONE), _NOT_JUDGED)
 
 
 def _inputs(about: dict[str, Any], listener: Listener) -> Inputs:

@@ -260,7 +260,7 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun],
         "cost": Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes, predictor.size_bytes),
         "provenance": dict(judging.provenance)
         | ({"temperature": predictor.calibration} if predictor.calibration else {}),
-        "seed": judging.seed,
+        "seed": judging.recipe.seed,
     }
     several = test.task.kind == "multi_label"
     if judging.keep is not None:
@@ -277,7 +277,7 @@ def judge(predictor: Predictor, test: Dataset, rivals: Sequence[Rival | NotRun],
         truncated,
         report.mistakes,
         judging.asked,
-        judging.seed,
+        judging.recipe.seed,
         judging.on_answer,
     )
     return replace(report, not_run=not_run, understanding=told)

@@ -48,6 +48,10 @@ def refuse_learning_curve(inputs: Inputs, processes: Processes) -> None:
     if train.task.writes:
         what = "a learning curve needs labels, and this task writes text"
         raise ConfigError(Problem("no-learning-curve", what, "--learning-curve", fix))
+    if not len(inputs.splits.test):
+        what = "a learning curve stands in the report on the test rows, and no rows are kept for a test"
+        keep = "give a test file, or a larger `test_fraction`"
+        raise ConfigError(Problem("no-learning-curve", what, "--learning-curve", f"{fix}, or {keep}"))
     if len(_sizes(train)) < _FEWEST_SIZES:
         labels = len(train.task.labels)
         what = f"{len(train):,} training rows of {labels} labels are too few to learn from shares of them"

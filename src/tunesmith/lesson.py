@@ -36,7 +36,8 @@ class Judging:
     """What a report says besides how good the answers are."""
 
     provenance: Mapping[str, str]
-    seed: int
+    recipe: Recipe
+    """That of the model: whatever is drawn goes by its seed, and its base may be asked too"""
     curves: Sequence[Mapping[str, float]] = ()
     train_seconds: float | None = None
     peak_memory_bytes: int | None = None
@@ -44,5 +45,3 @@ class Judging:
     asked: Asked = field(default_factory=Asked)
     keep: Callable[[Predictions], None] | None = None
     """Hears what was answered on each test row, where anybody wants to"""
-    recipe: Recipe | None = None
-    """That of the model, where its base is asked too"""

@@ -220,33 +220,34 @@ def _finish(
     """Judge the trained model, write the run, and return its report."""
     room = room_of(inputs.splits.train.task)
     answerer = room.answerer(inputs.classifier, inputs.recipe, inputs.splits)
-    if not len(inputs.splits.test):
-        listener.stage("write")
-        origin = provenance(inputs, processes)
-        report = unmeasured(inputs.splits.train.task, fitted, origin)
-        return _write(directory, inputs, report, room.thresholds(answerer), None)
     report, predictions = judge_trained(inputs, fitted, answerer, listener, processes)
     if curve is not None:
         listener.stage("learning-curve")
         report = replace(report, learning_curve=curve.of(answerer, fitted.seconds))
-    listener.judged(report)
+    if predictions is not None:
+        listener.judged(report)
     listener.stage("write")
     return _write(directory, inputs, report, room.thresholds(answerer), predictions)
 
 
 def judge_trained(
     inputs: Inputs, fitted: Fitted, answerer: Any, listener: Listener, processes: Processes
-) -> tuple[Report, Predictions]:
-    """The report of a model on the test rows, and what it answered on each."""
+) -> tuple[Report, Predictions | None]:
+    """The report of a model on the test rows, and what it answered on each.
+
+    Where there are none, the report says that nothing was measured, and there are no answers.
+    """
     splits, recipe, room = inputs.splits, inputs.recipe, room_of(inputs.splits.train.task)
+    origin = provenance(inputs, processes)
+    if not len(splits.test):
+        return unmeasured(splits.train.task, fitted, origin), None
     test = room.judged(splits.test, recipe)
     if len(test) < len(splits.test):
         listener.note(f"of {len(splits.test):,} test rows {len(test):,} are answered (`judged_rows`)")
     rivals = room.rivals(recipe, splits.train, test, listener.answered)
-    origin = provenance(inputs, processes)
     trained = (fitted.history, fitted.seconds, fitted.peak_memory_bytes)
     kept: list[Predictions] = []
-    judging = Judging(origin, recipe.seed, *trained, listener.answered, inputs.asked, kept.append, recipe)
+    judging = Judging(origin, recipe, *trained, listener.answered, inputs.asked, kept.append)
     report = decided(room.judge(answerer, test, rivals, judging), splits.train.task.bar)
     return report, kept[0]
 
@@ -338,7 +339,7 @@ def evaluate(
     rivals = room.rivals(recipe, train_set, test, listener.answered) if train_set else ()
     origin = {"model": str(bundle.path), "data": str(data), "test sha256": test.sha256, **versions()}
     asked = asked_of(bundle, data, test, slice_columns, explain=explain, robustness=robustness)
-    judging = Judging(origin, recipe.seed, on_answer=listener.answered, asked=asked, keep=keep, recipe=recipe)
+    judging = Judging(origin, recipe, on_answer=listener.answered, asked=asked, keep=keep)
     return decided(room.judge(bundle.answerer(), test, rivals, judging), bar or bundle.task.bar)
 
 

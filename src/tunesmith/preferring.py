@@ -171,7 +171,6 @@ def _scored(writer: Writer, test: Dataset, recipe: Recipe) -> tuple[dict[str, An
 def judge(writer: Writer, test: Dataset, rivals: Sequence[PreferenceRival], judging: Judging) -> Report:
     """The report on the test rows; raises BaseError where the base, by which rewards go, cannot be had."""
     recipe = judging.recipe
-    assert recipe is not None, "rewards are measured against the base"
     scores, sums, milliseconds = _scored(writer, test, recipe)
     if judging.keep is not None:
         judging.keep(written_predictions(test, scores))
@@ -184,5 +183,5 @@ def judge(writer: Writer, test: Dataset, rivals: Sequence[PreferenceRival], judg
         curves=judging.curves,
         cost=Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes),
         provenance=judging.provenance,
-        seed=judging.seed,
+        seed=recipe.seed,
     )

@@ -196,5 +196,5 @@ def judge(writer: Writer, test: Dataset, rivals: Sequence[WritingRival], judging
         curves=judging.curves,
         cost=Cost(judging.train_seconds, milliseconds, judging.peak_memory_bytes),
         provenance=judging.provenance,
-        seed=judging.seed,
+        seed=judging.recipe.seed,
     )

@@ -182,6 +182,9 @@ def test_a_curve_that_cannot_be_made_is_refused_before_training(
         )
     assert "train" not in ear.stages
     assert not (tmp_path / "run").exists()
+    untested = ts.Recipe(base=str(tiny_base), test_fraction=0.0)
+    with pytest.raises(ConfigError, match="no rows are kept for a test"):
+        ts.train(data, recipe=untested, out=tmp_path / "run", learning_curve=True)
     pairs = tmp_path / "pairs.jsonl"
     rows = [{"prompt": f"colour of {at}", "completion": f"red {at}"} for at in range(60)]
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

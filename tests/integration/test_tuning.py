@@ -163,6 +163,9 @@ def test_other_data_another_task_and_another_place_are_refused(
         "no-validation",
         "adapt-first",
     }
+    untested = recipe.model_copy(update={"test_fraction": 0.0})
+    with pytest.raises(ts.UserError, match="no-test-rows"):
+        ts.tune(news, recipe=untested, out=tmp_path / "new", trials=1)
     assert not (tmp_path / "new").exists()
 
 

@@ -99,7 +99,7 @@ def _compared(best: Path, default: Path, material: Material, listener: Listener)
     seconds = Report.from_dict(read_json(default / "report.json")).cost.train_seconds or 0.0
     answerer = theirs.answerer()
     rival = room.rival(DEFAULTS, _HOW, answerer, test, listener.answered, seconds, theirs.recipe)
-    judging = Judging({}, mine.recipe.seed, on_answer=listener.answered, recipe=mine.recipe)
+    judging = Judging({}, mine.recipe, on_answer=listener.answered)
     return room.judge(mine.answerer(), test, [rival], judging).rivals[0]
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from tunesmith.errors import ConfigError, Problem, StorageError, UserError
+from tunesmith.evaluation.report import refuse_no_rows
 from tunesmith.files import write_json
 from tunesmith.inputs import Columns, Inputs, Material, describe, given, prepare_base, read_splits
 from tunesmith.listener import Listener
@@ -125,13 +126,15 @@ def _prepared(
         listener.note(f"validation_fraction: {_VALIDATION_FRACTION}, as a search chooses by these rows")
     sources = {name: str(path) for name, path in {"train": data, **held_out}.items() if path}
     material = read_splits(sources, task, asked, listener, columns)
-    _look_at_validation(material, listener)
+    _look_at_rows(material, listener)
     plain = material.recipe.model_copy(update={"search": {}})
     material = replace(material, recipe=plain, asked=plain)
     return material, _plan(asked, prepare_base(material, listener, ALONE))
 
 
-def _look_at_validation(material: Material, listener: Listener) -> None:
+def _look_at_rows(material: Material, listener: Listener) -> None:
+    """Raise UserError where no row would choose the best, or none would prove it in the end."""
+    refuse_no_rows(material.splits.test)
     rows = len(material.splits.validation)
     if not rows:
         raise ConfigError(_no_validation("`split` of the recipe"))

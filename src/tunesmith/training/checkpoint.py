@@ -137,6 +137,10 @@ class KeptEpochs:
             raise StorageError(Problem("no-epoch", what, str(self.directory), fix))
         return _read(self._place(epoch))
 
+    def sweep(self) -> None:
+        """Remove what a killed save left behind."""
+        sweep(self.directory)
+
     def _place(self, epoch: int) -> Path:
         return self.directory / f"epoch-{epoch:04d}"
 

@@ -64,6 +64,8 @@ def fit(
     """
     keep_freed_memory()
     processes.from_main(checkpoints.sweep)
+    if epochs is not None:
+        processes.from_main(epochs.sweep)
     with processes.lost(), memory_errors(str(checkpoints.directory)):
         spread_model = spread(model, parallel, processes)
         loop = _Loop(spread_model, objective, plan, settings, checkpoints, where, on_note, processes)

@@ -168,6 +168,33 @@ def test_who_listens_and_what_is_kept_changes_nothing(tmp_path: Path) -> None:
         assert torch.equal(_weights(other), after[epoch])
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_killed_saves_left_is_removed_where_training_begins_or_goes_on(
+    tmp_path: Path, resume: bool
+) -> None:
+    kept, seen = KeptEpochs(tmp_path / "epochs", 2), [0]
+
+    def stop() -> bool:
+        seen[0] += 1
+        return seen[0] == 7
+
+    with pytest.raises(Interrupted):
+        _fit(_model(), tmp_path / "run", epochs=kept, should_stop=stop)
+    # one was killed while it wrote, one between the two renames of a replacement
+    (tmp_path / "epochs" / ".epoch-0002.0123abcd.tmp").mkdir()
+    (tmp_path / "epochs" / "epoch-0001").rename(tmp_path / "epochs" / ".epoch-0001.0123abcd.old")
+    begun = list[list[int]]()
+    _fit(
+        _model(),
+        tmp_path / "run",
+        epochs=kept,
+        resume=resume,
+        on_progress=lambda _: begun.append(kept.epochs),
+    )
+    assert begun[0] == [1], "it was put back"
+    assert [path.name for path in sorted((tmp_path / "epochs").iterdir())] == ["epoch-0003", "epoch-0004"]
+
+
 def test_an_epoch_that_is_not_kept_or_damaged_is_refused(tmp_path: Path) -> None:
     kept = KeptEpochs(tmp_path / "epochs", 9)
     _fit(_model(), tmp_path / "run", epochs=kept)

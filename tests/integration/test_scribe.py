@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from tests.conftest import SHARED
 from tests.models import save_tiny_base
@@ -267,6 +268,10 @@ def test_who_cancels_leaves_at_the_next_step(gpt2: Writer, scribe: Scribe) -> No
     assert going.tokens < staying.tokens
 
 
+def _wait_for(event: Event) -> None:
+    assert event.wait(60)
+
+
 def _poisoned(ids: torch.Tensor) -> None:
     if 77 in ids:
         raise RuntimeError("no good")
@@ -303,6 +308,77 @@ def test_memory_that_runs_out_halves_what_runs_at_once(gpt2: Writer, scribe: Scr
         all_there.set()
         assert [_texts(stream) for stream in streams] == expected
     assert max(rows) > 3, "there was more at once than fits"
+
+
+_TOPK, _AMAX = torch.Tensor.topk, torch.Tensor.amax
+
+
+class _Failing(TorchFunctionMode):
+    """One of torch's functions fails where `is_bad` says so, of its arguments and its calls in a step."""
+
+    def __init__(self, function: Any, is_bad: Callable[[Any, int], bool], error: Exception) -> None:
+        super().__init__()
+        self.function, self.is_bad, self.error = function, is_bad, error
+        self.calls_in_step, self.failures = 0, 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is self.function:
+            self.calls_in_step += 1
+            if self.is_bad(args, self.calls_in_step):
+                self.failures += 1
+                raise self.error
+        return func(*args, **(kwargs or {}))
+
+    def around(self, work: Callable[[], None]) -> None:
+        self.calls_in_step = 0
+        with self:
+            work()
+
+
+@pytest.mark.parametrize("drawn", [DRAWN, {"max_new_tokens": 12, "temperature": 0}])
+def test_a_fault_after_tokens_were_drawn_is_that_of_one_and_changes_no_other(
+    gpt2: Writer, scribe: Scribe, drawn: dict[str, Any]
+) -> None:
+    others = [_asked(prompt, **drawn, logprobs=3) for prompt in PROMPTS]
+    expected = [_texts(scribe.submit(request)) for request in others]
+    failing = _Failing(_TOPK, lambda args, _: args[1] == 7, RuntimeError("no good"))
+    all_there = Event()
+    with _watched(gpt2, lambda _: _wait_for(all_there)), Scribe(gpt2, in_turn=failing.around) as failing_one:
+        streams = [
+            failing_one.submit(request)
+            for request in [*others, _asked("a", **drawn, logprobs=7), _asked("a", **drawn), *others]
+        ]
+        all_there.set()
+        bad, plain = streams.pop(len(others)), streams.pop(len(others))
+        with pytest.raises(RuntimeError, match="no good"):
+            list(bad)
+        assert [_texts(stream) for stream in streams] == expected * 2
+        assert _texts(plain) == _texts(scribe.submit(_asked("a", **drawn)))
+    assert failing.failures > 1, "it failed among others first"
+
+
+@pytest.mark.parametrize(
+    ("function", "is_bad"),
+    [
+        # what is told of all rows
+        (_TOPK, lambda args, _: len(args[0]) > 3),
+        # what each row's token is drawn from
+        (_AMAX, lambda args, number: args[0].dim() == 1 and number > 3),
+    ],
+)
+def test_memory_that_runs_out_where_tokens_are_drawn_costs_no_answer(
+    gpt2: Writer, scribe: Scribe, function: Any, is_bad: Callable[[Any, int], bool]
+) -> None:
+    requests = [_asked(prompt, choices=2, **DRAWN, logprobs=3) for prompt in PROMPTS]
+    expected = [_texts(scribe.submit(request)) for request in requests]
+    failing, all_there = _Failing(function, is_bad, torch.OutOfMemoryError("too much")), Event()
+    with _watched(gpt2, lambda _: _wait_for(all_there)), Scribe(gpt2, in_turn=failing.around) as failing_one:
+        streams = [failing_one.submit(request) for request in requests]
+        all_there.set()
+        assert [_texts(stream) for stream in streams] == expected
+    assert failing.failures
 
 
 def test_a_request_that_fits_no_memory_fails_alone(gpt2: Writer, scribe: Scribe) -> None:

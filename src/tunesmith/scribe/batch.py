@@ -165,11 +165,21 @@ class Batch:
 
     def _draw(self) -> None:
         """Draw one token in each row, and give out what it makes known."""
+        assert self._reading is not None
+        try:
+            drawn = self._drawn(self._reading.logits)
+        except Exception as error:  # noqa: BLE001 -- as above
+            self._part(error)
+            return
+        for row, (token, about) in zip(self._rows, drawn, strict=True):
+            if not row.stream.closed:
+                _take(row, token, about)
+
+    def _drawn(self, logits: torch.Tensor) -> list[tuple[int, Told]]:
+        """A token for each row of logits, (rows, vocabulary), and what is told of it."""
         import torch
 
-        assert self._reading is not None
         choices = [row.choice for row in self._rows]
-        logits = self._reading.logits
         adjusted = torch.stack(
             [self._adjusted(row, own) for row, own in zip(self._rows, logits, strict=True)]
         )
@@ -180,9 +190,7 @@ class Batch:
             [choice.random for choice in choices],
         )
         about = told(logits, tokens, [choice.request.logprobs for choice in choices])
-        for row, token, each in zip(self._rows, tokens, about, strict=True):
-            if not row.stream.closed:
-                _take(row, token, each)
+        return list(zip(tokens, about, strict=True))
 
     def _adjusted(self, row: Row, logits: torch.Tensor) -> torch.Tensor:
         import torch
@@ -190,7 +198,10 @@ class Batch:
         if not row.stream.closed:
             try:
                 return row.choice.adjusted(logits)
-            except Exception as error:  # noqa: BLE001 -- as above
+            except Exception as error:
+                if is_out_of_memory(error):
+                    # fewer rows at once may fit
+                    raise
                 row.stream.fail(error)
         return torch.zeros_like(logits, dtype=torch.float32)
 
@@ -234,6 +245,9 @@ class Batch:
         """After a step that failed: what was kept is of no use. Half of the rows begin again, one fails."""
         rows = [row for row in self._rows if not (row.choice.finish_reason or row.stream.closed)]
         self._forget()
+        for row in rows:
+            # a token may have been drawn that was never taken
+            row.choice.rewind()
         if len(rows) > 1:
             self._waiting.extendleft(reversed(rows))
             self._halve(len(rows), error)

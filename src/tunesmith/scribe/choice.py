@@ -54,8 +54,8 @@ class Choice:
     ) -> None:
         self.request, self.index = request, index
         self.prompt, self.limit = prompt, limit
-        self.random = randomness(request.seed, prompt, index)
         self.written: list[int] = []
+        self.rewind()
         self.finish_reason: Finish | None = None
         self._vocabulary, self._matcher = vocabulary, matcher
         # an answer to messages is a text of its own; else it goes on with that of the prompt
@@ -72,6 +72,13 @@ class Choice:
     def length(self) -> int:
         """How many tokens that are."""
         return len(self.prompt) + len(self.written)
+
+    def rewind(self) -> None:
+        """Forget what was drawn and not written: the next token is drawn as if for the first time."""
+        self.random = randomness(self.request.seed, self.prompt, self.index)
+        # `draw` takes one number for each token, and none where the likeliest is taken
+        if self.request.temperature:
+            self.random.random(len(self.written))
 
     def adjusted(self, logits: torch.Tensor) -> torch.Tensor:
         """(vocabulary,) what the next token is drawn from; raises ValueError where no token is possible."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tunesmith.model.encode import Ids
 from tunesmith.model.reading import Cached, Uncached, can_batch
 from tunesmith.model.sampling import draw
 
-__all__ = ["Answer", "Decoding", "decode", "randomness", "refuse_faults"]
+__all__ = ["Answer", "Decoding", "decode", "decoding_faults", "randomness", "refuse_faults"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,36 @@ class Decoding:
     """Texts that end an answer before they are in it"""
 
     def __post_init__(self) -> None:
-        wrong = {
-            f"max_new_tokens is {self.max_new_tokens}, and must be at least 1": self.max_new_tokens < 1,
-            f"temperature is {self.temperature}, and must be 0 or more": not 0 <= self.temperature < math.inf,
-            f"top_p is {self.top_p}, and must be over 0 and at most 1": not 0 < self.top_p <= 1,
-            f"seed is {self.seed}, and must be 0 or more": self.seed < 0,
-            "a stop text is empty": "" in self.stop,
-        }
-        refuse_faults([what for what, is_wrong in wrong.items() if is_wrong])
+        refuse_faults(list(decoding_faults(self)))
+
+
+class _Settings(Protocol):
+    """What all who ask for text to be written may say."""
+
+    @property
+    def max_new_tokens(self) -> int | None: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def top_p(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def stop(self) -> tuple[str, ...]: ...
+
+
+def decoding_faults(asked: _Settings, *, least_tokens: int = 1) -> Iterator[str]:
+    """What is wrong with the settings of one who asks for `least_tokens` or more, in words."""
+    if asked.max_new_tokens is not None and asked.max_new_tokens < least_tokens:
+        yield f"max_new_tokens is {asked.max_new_tokens}, and must be at least {least_tokens}"
+    if not 0 <= asked.temperature < math.inf:
+        yield f"temperature is {asked.temperature}, and must be 0 or more"
+    if not 0 < asked.top_p <= 1:
+        yield f"top_p is {asked.top_p}, and must be over 0 and at most 1"
+    if asked.seed < 0:
+        yield f"seed is {asked.seed}, and must be 0 or more"
+    if "" in asked.stop:
+        yield "a stop text is empty"
 
 
 def refuse_faults(faults: Sequence[str]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunesmith.model.decoding import refuse_faults
+from tunesmith.model.decoding import decoding_faults, refuse_faults
 
 __all__ = ["AnyJson", "Constraint", "JsonSchema", "OneOf", "Request"]
 
@@ -85,17 +84,9 @@ class Request:
             yield "echo is set, and messages are not echoed"
 
     def _faults_of_numbers(self) -> Iterator[str]:
-        least = 0 if self.echo else 1
         if self.choices < 1:
             yield f"choices is {self.choices}, and must be at least 1"
-        if self.max_new_tokens is not None and self.max_new_tokens < least:
-            yield f"max_new_tokens is {self.max_new_tokens}, and must be at least {least}"
-        if not 0 <= self.temperature < math.inf:
-            yield f"temperature is {self.temperature}, and must be 0 or more"
-        if not 0 < self.top_p <= 1:
-            yield f"top_p is {self.top_p}, and must be over 0 and at most 1"
-        if self.seed < 0:
-            yield f"seed is {self.seed}, and must be 0 or more"
+        yield from decoding_faults(self, least_tokens=0 if self.echo else 1)
         for name in ("presence_penalty", "frequency_penalty"):
             if not abs(value := getattr(self, name)) <= _WIDEST_PENALTY:
                 yield f"{name} is {value}, and must be from -2 to 2"
@@ -108,8 +99,6 @@ class Request:
     def _faults_of_texts(self) -> Iterator[str]:
         if len(self.stop) > _MOST_STOPS:
             yield f"there are {len(self.stop)} stop texts, and may be {_MOST_STOPS}"
-        if "" in self.stop:
-            yield "a stop text is empty"
         if any(len(text) > _MOST_STOP_CHARS for text in self.stop):
             yield f"a stop text has more than {_MOST_STOP_CHARS:,} characters"
         if isinstance(self.constraint, OneOf) and not self.constraint.texts:

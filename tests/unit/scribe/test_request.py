@@ -36,12 +36,12 @@ def test_what_is_wrong_is_told_all_at_once() -> None:
         "temperature",
         "top_p",
         "seed",
+        "a stop text is empty",
         "presence_penalty",
         "frequency_penalty",
         "logprobs",
         "logit_bias of token 3",
         "there are 5 stop",
-        "a stop text is empty",
         "a stop text has",
         "the answer is to be one of no texts",
     ]

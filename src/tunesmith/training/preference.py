@@ -23,7 +23,7 @@ from tunesmith.training.precision import Precision, autocast
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Preferring", "log_likelihoods", "margins_of", "preferring_figures", "wins"]
+__all__ = ["Preferring", "log_likelihoods", "margins_of", "pair_scores", "preferring_figures", "wins"]
 
 _LIKELIHOODS = "log_likelihoods"
 
@@ -135,13 +135,18 @@ def margins_of(found: Floats, reference: Floats, beta: float) -> Floats:
     return margins
 
 
-def preferring_figures(margins: Floats) -> dict[str, float]:
-    """`preference_loss`, `reward_accuracy` and `reward_margin` over pairs, one at least."""
+def pair_scores(margins: Floats) -> dict[str, Floats]:
+    """What each pair scores: `preference_loss`, `reward_accuracy` and `reward_margin`, each (pairs,)."""
     return {
-        "preference_loss": float(np.logaddexp(0.0, -margins).mean()),
-        "reward_accuracy": float(wins(margins).mean()),
-        "reward_margin": float(margins.mean()),
+        "preference_loss": np.logaddexp(0.0, -margins),
+        "reward_accuracy": wins(margins),
+        "reward_margin": margins,
     }
+
+
+def preferring_figures(margins: Floats) -> dict[str, float]:
+    """The mean of each of `pair_scores` over pairs, one at least."""
+    return {name: float(values.mean()) for name, values in pair_scores(margins).items()}
 
 
 def wins(margins: Floats) -> Floats:

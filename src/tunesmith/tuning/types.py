@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tunesmith.evaluation.generation.named import named
 from tunesmith.evaluation.types import Report, RivalScore
-from tunesmith.evaluation.wording import MACRO_F1, REWARD_ACCURACY, ROUGE_L, Score
+from tunesmith.evaluation.wording import MACRO_F1, Score
 from tunesmith.ranges import Scalar
 from tunesmith.recipe import Recipe
 
@@ -97,8 +98,7 @@ class Tuning:
 def lead_of(report: Report) -> Score:
     """The score that decides whether a model is better."""
     part = report.writing or report.preference
-    lead = part.lead if part is not None else MACRO_F1.key
-    return next(each for each in (MACRO_F1, ROUGE_L, REWARD_ACCURACY) if each.key == lead)
+    return named(part.lead) if part is not None else MACRO_F1
 
 
 def said(value: object) -> str:

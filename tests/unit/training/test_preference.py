@@ -22,7 +22,13 @@ from tunesmith.model.targets import EncodedTargets
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.loop import fit
-from tunesmith.training.preference import Preferring, margins_of, preferring_figures, wins
+from tunesmith.training.preference import (
+    Preferring,
+    margins_of,
+    pair_scores,
+    preferring_figures,
+    wins,
+)
 
 BETA = 0.3
 PAIRS = 6
@@ -163,6 +169,7 @@ def test_figures_and_ties() -> None:
     assert figures["reward_accuracy"] == 0.5
     assert figures["reward_margin"] == 0.25
     assert figures["preference_loss"] == pytest.approx(-np.log(1 / (1 + np.exp(-margins))).mean())
+    assert figures == {name: values.mean() for name, values in pair_scores(margins).items()}
     # in any units: both answers gained the same
     assert margins_of(np.array([-3.0, -4.0]), np.array([-5.0, -6.0]), 0.1).tolist() == [0.0]
 

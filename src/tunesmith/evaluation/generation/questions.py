@@ -9,6 +9,7 @@ from typing import Any, Literal
 from tunesmith.data.chat import before_last_answer, messages_in
 from tunesmith.data.dataset import Dataset
 from tunesmith.data.render import messages_of
+from tunesmith.evaluation.examples import as_read
 from tunesmith.task import Task
 
 __all__ = ["Conversation", "Questions", "last_question", "questions_of"]
@@ -44,7 +45,7 @@ def questions_of(dataset: Dataset) -> Questions:
     assert task.kind == "completion" or task.kind == "chat", "a task that gives labels asks nothing"
     return Questions(
         kind=task.kind,
-        prompts=[_as_read(task, example.text) for example in examples],
+        prompts=[_prompt(task, example.text) for example in examples],
         references=[_text(example.target) for example in examples],
         where=[example.where for example in examples],
         conversations=[before_last_answer(messages_of(task, example.text)) for example in examples],
@@ -56,14 +57,8 @@ def _text(target: Any) -> str:
     return target
 
 
-def _as_read(task: Task, text: str) -> str:
-    """What the person says, with who says what where there is more than that."""
-    if task.kind == "completion":
-        return text
-    said = [(message["role"], message["content"] or "") for message in before_last_answer(messages_in(text))]
-    if [role for role, _ in said] == ["user"]:
-        return str(said[0][1])
-    return "\n".join(f"{role}: {content}" for role, content in said)
+def _prompt(task: Task, text: str) -> str:
+    return text if task.kind == "completion" else as_read(before_last_answer(messages_in(text)), "user")
 
 
 def last_question(questions: Questions, row: int) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tunesmith.evaluation.examples import chosen_rows
 from tunesmith.evaluation.generation.questions import Questions
-from tunesmith.evaluation.generation.types import Chosen, LengthBin, Lengths, WrittenExample
+from tunesmith.evaluation.generation.types import LengthBin, Lengths, WrittenExample
 from tunesmith.evaluation.generation.words import words
 from tunesmith.evaluation.types import Floats, Ints
 
@@ -22,16 +23,10 @@ def choose_examples(
     test: Questions, answers: Sequence[str], rouge_l: Floats, *, each: int, seed: int
 ) -> tuple[WrittenExample, ...]:
     """`each` of random, the worst and the best ones, fewer of few rows; no row twice, rouge_l is (rows,)."""
-    each = max(1, min(each, len(test) // 3))
     lengths = np.asarray([len(reference) for reference in test.references])
     # a long answer that is right says more than a short one; one that is wrong, too
     best = np.lexsort((-lengths, -rouge_l)).tolist()
     worst = np.lexsort((-lengths, rouge_l)).tolist()
-    drawn = np.random.default_rng(seed).permutation(len(test)).tolist()
-    taken: dict[int, Chosen] = {}
-    orders: list[tuple[Chosen, list[int]]] = [("random", drawn), ("worst", worst), ("best", best)]
-    for chosen, order in orders:
-        taken |= dict.fromkeys([row for row in order if row not in taken][:each], chosen)
     return tuple(
         WrittenExample(
             test.prompts[row],
@@ -41,7 +36,7 @@ def choose_examples(
             float(rouge_l[row]),
             chosen,
         )
-        for row, chosen in taken.items()
+        for row, chosen in chosen_rows(worst, best, each=each, seed=seed).items()
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tunesmith.evaluation.examples import first_of_each
 from tunesmith.evaluation.generation.differences import Piece, differences
 from tunesmith.evaluation.generation.named import beside_of, lead_of, shown_scores, writing_of
 from tunesmith.evaluation.generation.types import WrittenExample
@@ -29,7 +30,6 @@ __all__ = ["comparison", "writing_as_terminal"]
 _NAME_COLUMNS = 20
 # three lines at most for each text
 _TEXT_COLUMNS = 3 * 64
-_SHOWN = ("random", "worst", "best")
 
 
 def writing_as_terminal(report: Report) -> RenderableType:
@@ -46,7 +46,7 @@ def writing_as_terminal(report: Report) -> RenderableType:
         verdict(report),
         Text(),
         heading("Examples"),
-        *_examples(writing_of(report).examples),
+        *(line for each in first_of_each(writing_of(report).examples) for line in _example(each)),
     ]
     return Group(*parts)
 
@@ -75,13 +75,6 @@ def _others(report: Report) -> Text:
     lengths = writing_of(report).lengths
     told.append(f"{lengths.answer_mean:.0f} words an answer, {lengths.reference_mean:.0f} a reference")
     return Text(f"also: {', '.join(told)}", style="dim")
-
-
-def _examples(examples: Sequence[WrittenExample]) -> Iterator[RenderableType]:
-    """The first of each sort."""
-    for chosen in _SHOWN:
-        if found := next((each for each in examples if each.chosen == chosen), None):
-            yield from _example(found)
 
 
 def _example(found: WrittenExample) -> Iterator[RenderableType]:

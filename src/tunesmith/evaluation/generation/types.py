@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-__all__ = ["Chosen", "LengthBin", "Lengths", "Writing", "WrittenExample"]
+from tunesmith.evaluation.examples import Chosen
 
-Chosen = Literal["best", "worst", "random"]
+__all__ = ["LengthBin", "Lengths", "Writing", "WrittenExample"]
 
 
 @dataclass(frozen=True, slots=True)

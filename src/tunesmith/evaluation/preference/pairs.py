@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunesmith.data.chat import Message, messages_in, pair_in
+from tunesmith.data.chat import messages_in, pair_in
 from tunesmith.data.dataset import Dataset
+from tunesmith.evaluation.examples import as_read
 
 __all__ = ["Pairs", "pairs_of"]
 
@@ -29,15 +30,8 @@ def pairs_of(dataset: Dataset) -> Pairs:
     examples = list(dataset)
     answers = [pair_in(str(example.target)) for example in examples]
     return Pairs(
-        prompts=[_as_read(messages_in(example.text), "user") for example in examples],
-        preferred=[_as_read(preferred, "assistant") for preferred, _ in answers],
-        rejected=[_as_read(rejected, "assistant") for _, rejected in answers],
+        prompts=[as_read(messages_in(example.text), "user") for example in examples],
+        preferred=[as_read(preferred, "assistant") for preferred, _ in answers],
+        rejected=[as_read(rejected, "assistant") for _, rejected in answers],
         where=[example.where for example in examples],
     )
-
-
-def _as_read(messages: Sequence[Message], role: str) -> str:
-    """What is said, with who says what where it is not one message of `role`."""
-    if [message["role"] for message in messages] == [role]:
-        return str(messages[0]["content"])
-    return "\n".join(f"{message['role']}: {message['content']}" for message in messages)

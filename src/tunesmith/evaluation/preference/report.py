@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunesmith.evaluation.generation.types import Chosen
+from tunesmith.evaluation.examples import chosen_rows
 from tunesmith.evaluation.intervals import Resampled, intervals, resample_means
 from tunesmith.evaluation.mcnemar import mcnemar
 from tunesmith.evaluation.preference.pairs import Pairs
@@ -18,7 +18,7 @@ from tunesmith.evaluation.verdict import judge
 from tunesmith.evaluation.wording import LIKELIHOOD_ACCURACY, REWARD_ACCURACY
 from tunesmith.model.forward import Floats
 from tunesmith.model.language import TokenSums
-from tunesmith.training.preference import margins_of, wins
+from tunesmith.training.preference import margins_of, pair_scores, wins
 
 __all__ = ["PreferenceRival", "build_preference_report", "row_scores", "run_preference_rivals"]
 
@@ -40,13 +40,8 @@ class PreferenceRival:
 
 def row_scores(found: Floats, reference: Floats, beta: float) -> dict[str, Floats]:
     """What each pair scores, name -> (rows,); `found` and `reference` are (2 × rows,) log-likelihoods."""
-    margins = margins_of(found, reference, beta)
-    return {
-        "reward_accuracy": wins(margins),
-        "likelihood_accuracy": wins(_apart(found)),
-        "reward_margin": margins,
-        "preference_loss": np.logaddexp(0.0, -margins),
-    }
+    scores = pair_scores(margins_of(found, reference, beta))
+    return scores | {"likelihood_accuracy": wins(_apart(found))}
 
 
 def _apart(values: Floats) -> Floats:
@@ -154,12 +149,7 @@ def _judged(
 
 def _examples(test: Pairs, margins: Floats, each: int, seed: int) -> tuple[PreferenceExample, ...]:
     """`each` of random, the worst and the best ones, fewer of few rows; no row twice."""
-    each, order = max(1, min(each, len(test) // 3)), np.argsort(margins, kind="stable").tolist()
-    drawn = np.random.default_rng(seed).permutation(len(test)).tolist()
-    orders: list[tuple[Chosen, list[int]]] = [("random", drawn), ("worst", order), ("best", order[::-1])]
-    taken: dict[int, Chosen] = {}
-    for chosen, rows in orders:
-        taken |= dict.fromkeys([row for row in rows if row not in taken][:each], chosen)
+    order = np.argsort(margins, kind="stable").tolist()
     return tuple(
         PreferenceExample(
             test.prompts[row],
@@ -169,5 +159,5 @@ def _examples(test: Pairs, margins: Floats, each: int, seed: int) -> tuple[Prefe
             float(margins[row]),
             chosen,
         )
-        for row, chosen in taken.items()
+        for row, chosen in chosen_rows(order, order[::-1], each=each, seed=seed).items()
     )

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from tunesmith.evaluation.examples import first_of_each
 from tunesmith.evaluation.generation.named import shown_scores
 from tunesmith.evaluation.generation.terminal import comparison
 from tunesmith.evaluation.preference.types import Preference, PreferenceExample
@@ -19,7 +20,6 @@ __all__ = ["preference_as_terminal"]
 
 # three lines at most for each text
 _TEXT_COLUMNS = 3 * 64
-_SHOWN = ("random", "worst", "best")
 
 
 def preference_as_terminal(report: Report, preference: Preference) -> RenderableType:
@@ -33,7 +33,7 @@ def preference_as_terminal(report: Report, preference: Preference) -> Renderable
         verdict(report),
         Text(),
         heading("Examples"),
-        *_examples(preference.examples),
+        *(line for each in first_of_each(preference.examples) for line in _example(each)),
     ]
     return Group(*parts)
 
@@ -44,13 +44,6 @@ def _others(report: Report, preference: Preference) -> Text:
     lengths = f"{preference.preferred_tokens:.0f} tokens a preferred answer"
     told.append(f"{lengths}, {preference.rejected_tokens:.0f} a rejected")
     return Text(f"also: {', '.join(told)}", style="dim")
-
-
-def _examples(examples: tuple[PreferenceExample, ...]) -> Iterator[RenderableType]:
-    """The first of each sort."""
-    for chosen in _SHOWN:
-        if found := next((each for each in examples if each.chosen == chosen), None):
-            yield from _example(found)
 
 
 def _example(found: PreferenceExample) -> Iterator[RenderableType]:

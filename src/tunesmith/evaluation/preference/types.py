@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tunesmith.evaluation.generation.types import Chosen
+from tunesmith.evaluation.examples import Chosen
 
 __all__ = ["Preference", "PreferenceExample"]
 

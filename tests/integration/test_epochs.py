@@ -10,7 +10,7 @@ import pytest
 import tunesmith as ts
 from tests.listeners import Heard
 from tests.models import POLITICS, SPORTS
-from tunesmith.epochs import kept_epochs, model_of_epoch
+from tunesmith.epochs import kept_epochs, model_of_epoch, models_of_epochs
 from tunesmith.errors import ConfigError, ResumeError, StorageError
 from tunesmith.files import sha256_file
 
@@ -64,12 +64,25 @@ def test_the_last_epoch_is_the_model_of_the_run(method: str, tiny_base: Path, tm
     weights = [sha256_file(each / "model.safetensors") for each in (run.model_path, tmp_path / "last")]
     assert weights[0] == weights[1]
     assert report.metrics == run.report.metrics
+    both = _both(out, tmp_path / "both")
+    assert both[3] == weights[0], "a model that was made before it changes none"
     earlier = model_of_epoch(out, 2, tmp_path / "earlier")
+    assert both[2] == sha256_file(tmp_path / "earlier" / "model.safetensors")
     assert len(earlier.curves) < len(report.curves)
     assert sha256_file(tmp_path / "earlier" / "model.safetensors") != weights[0]
     assert ts.load(tmp_path / "earlier").predict([SPORTS[0]])[0].target in run.task.labels
     if method == "full":
         _refused(out, data, tmp_path)
+
+
+def _both(out: Path, place: Path) -> dict[int, str]:
+    """The hash of the weights of two epochs that are made of a run together."""
+    ear, places = Heard(), {epoch: place / str(epoch) for epoch in (2, 3)}
+    place.mkdir()
+    made = dict(models_of_epochs(out, places, judge=False, listener=ear))
+    assert [made[epoch].rows for epoch in places] == [0, 0]
+    assert (ear.stages.count("read"), ear.stages.count("write")) == (1, 2)
+    return {epoch: sha256_file(bundle / "model.safetensors") for epoch, bundle in places.items()}
 
 
 def _refused(out: Path, data: Path, place: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.epochs import kept_epochs, model_of_epoch
+from tunesmith.epochs import kept_epochs, models_of_epochs
 from tunesmith.files import read_json
 from tunesmith.listener import Listener
 from tunesmith.studio.ids import checkpoint_model, model_name, new_id
@@ -51,11 +51,10 @@ def epoch_models(run: Path, last: int, listener: Listener) -> Iterator[tuple[int
 
     They are not judged anew: their figures are those of the curve.
     """
-    for epoch in kept_epochs(run):
-        if epoch < last:
-            bundle = run.with_name(f"epoch-{epoch}")
-            report = model_of_epoch(run, epoch, bundle, overwrite=True, judge=False, listener=listener)
-            yield int(report.curves[-1]["step"] or 0), bundle
+    places = {epoch: run.with_name(f"epoch-{epoch}") for epoch in kept_epochs(run) if epoch < last}
+    made = models_of_epochs(run, places, overwrite=True, judge=False, listener=listener)
+    for epoch, report in made:
+        yield int(report.curves[-1]["step"] or 0), places[epoch]
 
 
 def keep_results(place: Place, claim: Claim, run: Path, trained: Path, listener: Listener) -> Results:

@@ -23,9 +23,9 @@ from tunesmith.studio.work.place import Place
 from tunesmith.studio.work.worker import Worker, opened_place, run_worker
 
 LABELS = ("sports", "politics")
-# a process that loads torch anew takes longer than the job that it trains
-_WARM = get_context("forkserver")
-_WARM.set_forkserver_preload(["tests.studio_loaded"])
+WARM = get_context("forkserver")
+"""Forks processes off one that has loaded torch: to load it takes longer than to train a job of these"""
+WARM.set_forkserver_preload(["tests.studio_loaded"])
 
 
 def chat_line(question: str, answer: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def pairs(rows: int) -> list[dict[str, Any]]:
     ]
 
 
-def _work(url: str, blobs: str, directory: Path, config: StudioConfig) -> None:
+def work(url: str, blobs: str, directory: Path, config: StudioConfig) -> None:
     """Be a worker that writes its log to the directory."""
     log = os.open(directory / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 2)
@@ -148,7 +148,7 @@ class Studio:
     def process(self) -> ForkServerProcess:
         """A worker as a process, forked off one that has loaded all that it needs."""
         place = (self.url, self.blobs, self.directory, self.config)
-        made = _WARM.Process(target=_work, args=place, daemon=True)
+        made = WARM.Process(target=work, args=place, daemon=True)
         made.start()
         return made
 

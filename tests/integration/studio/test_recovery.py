@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import random
 import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -173,85 +169,14 @@ def test_a_worker_that_died_after_training_leaves_only_the_keeping(
 
     with monkeypatch.context() as patched:
         patched.setattr("tunesmith.studio.work.training.keep_results", dies)
+        patched.setattr(Diary, "write", lambda *_: 0)
         with pytest.raises(Died):
             train_claim(studio.place, claim, threading.Event())
     studio.store.queue.abandon("dead")
     with monkeypatch.context() as patched:
         patched.setattr("tunesmith.studio.work.training.train", dies)
         assert studio.trained(job).status == "succeeded"
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 600 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(place)]
-    if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root on Linux can mount a small file system")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-@pytest.mark.parametrize("full", ["work", "models", "files"])
-def test_a_full_disk_fails_the_job_and_the_worker_goes_on(
-    tmp_path: Path, small_base: Path, small_disk: Path, full: str
-) -> None:
-    directory = tmp_path / "studio"
-    place = directory / "work" if full == "work" else directory / "blobs" / full
-    place.parent.mkdir(parents=True)
-    place.symlink_to(small_disk)
-    studio = new_studio(f"sqlite:///{tmp_path}/studio.db", directory, small_base)
-    training_file = studio.file(talks(10))
-    leave = {"work": 200_000, "models": 100_000, "files": 0}[full]
-    _fill(small_disk / "filler", leave)
-    job = studio.job(training_file)
-    failed = studio.trained(job)
-    assert failed.status == "failed"
-    assert failed.error is not None
-    assert failed.error["code"] == "disk-full"
-    assert str(tmp_path) not in failed.error["message"]
-    assert studio.store.models.all_of("default") == []
-    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
-    assert studio.trained(again(studio, job)).status == "succeeded"
-    studio.close()
-
-
-def _fill(path: Path, leave: int) -> None:
-    """Take all of the disk but some bytes."""
-    with pytest.raises(OSError, match="No space"), path.open("wb", buffering=0) as stream:
-        while True:
-            stream.write(bytes(4096))
-    os.truncate(path, path.stat().st_size - leave)
-
-
-def test_killed_workers_lose_nothing_and_do_nothing_twice(tmp_path: Path, small_base: Path) -> None:
-    """A dozen jobs, and workers that are killed at moments that nobody chose, while jobs are at work."""
-    url = f"sqlite:///{tmp_path}/studio.db"
-    studio = new_studio(url, tmp_path / "studio", small_base, lease_seconds=0.5, max_attempts=50)
-    training_file, draw = studio.file(talks(10)), random.Random(5)
-    jobs = [studio.job(training_file, hyperparameters={"n_epochs": 1}) for _ in range(12)]
-    kills = 0
-    while not studio.ended(jobs):
-        worker = studio.process()
-        target = draw.choice([0, 1, 2, 3]) if kills < 10 else 100
-        before = _progress(studio, jobs)
-        studio.wait(lambda: studio.ended(jobs) or _progress(studio, jobs) > before + target)  # noqa: B023
-        worker.terminate() if studio.ended(jobs) else worker.kill()
-        worker.join()
-        kills += 1
-    found = [studio.found(job) for job in jobs]
-    assert {job.status for job in found} == {"succeeded"}, [job.error for job in found]
-    assert len({weights(studio, job) for job in found}) == 1
-    for job in found:
-        told = studio.messages(job)
-        assert len([each for each in told if each.startswith("New fine-tuned model")]) == 1
-        steps = [message for message in told if message.startswith("Step ")]
-        assert len(steps) == len(set(steps)) == 5
-    assert len(studio.store.models.all_of("default")) == 12
-    studio.close()
-
-
-def _progress(studio: Studio, jobs: list[Job]) -> int:
-    found = [studio.found(job) for job in jobs]
-    return sum(job.fence + job.step + 3 * (job.status == "succeeded") for job in found)
+    # what the dead one had learned and not told yet is told all the same
+    steps = [message.split(":")[0] for message in studio.messages(job) if message.startswith("Step ")]
+    assert steps == [f"Step {step}/10" for step in range(1, 11)]
+    assert studio.found(job).step == 10

@@ -10,73 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.bad_lines import ASSISTANT, BAD, GOOD, MOST, USER, answered, chat
 from tunesmith.studio.validation.hyperparameters import as_method, settled
 from tunesmith.studio.validation.reading import Reading, read_through
 from tunesmith.studio.validation.survey import Survey, labels_taught
-
-MOST = 1 << 20
-USER, SYSTEM = {"role": "user", "content": "hi"}, {"role": "system", "content": "be kind"}
-ASSISTANT = {"role": "assistant", "content": "hello"}
-
-
-def chat(*messages: Any, **more: Any) -> bytes:
-    return json.dumps({"messages": list(messages), **more}).encode()
-
-
-def answered(**more: Any) -> bytes:
-    return chat(USER, {**ASSISTANT, **more})
-
-
-GOOD = chat(SYSTEM, USER, ASSISTANT)
-BAD: dict[str, tuple[bytes, str]] = {
-    "no JSON": (b"hello", "bad-json"),
-    "half an object": (b'{"messages": [', "bad-json"),
-    "two objects": (GOOD + GOOD, "bad-json"),
-    "a list": (b"[1]", "bad-json"),
-    "a text": (b'"messages"', "bad-json"),
-    "a number": (b"3", "bad-json"),
-    "null": (b"null", "bad-json"),
-    "single quotes": (b"{'messages': []}", "bad-json"),
-    "a trailing comma": (b'{"messages": [],}', "bad-json"),
-    "NaN": (b'{"messages": NaN}', "bad-json"),
-    "Infinity": (b'{"messages": -Infinity}', "bad-json"),
-    "too large a number": (b'{"messages": 1e999}', "bad-json"),
-    "too many digits": (b'{"messages": ' + b"9" * 5000 + b"}", "bad-json"),
-    "a control character": (b'{"messages": "\x01"}', "bad-json"),
-    "nested deeply": (b'{"messages": ' + b"[" * 101 + b"]" * 101 + b"}", "bad-json"),
-    "nested for ever": (b'{"a":' * 50_000, "bad-json"),
-    "too many values": (b'{"messages": [' + b"," * 1_000_001, "bad-json"),
-    "no UTF-8": (b'{"messages": "\xff"}', "bad-encoding"),
-    "half a character": (b'{"messages": "\\ud800"}', "bad-encoding"),
-    "half a character as key": (b'{"\\udfff": 1}', "bad-encoding"),
-    "a zero character": (b'{"prompt": "\\u0000", "completion": "a"}', "bad-encoding"),
-    "UTF-16": (GOOD.decode().encode("utf-16-le")[:-1], "bad-json"),
-    "a key twice": (b'{"messages": [], "messages": []}', "duplicate-key"),
-    "a key twice inside": (b'{"messages": [{"role": "user", "role": "user"}]}', "duplicate-key"),
-    "too long": (b'{"messages": "' + b"a" * MOST + b'"}', "line-too-long"),
-    "an empty object": (b"{}", "not-an-example"),
-    "another form": (b'{"prompt": "a", "completion": "b"}', "mixed-forms"),
-    "a preference": (b'{"input": {}, "preferred_output": []}', "not-an-example"),
-    "a stray key": (chat(USER, ASSISTANT, label="x"), "stray-key"),
-    "messages that are a text": (b'{"messages": "[]"}', "bad-messages"),
-    "messages that are null": (b'{"messages": null}', "bad-messages"),
-    "no message": (chat(), "bad-messages"),
-    "a message that is a text": (chat("hi", ASSISTANT), "bad-messages"),
-    "a stray key in a message": (answered(mood="good"), "stray-key"),
-    "no role": (chat({"content": "hi"}, ASSISTANT), "unknown-role"),
-    "an unknown role": (chat({**USER, "role": "human"}, ASSISTANT), "unknown-role"),
-    "no content": (chat(USER, {"role": "assistant"}), "bad-content"),
-    "a picture": (chat({"role": "user", "content": [{"type": "image_url"}]}, ASSISTANT), "bad-content"),
-    "a name that is a number": (answered(name=3), "bad-messages"),
-    "a call of a tool": (answered(tool_calls=[{"id": "a"}]), "tool-calls"),
-    "a weight of a half": (answered(weight=0.5), "bad-weight"),
-    "a weight that is true": (answered(weight=True), "bad-weight"),
-    "a weight of the user": (chat({**USER, "weight": 0}, ASSISTANT), "bad-weight"),
-    "no answer": (chat(USER), "no-answer"),
-    "an answer before the end": (chat(USER, ASSISTANT, USER), "last-not-answer"),
-    "nothing to learn": (answered(weight=0), "nothing-learned"),
-    "an empty answer": (answered(content=" "), "empty-completion"),
-}
 
 
 def read(*lines: bytes, preferences: bool = False) -> Reading:

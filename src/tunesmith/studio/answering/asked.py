@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from tunesmith.data.conversation import ROLES
 from tunesmith.studio.asked import Strict, Text
 
 __all__ = [
@@ -146,10 +147,32 @@ class ResponseFormat(Strict):
     """Only where `type` is `json_schema`."""
 
 
+_PART = {
+    "type": "object",
+    "required": ["type", "text"],
+    "properties": {"type": {"const": "text"}, "text": _TEXT},
+}
+_Said = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "required": ["role", "content"],
+            "properties": {
+                "role": {"enum": list(ROLES)},
+                "content": {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": _PART}]},
+                "name": {"anyOf": [_TEXT, {"type": "null"}]},
+            },
+            "additionalProperties": {"type": "null"},
+        }
+    ),
+]
+
+
 class ChatRequest(Sampling):
     """Messages that wait for the next one."""
 
-    messages: list[dict[str, Any]] = Field(min_length=1, max_length=_MOST_MESSAGES)
+    messages: list[_Said] = Field(min_length=1, max_length=_MOST_MESSAGES)
     """Each with `role`, `content` (a text, or text parts) and perhaps `name`."""
 
     max_completion_tokens: int | None = Field(default=None, ge=1, le=_MOST_TOKENS)

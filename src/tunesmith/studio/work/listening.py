@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.files import write_json
+from tunesmith.files import read_json, write_json
 from tunesmith.listener import Listener
 from tunesmith.studio.work.diary import Diary
 from tunesmith.studio.work.heartbeat import Heartbeat, Stopped
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tunesmith.data.check import DataReport
     from tunesmith.training.state import Fitted, Progress
 
-__all__ = ["GoingOn", "JobListener", "curve_figures"]
+__all__ = ["GoingOn", "JobListener", "curve_figures", "tell_rest"]
 
 _VALID_ACCURACY = ("token_accuracy", "accuracy", "reward_accuracy")
 
@@ -62,6 +62,7 @@ class JobListener(GoingOn):
         super().__init__(beat)
         self._diary, self._told_step, self._trained = diary, told_step, trained
         self._begun: tuple[float, int] | None = None
+        self._total_steps = 0
 
     def checked(self, report: DataReport) -> None:
         """Tell what the check of the data found besides errors."""
@@ -76,6 +77,7 @@ class JobListener(GoingOn):
             raise Stopped
         now = time.monotonic()
         self._begun = self._begun or (now, progress.step)
+        self._total_steps = progress.total_steps
         row = progress.logged
         if row is None:
             return
@@ -84,14 +86,27 @@ class JobListener(GoingOn):
         self._diary.progress(progress.step, pace * (progress.total_steps - progress.step))
         if progress.step > self._told_step:
             self._told_step = progress.step
-            self._tell_step(progress.step, progress.total_steps, curve_figures(row))
-
-    def _tell_step(self, step: int, total: int, figures: dict[str, float]) -> None:
-        message = f"Step {step}/{total}: training loss={figures['train_loss']:.2f}"
-        if "valid_loss" in figures:
-            message += f", validation loss={figures['valid_loss']:.2f}"
-        self._diary.tell(message, data={"step": step, "total_steps": total, **figures}, metrics=True)
+            _tell_step(self._diary, progress.step, progress.total_steps, row)
 
     def trained(self, fitted: Fitted) -> None:
         """Keep what only the engine knows, for when the worker dies before all is kept."""
-        write_json(self._trained, {"tokens": fitted.tokens, "history": fitted.history})
+        kept = {"tokens": fitted.tokens, "history": fitted.history, "total_steps": self._total_steps}
+        write_json(self._trained, kept)
+
+
+def tell_rest(diary: Diary, told_step: int, trained: Path) -> None:
+    """Tell the steps after `told_step` that a worker had not told which died when all was trained."""
+    kept = read_json(trained)
+    rest = [row for row in kept["history"] if row["step"] > told_step and row.get("train_loss") is not None]
+    for row in rest:
+        _tell_step(diary, row["step"], kept["total_steps"], row)
+    if rest:
+        diary.progress(rest[-1]["step"], 0.0)
+
+
+def _tell_step(diary: Diary, step: int, total: int, row: Mapping[str, Any]) -> None:
+    figures = curve_figures(row)
+    message = f"Step {step}/{total}: training loss={figures['train_loss']:.2f}"
+    if "valid_loss" in figures:
+        message += f", validation loss={figures['valid_loss']:.2f}"
+    diary.tell(message, data={"step": step, "total_steps": total, **figures}, metrics=True)

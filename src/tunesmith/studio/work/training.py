@@ -22,7 +22,7 @@ from tunesmith.studio.store.queue import Claim, LeaseLost
 from tunesmith.studio.types import Job, JobStatus
 from tunesmith.studio.work.diary import Diary
 from tunesmith.studio.work.heartbeat import Heartbeat, Stopped
-from tunesmith.studio.work.listening import GoingOn, JobListener
+from tunesmith.studio.work.listening import GoingOn, JobListener, tell_rest
 from tunesmith.studio.work.material import recipe_of, task_of, written_down
 from tunesmith.studio.work.place import Place
 from tunesmith.studio.work.results import Results, drop_results, keep_results, write_results
@@ -73,7 +73,9 @@ def _trained(place: Place, claim: Claim, diary: Diary, beat: Heartbeat) -> Resul
     run, trained = attempt / "run", attempt / "run" / _TRAINED
     with mirrored(place, job, run):
         learning = _prepared(place, job, attempt)
-        if not _is_done(run):
+        if _is_done(run):
+            tell_rest(diary, job.step, trained)
+        else:
             _learn(learning, JobListener(diary, beat, job.step, trained), beat, place.config.kept_epochs)
     beat.go_on()
     results = keep_results(place, claim, run, trained, GoingOn(beat))

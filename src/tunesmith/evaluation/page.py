@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from tunesmith.evaluation.bars import label_bar
@@ -38,6 +39,7 @@ def style_sheet() -> str:
     return str(_environment().get_template("report.css.jinja").render())
 
 
+@cache
 def _environment() -> Any:
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 

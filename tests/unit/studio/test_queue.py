@@ -6,9 +6,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
+from tests.postgres import new_database
 from tests.unit.studio.conftest import Clock
 from tunesmith.studio.store import Store
+from tunesmith.studio.store.database import Database
 from tunesmith.studio.store.job_rows import WrongState
 from tunesmith.studio.store.queue import Claim, LeaseLost
 from tunesmith.studio.types import Job
@@ -238,3 +241,11 @@ def test_many_threads_claim_each_job_once(store: Store, a_job: NewJob) -> None:
     for thread in threads:
         thread.join()
     assert sorted(claimed) == sorted(job.id for job in jobs)
+
+
+def test_postgresql_ends_what_a_frozen_worker_was_writing(postgres: str) -> None:
+    database = Database(new_database(postgres))
+    with database.reading() as connection:
+        told = connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one()
+    assert told == "1min"
+    database.close()

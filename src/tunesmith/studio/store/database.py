@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,11 @@ __all__ = ["Database"]
 _BUSY_MS = 30_000
 _SQLITE = "sqlite"
 _POSTGRESQL = "postgresql"
+# a worker that is frozen while it writes must not keep its job from the others for ever
+_POSTGRESQL_OPTIONS: Mapping[str, Any] = {
+    "pool_pre_ping": True,
+    "connect_args": {"options": "-c idle_in_transaction_session_timeout=60s"},
+}
 
 
 class Database:
@@ -94,7 +99,7 @@ def _engine(url: str) -> Engine:
         name = make_url(url).get_backend_name()
         if name not in (_SQLITE, _POSTGRESQL):
             raise StorageError(_bad_url(url, f"{name} is not known here"))
-        engine = create_engine(url, pool_pre_ping=name == _POSTGRESQL)
+        engine = create_engine(url, **(_POSTGRESQL_OPTIONS if name == _POSTGRESQL else {}))
     except (ArgumentError, NoSuchModuleError) as error:
         raise StorageError(_bad_url(url, "this is no address of a database")) from error
     except ModuleNotFoundError as error:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -43,39 +43,45 @@ ROUNDS_OF_A_STUDIO = 4
 Measured = dict[str, Any]
 
 
+def figures(found: Any) -> Measured:
+    """The fields of what was found; `asdict` cannot copy counters."""
+    values = {each.name: getattr(found, each.name) for each in fields(found)}
+    return {name: dict(value) if isinstance(value, Counter) else value for name, value in values.items()}
+
+
 def kills(place: Path, base: Path, share: float) -> Measured:
     """Of server and workers, while jobs are asked for and trained."""
     found = kill_all_along(place, base, jobs=round(500 * share), kills=round(200 * share), seed=SEED)
-    return {**asdict(found), "faults": found.faults}
+    return {**figures(found), "faults": found.faults}
 
 
 def replies(place: Path, base: Path, share: float) -> Measured:
     """Lost ones, of requests that make jobs."""
     found = lose_replies(place, base, replies=round(1000 * share))
-    return {**asdict(found), "faults": found.faults}
+    return {**figures(found), "faults": found.faults}
 
 
 def zombies(place: Path, base: Path, share: float) -> Measured:
     """Workers that wake after others took over."""
-    return asdict(freeze_again_and_again(place, base, zombies=round(100 * share), seed=SEED))
+    return figures(freeze_again_and_again(place, base, zombies=round(100 * share), seed=SEED))
 
 
 def cuts(place: Path, base: Path, share: float) -> Measured:
     """Uploads that break off."""
-    return asdict(cut_uploads(place, base, cuts=round(500 * share), seed=SEED))
+    return figures(cut_uploads(place, base, cuts=round(500 * share), seed=SEED))
 
 
 def lines(place: Path, base: Path, share: float) -> Measured:
     """Bad ones, in a file of a gigabyte."""
     size = round(share * (1 << 30))
-    return asdict(find_bad_lines(place, base, lines=round(10_000 * share), file_bytes=size, seed=SEED))
+    return figures(find_bad_lines(place, base, lines=round(10_000 * share), file_bytes=size, seed=SEED))
 
 
 def disks(place: Path, base: Path, share: float) -> Measured:
     """Full ones."""
     if not can_mount():
         raise SystemExit("only root on Linux can fill a disk of its own")
-    return asdict(fill_the_disk(place, base, fills=round(100 * share)))
+    return figures(fill_the_disk(place, base, fills=round(100 * share)))
 
 
 def requests(place: Path, base: Path, share: float) -> Measured:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 __all__ = ["MAKERS", "fields", "metrics", "ranges", "renewed", "statuses", "verbs"]
@@ -94,7 +94,14 @@ def verbs() -> str:
     from tunesmith.cli.main import app
 
     group: Any = get_command(app)
-    return "\n\n".join(_verb(name, command) for name, command in group.commands.items())
+    return "\n\n".join(_verb(name, command) for name, command in _named(group.commands))
+
+
+def _named(commands: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each command, and behind it those that it has."""
+    for name, command in commands.items():
+        yield name, command
+        yield from ((f"{name} {each}", sub) for each, sub in getattr(command, "commands", {}).items())
 
 
 def _verb(name: str, command: Any) -> str:

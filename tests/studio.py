@@ -15,9 +15,11 @@ from typing import Any
 
 from tunesmith.api.logs import start_log
 from tunesmith.config import write_config
+from tunesmith.files import sha256_bytes, sha256_file
 from tunesmith.studio.config import StudioConfig
 from tunesmith.studio.ids import new_id
 from tunesmith.studio.store import Store
+from tunesmith.studio.store.queue import Claim
 from tunesmith.studio.types import ENDED, File, Job
 from tunesmith.studio.work.place import Place
 from tunesmith.studio.work.worker import Worker, opened_place, run_worker
@@ -96,7 +98,8 @@ class Studio:
         file_id = new_id("file")
         with self.place.blobs.writing(f"files/{file_id}") as stream:
             stream.write(text)
-        kept = File(file_id, "default", 0, "a.jsonl", "fine-tune", len(text), "0" * 64, f"files/{file_id}")
+        sha256 = sha256_bytes(text)
+        kept = File(file_id, "default", 0, "a.jsonl", "fine-tune", len(text), sha256, f"files/{file_id}")
         return self.store.files.add(kept).id
 
     def job(self, training_file: str, **values: Any) -> Job:
@@ -174,6 +177,31 @@ def new_studio(url: str, directory: Path, base: Path, *, blobs: str | None = Non
     config = StudioConfig(bases={"tiny": str(base)}, **values)
     write_config(directory / "studio.yaml", config)
     return Studio(url, directory, config, blobs or str(directory / "blobs"))
+
+
+def weights(studio: Studio, job: Job) -> str:
+    """The SHA-256 of the weights of a job's model."""
+    return sha256_file(studio.model_path(studio.found(job)) / "model.safetensors")
+
+
+def claimed(studio: Studio, job: Job, owner: str = "first") -> Claim:
+    """Let `owner` hold a job that was just made."""
+    studio.validated(job)
+    claim = studio.store.queue.claim_to_train(owner)
+    assert claim is not None
+    assert claim.job.id == job.id
+    return claim
+
+
+def heard(studio: Studio, job: Job) -> None:
+    """Return once a heartbeat that began after now is written."""
+    before = studio.found(job).lease_until
+    studio.wait(lambda: studio.found(job).lease_until != before)
+
+
+def again(studio: Studio, job: Job) -> Job:
+    """Make a job that is to end with the same weights."""
+    return studio.job(job.training_file, validation_file=job.validation_file)
 
 
 def rows_of(csv: bytes) -> list[list[str]]:

@@ -10,8 +10,9 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,9 +26,11 @@ from safetensors import SafetensorError
 from tunesmith.errors import ConfigError, Problem, StorageError
 
 __all__ = [
+    "Poured",
     "alone_beside",
     "atomic_file",
     "move",
+    "pour",
     "read_json",
     "refuse_existing",
     "sha256_bytes",
@@ -166,17 +169,18 @@ def atomic_file(path: Path, *, mode: int = 0o666) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def staged_directory(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def staged_directory(path: Path, *, overwrite: bool = False, mode: int = 0o777) -> Iterator[Path]:
     """Give an empty directory that becomes `path`, whole, only when the block ends well.
 
     Every file in it is flushed to disk before the rename; what stood at `path` is replaced
-    in two renames and removed last, so that a crash leaves the old or the new.
+    in two renames and removed last, so that a crash leaves the old or the new. `mode` is its permissions, of
+    which the umask takes some away; those of its files follow from them.
     """
     refuse_existing(path, overwrite)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = _beside(path, "tmp")
-        beside.mkdir()
+        beside.mkdir(mode)
         try:
             yield beside
             _sync_tree(beside)
@@ -248,6 +252,26 @@ def read_json(path: Path) -> Any:
 def sha256_bytes(data: bytes) -> str:
     """The SHA-256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Poured:
+    """What was copied from one stream to another."""
+
+    bytes: int
+    sha256: str
+    """In hexadecimal"""
+
+
+def pour(source: IO[bytes], target: IO[bytes], on_bytes: Callable[[int], None] = lambda _: None) -> Poured:
+    """Copy a stream to its end in pieces, and hash it; `on_bytes` hears how large each piece was."""
+    digest, size = hashlib.sha256(), 0
+    while piece := source.read(_CHUNK_BYTES):
+        digest.update(piece)
+        target.write(piece)
+        size += len(piece)
+        on_bytes(len(piece))
+    return Poured(size, digest.hexdigest())
 
 
 def sha256_file(path: Path) -> str:

@@ -15,25 +15,36 @@ from tests.e2e.conftest import Cli
 from tunesmith import __version__
 from tunesmith.cli.main import app
 
-VERBS = tuple(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+_COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+# those of a verb's own come behind it
+VERBS = tuple(
+    " ".join(words)
+    for name, command in _COMMANDS.items()
+    for words in ((name,), *((name, each) for each in getattr(command, "commands", ())))
+)
 
 Golden = Callable[[str, str], None]
+
+
+def _help_of(verb: str) -> str:
+    return f"help/{verb.replace(' ', '-')}.txt"
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help(cli: Cli, golden: Golden, verb: str) -> None:
     said = cli(*verb.split(), "--help").good()
     assert said.err == ""
-    golden(f"help/{verb or 'tunesmith'}.txt", "".join(f"{line.rstrip()}\n" for line in said.out.splitlines()))
+    golden(_help_of(verb or "tunesmith"), "".join(f"{line.rstrip()}\n" for line in said.out.splitlines()))
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_an_example(verb: str) -> None:
-    assert re.search(rf"Example: tunesmith {verb}\b", (GOLDEN / "help" / f"{verb}.txt").read_text("utf-8"))
+    assert re.search(rf"Example: tunesmith {verb}\b", (GOLDEN / _help_of(verb)).read_text("utf-8"))
 
 
 def test_there_is_no_help_of_a_verb_that_is_gone() -> None:
-    assert {path.stem for path in (GOLDEN / "help").iterdir()} == {"tunesmith", *VERBS}
+    said = {f"help/{path.name}" for path in (GOLDEN / "help").iterdir()}
+    assert said == {_help_of(verb) for verb in ("tunesmith", *VERBS)}
 
 
 @pytest.mark.parametrize("kind", ["task", "recipe"])
@@ -72,6 +83,9 @@ def test_the_help_fits_any_terminal(cli: Cli) -> None:
         ["tune", "a.csv", "--trials", "0"],
         ["tune", "a.csv", "--pruner", "best"],
         ["serve", "run", "--port", "70000"],
+        ["studio"],
+        ["studio", "backup", "studio"],
+        ["studio", "restore", "backup", "studio", "more"],
         ["pretrain", "a.txt", "--out", "base", "--size", "huge"],
         ["pretrain", "a.txt", "--out", "base", "--precision", "fp8"],
         ["pretrain", "a.txt", "--out", "base", "--learning-rate", "nan"],

@@ -55,7 +55,7 @@ _VERBS = (
     *(pretrain, adapt, schema, doctor),
 )
 for verb in _VERBS:
-    app.command()(verb.command)
+    app.command(cls=studio.Serving if verb is studio else None)(verb.command)
 
 
 def _show_version(asked: bool) -> None:

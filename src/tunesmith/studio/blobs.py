@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol
 from tunesmith.errors import Problem, StorageError
 from tunesmith.files import atomic_file, staged_directory, storage_errors, sweep
 
-__all__ = ["Blobs", "LocalBlobs", "RemoteBlobs", "blobs_at", "linked_tree"]
+__all__ = ["Blobs", "LocalBlobs", "RemoteBlobs", "blobs_at", "files_below", "is_blob", "linked_tree"]
 
 _NAME = re.compile(r"(files|parts|models|work)/[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _KINDS = ("files", "parts", "models", "work")
@@ -30,8 +30,11 @@ class Blobs(Protocol):
     def writing(self, name: str) -> Any:
         """A context in which bytes are written; the blob is there only when the block ends well."""
 
-    def open(self, name: str) -> IO[bytes]:
-        """A blob to be read."""
+    def open(self, name: str, inside: str = "") -> IO[bytes]:
+        """A blob to be read; of a directory the file `inside`, by its path in it, which `files_in` told."""
+
+    def files_in(self, name: str) -> dict[str, int]:
+        """The files of a directory, by their paths in it, and their sizes in bytes; a blob is its own ''."""
 
     def put_directory(self, name: str, source: Path) -> None:
         """Keep a copy of a directory, in place of what has this name."""
@@ -67,10 +70,19 @@ class LocalBlobs:
         with atomic_file(self._path(name), mode=0o600) as stream:
             yield stream
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str, inside: str = "") -> IO[bytes]:
         """See Blobs."""
-        with storage_errors(self._path(name)):
-            return self._path(name).open("rb")
+        path = self._path(name) / inside
+        with storage_errors(path):
+            return path.open("rb")
+
+    def files_in(self, name: str) -> dict[str, int]:
+        """See Blobs."""
+        path = self._path(name)
+        with storage_errors(path):
+            if not path.is_dir():
+                return {"": path.stat().st_size}
+            return {each.relative_to(path).as_posix(): each.stat().st_size for each in files_below(path)}
 
     def put_directory(self, name: str, source: Path) -> None:
         """See Blobs; one that lies on the same file system may be linked, since nobody changes it."""
@@ -149,11 +161,24 @@ class RemoteBlobs:
                 self._system.rm(beside)
             raise
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str, inside: str = "") -> IO[bytes]:
         """See Blobs."""
-        with _remote_errors(self._path(name)):
-            stream: IO[bytes] = self._system.open(self._path(name), "rb")
+        path = f"{self._path(name)}/{inside}".rstrip("/")
+        with _remote_errors(path):
+            stream: IO[bytes] = self._system.open(path, "rb")
             return stream
+
+    def files_in(self, name: str) -> dict[str, int]:
+        """See Blobs; a directory that does not lie there whole is none."""
+        path = self._path(name)
+        with _remote_errors(path):
+            about = self._system.info(path)
+            if about["type"] != "directory":
+                return {"": int(about["size"])}
+            self._system.info(f"{path}/{_WHOLE}")
+            found = self._system.find(path, detail=True)
+        sizes = {key.split(f"/{name}/", 1)[1]: int(each["size"]) for key, each in found.items()}
+        return {inside: size for inside, size in sizes.items() if inside != _WHOLE}
 
     def put_directory(self, name: str, source: Path) -> None:
         """See Blobs."""
@@ -228,13 +253,18 @@ def linked_tree(source: Path, target: Path) -> None:
 
     What is half written, or goes meanwhile, is left out. Raises OSError.
     """
-    for directory, names, files in os.walk(source):
-        names[:] = [name for name in names if not name.startswith(".")]
-        place = target / Path(directory).relative_to(source)
-        place.mkdir(parents=True, exist_ok=True)
-        for name in files:
-            if not name.startswith("."):
-                _link(Path(directory) / name, place / name)
+    target.mkdir(parents=True, exist_ok=True)
+    for path in files_below(source):
+        place = target / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _link(path, place)
+
+
+def files_below(directory: Path) -> Iterator[Path]:
+    """All files of a directory and of those in it, in the order of their names, but what is half written."""
+    for place, names, files in os.walk(directory):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        yield from (Path(place) / name for name in sorted(files) if not name.startswith("."))
 
 
 def _link(source: Path, target: Path) -> None:
@@ -247,8 +277,13 @@ def _link(source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
 
 
+def is_blob(name: str) -> bool:
+    """Whether a blob may have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _checked(name: str) -> str:
-    assert _NAME.fullmatch(name), "no name of ours"
+    assert is_blob(name), "no name of ours"
     return name
 
 

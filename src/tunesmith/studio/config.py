@@ -66,6 +66,12 @@ class StudioConfig(Config):
     kept_epochs: int = Field(default=3, ge=0)
     """Of how many of its last epochs a job keeps a model of its own."""
 
+    file_days: int = Field(default=0, ge=0, le=36_500)
+    """Files without an expiry of their own, but results, go so many days after they came; 0: never."""
+
+    job_days: int = Field(default=0, ge=0, le=36_500)
+    """Jobs go so many days after they ended, with events, results and models of epochs; 0: never."""
+
     models_in_memory: int = Field(default=2, ge=1)
     """Models that are held ready to answer; another takes the place of the one that was used longest ago."""
 

@@ -9,10 +9,19 @@ from contextlib import asynccontextmanager, suppress
 
 from tunesmith.api.exchange import log_event, log_fault
 from tunesmith.studio.blobs import Blobs
+from tunesmith.studio.config import StudioConfig
 from tunesmith.studio.context import Studio, on_disk
 from tunesmith.studio.store import Store
+from tunesmith.studio.types import File, Model
 
-__all__ = ["LEFT_ALONE_SECONDS", "cleaning", "remove_ended_parts", "remove_expired", "remove_orphans"]
+__all__ = [
+    "LEFT_ALONE_SECONDS",
+    "cleaning",
+    "remove_ended_parts",
+    "remove_expired",
+    "remove_old",
+    "remove_orphans",
+]
 
 LEFT_ALONE_SECONDS = 3600.0
 """What is younger may just be on its way: a blob is there a moment before something refers to it"""
@@ -35,6 +44,19 @@ def remove_ended_parts(store: Store, blobs: Blobs) -> int:
     for part in parts:
         blobs.remove(part.blob)
     return len(parts)
+
+
+def remove_old(store: Store, blobs: Blobs, config: StudioConfig) -> list[File | Model]:
+    """Remove the files and ended jobs that are as old as the config says; the files and models that went."""
+    gone: list[File | Model] = []
+    for file_id in store.old.files(config.file_days) if config.file_days else ():
+        if (file := store.old.take_file(file_id)) is not None:
+            gone.append(file)
+    for job_id in store.old.jobs(config.job_days) if config.job_days else ():
+        gone += store.old.take_job(job_id)
+    for value in gone:
+        blobs.remove(value.blob)
+    return gone
 
 
 def remove_orphans(store: Store, blobs: Blobs, *, now: float) -> int:
@@ -64,11 +86,20 @@ async def cleaning(studio: Studio) -> AsyncIterator[None]:
             await task
 
 
+async def _clean_old(studio: Studio) -> int:
+    gone = await on_disk(remove_old, studio.store, studio.blobs, studio.config)
+    for value in gone:
+        if isinstance(value, Model):
+            studio.answering.forget(value)
+    return len(gone)
+
+
 async def _clean(studio: Studio) -> None:
     count = 0
     while True:
         try:
             removed = await on_disk(remove_expired, studio.store, studio.blobs)
+            removed += await _clean_old(studio)
             if count % _ORPHANS_EVERY == 0:
                 removed += await on_disk(remove_orphans, studio.store, studio.blobs, now=time.time())
             if removed:

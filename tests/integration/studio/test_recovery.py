@@ -4,54 +4,15 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.studio import Studio, classes, new_studio, talks
-from tunesmith.files import sha256_file
-from tunesmith.studio.store.queue import Claim
+from tests.integration.studio.conftest import AtStep
+from tests.studio import Studio, again, claimed, classes, heard, new_studio, talks, weights
 from tunesmith.studio.types import Job
 from tunesmith.studio.work.diary import Diary
 from tunesmith.studio.work.training import train_claim
-
-
-def weights(studio: Studio, job: Job) -> str:
-    return sha256_file(studio.model_path(studio.found(job)) / "model.safetensors")
-
-
-def claimed(studio: Studio, job: Job, owner: str = "first") -> Claim:
-    studio.validated(job)
-    claim = studio.store.queue.claim_to_train(owner)
-    assert claim is not None
-    assert claim.job.id == job.id
-    return claim
-
-
-@pytest.fixture
-def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
-    """Let something happen when a step is told for the first time."""
-
-    def arrange(step: int, act: Callable[[], None]) -> None:
-        told = Diary.tell
-        acted: list[int] = []
-
-        def tell(diary: Diary, message: str, **values: object) -> None:
-            told(diary, message, **values)  # type: ignore[arg-type]
-            if message.startswith(f"Step {step}/") and not acted:
-                acted.append(step)
-                act()
-
-        monkeypatch.setattr(Diary, "tell", tell)
-
-    return arrange
-
-
-def heard(studio: Studio, job: Job) -> None:
-    """Return once a heartbeat that began after now is written."""
-    before = studio.found(job).lease_until
-    studio.wait(lambda: studio.found(job).lease_until != before)
 
 
 @pytest.fixture
@@ -62,12 +23,8 @@ def unhurried(studio: Studio) -> tuple[Job, str]:
     return job, weights(studio, job)
 
 
-def again(studio: Studio, job: Job) -> Job:
-    return studio.job(job.training_file, validation_file=job.validation_file)
-
-
 def test_a_paused_job_ends_as_one_that_was_never_paused(
-    studio: Studio, unhurried: tuple[Job, str], at_step: Callable[[int, Callable[[], None]], None]
+    studio: Studio, unhurried: tuple[Job, str], at_step: AtStep
 ) -> None:
     job = again(studio, unhurried[0])
 
@@ -89,9 +46,7 @@ def test_a_paused_job_ends_as_one_that_was_never_paused(
     assert studio.found(job).trained_tokens == unhurried[0].trained_tokens
 
 
-def test_a_job_goes_on_on_another_machine(
-    tmp_path: Path, small_base: Path, at_step: Callable[[int, Callable[[], None]], None]
-) -> None:
+def test_a_job_goes_on_on_another_machine(tmp_path: Path, small_base: Path, at_step: AtStep) -> None:
     blobs = f"file://{tmp_path}/bucket"
     studio = new_studio(f"sqlite:///{tmp_path}/studio.db", tmp_path / "one", small_base, blobs=blobs)
     plain = studio.trained(studio.job(studio.file(talks(12))))
@@ -113,9 +68,7 @@ def test_a_job_goes_on_on_another_machine(
     studio.close()
 
 
-def test_a_cancelled_job_leaves_nothing(
-    studio: Studio, at_step: Callable[[int, Callable[[], None]], None]
-) -> None:
+def test_a_cancelled_job_leaves_nothing(studio: Studio, at_step: AtStep) -> None:
     job = studio.job(studio.file(talks(12)))
 
     def cancel() -> None:
@@ -131,7 +84,7 @@ def test_a_cancelled_job_leaves_nothing(
 
 
 def test_a_worker_that_was_too_late_changes_nothing(
-    studio: Studio, unhurried: tuple[Job, str], at_step: Callable[[int, Callable[[], None]], None]
+    studio: Studio, unhurried: tuple[Job, str], at_step: AtStep
 ) -> None:
     """A second worker takes the job over, and ends it, while the first one is at its fifth step."""
     job = again(studio, unhurried[0])

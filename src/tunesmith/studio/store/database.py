@@ -48,6 +48,11 @@ class Database:
         """Whether it is one file on this machine."""
         return self._engine.dialect.name == _SQLITE
 
+    @property
+    def url(self) -> str:
+        """Its address, without the password."""
+        return self._engine.url.render_as_string()
+
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that may change something; all of it happens, or nothing where the block raises."""
@@ -60,6 +65,24 @@ class Database:
         with self._engine.connect() as connection:
             if self.is_sqlite:
                 connection.execution_options(tunesmith_reads=True)
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction all of whose queries see the state of its first one, while others write."""
+        with _told(self.url), self._engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.execution_options(tunesmith_reads=True)
+            yield connection
+
+    @contextmanager
+    def all_alone(self) -> Iterator[Connection]:
+        """A transaction that writes, and beside which nobody else does."""
+        with _told(self.url), self.writing() as connection:
+            if not self.is_sqlite:
+                names = ", ".join(METADATA.tables)
+                connection.exec_driver_sql(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
             yield connection
 
     def alone(self, connection: Connection, project: str) -> None:
@@ -91,7 +114,7 @@ class Database:
             if found is None:
                 connection.execute(insert(about).values(name="version", value=str(VERSION)))
             elif found != str(VERSION):
-                raise StorageError(_other_version(self._engine.url.render_as_string(), found))
+                raise StorageError(_other_version(self.url, found))
 
 
 def _engine(url: str) -> Engine:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
+from tunesmith.studio.store.all_rows import AllRows
 from tunesmith.studio.store.database import Database
 from tunesmith.studio.store.file_rows import FileRows, UploadRows
 from tunesmith.studio.store.job_rows import JobRows
 from tunesmith.studio.store.model_rows import ModelRows
+from tunesmith.studio.store.old_rows import OldRows
 from tunesmith.studio.store.queue import Queue
 from tunesmith.studio.store.tables import files, models, parts
 
@@ -33,6 +35,8 @@ class Store:
         self.jobs = JobRows(self._database)
         self.queue = Queue(self._database, lease_seconds=lease_seconds, max_attempts=max_attempts)
         self.models = ModelRows(self._database)
+        self.old = OldRows(self._database)
+        self.all_rows = AllRows(self._database)
 
     def now(self) -> float:
         """The time that all who use the store agree on, in seconds since 1970."""

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from openai import OpenAI
 
 COMMAND = """
 import sys
+import threading
+import time
 from functools import partial
 from tunesmith.studio import serving
 from tunesmith.cli.main import main
@@ -75,3 +79,51 @@ def test_what_keeps_it_from_starting_is_one_clear_error(
         said = process.stderr.read()
     assert f"error[{code}]" in said
     assert "Traceback" not in said
+
+
+def tunesmith(*words: str | Path, cwd: Path) -> str:
+    """Run a command to its end; what it said."""
+    command = [sys.executable, "-m", "tunesmith", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), cwd=cwd, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_a_studio_that_is_served_is_backed_up_and_restored(tmp_path: Path) -> None:
+    """Files come without a pause meanwhile; whatever was answered before the backup is in it."""
+    place, sent = tmp_path / "backup", threading.Event()
+    place.mkdir()
+    (place / "studio.yaml").write_text("bases: {mine: embedded}\nworkers: 0\nfree_bytes: 0\n")
+    kept: list[str] = []
+
+    def send(client: OpenAI) -> None:
+        while not sent.is_set():
+            name = f"{len(kept)}.jsonl"
+            file = client.files.create(file=(name, name.encode() * 999), purpose="fine-tune")
+            kept.append(file.id)
+
+    with running(str(place)) as (url, process), OpenAI(base_url=f"{url}v1", api_key="none") as client:
+        sender = threading.Thread(target=send, args=(client,))
+        sender.start()
+        try:
+            while len(kept) < 5:
+                assert sender.is_alive()
+                time.sleep(0.01)
+            before = list(kept)
+            # the first word is the command, and `./backup` a directory
+            said = tunesmith("studio", "backup", "./backup", "out", cwd=tmp_path)
+        finally:
+            sent.set()
+            sender.join()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert "wrote out: " in said
+    assert "0 jobs, 0 models" in said
+    assert "0 jobs, 0 models" in tunesmith("studio", "restore", "out", "new", cwd=tmp_path)
+    with running(str(tmp_path / "new")) as (url, _), OpenAI(base_url=f"{url}v1", api_key="none") as client:
+        there = {file.id: file for file in client.files.list(order="asc")}
+        assert list(there)[: len(before)] == before
+        assert list(there) == kept[: len(there)]
+        for file in there.values():
+            assert client.files.content(file.id).read() == file.filename.encode() * 999
+        assert [model.id for model in client.models.list()] == ["mine"]

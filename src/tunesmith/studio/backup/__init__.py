@@ -1,0 +1,1 @@
+"""All of a studio in one directory, and back: for the day on which a disk dies, and for moving."""

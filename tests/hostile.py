@@ -35,17 +35,31 @@ LIES: dict[str, bytes] = {
 
 
 @contextmanager
-def no_network() -> Iterator[list[Any]]:
-    """Refuse every connection and every look-up of a name while the block runs, and list them."""
-    asked: list[Any] = []
+def no_network(*, but: int | None = None) -> Iterator[list[Any]]:
+    """Refuse every connection and every look-up of a name while the block runs, and list them.
 
-    def refuse(*where: Any, **_options: Any) -> Any:
-        asked.append(where[-1] if isinstance(where[0], socket.socket) else where[0])
-        raise OSError("no test may ask a network")
+    `but` is the port of a server of ours, which may be asked.
+    """
+    asked: list[Any] = []
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def refused(where: Any) -> OSError:
+        asked.append(where)
+        return OSError("no test may ask a network")
+
+    def connected(self: socket.socket, address: Any) -> None:
+        if but is None or address[1] != but:
+            raise refused(address)
+        connect(self, address)
+
+    def looked_up(host: Any, port: Any, *others: Any, **options: Any) -> Any:
+        if but is None or port != but:
+            raise refused(host)
+        return look_up(host, port, *others, **options)
 
     with (
-        mock.patch.object(socket.socket, "connect", refuse),
-        mock.patch.object(socket.socket, "connect_ex", refuse),
-        mock.patch.object(socket, "getaddrinfo", refuse),
+        mock.patch.object(socket.socket, "connect", connected),
+        mock.patch.object(socket.socket, "connect_ex", connected),
+        mock.patch.object(socket, "getaddrinfo", looked_up),
     ):
         yield asked

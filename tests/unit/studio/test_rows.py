@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from tests.unit.studio.conftest import Clock
 from tunesmith.errors import StorageError
@@ -42,6 +43,15 @@ def test_files_are_listed_by_page_and_project(store: Store, a_file: NewFile) -> 
     assert not last.has_more
     oldest = store.files.page("default", purpose=None, after=files[0].id, limit=9, order="asc")
     assert [file.id for file in oldest.data] == [file.id for file in files[1:]]
+
+
+def test_an_error_of_the_database_tells_nothing_of_what_was_to_be_written(
+    store: Store, a_file: NewFile
+) -> None:
+    kept = store.files.add(a_file(filename="canary.jsonl"))
+    with pytest.raises(IntegrityError) as caught:
+        store.files.add(kept)
+    assert "canary" not in str(caught.value)
 
 
 def test_a_cursor_of_another_project_is_none(store: Store, a_file: NewFile) -> None:

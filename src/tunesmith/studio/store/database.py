@@ -94,7 +94,8 @@ def _engine(url: str) -> Engine:
         name = make_url(url).get_backend_name()
         if name not in (_SQLITE, _POSTGRESQL):
             raise StorageError(_bad_url(url, f"{name} is not known here"))
-        engine = create_engine(url, pool_pre_ping=name == _POSTGRESQL)
+        # an error that is told would otherwise tell what was to be written: names, metadata, hashes
+        engine = create_engine(url, pool_pre_ping=name == _POSTGRESQL, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError) as error:
         raise StorageError(_bad_url(url, "this is no address of a database")) from error
     except ModuleNotFoundError as error:

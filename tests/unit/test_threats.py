@@ -111,6 +111,20 @@ def test_templates_of_strangers_are_rendered_in_the_sandbox_alone() -> None:
         assert [_option(node, "autoescape") for node in made] == ["True"]
 
 
+def test_every_table_that_a_person_opens_is_guarded_against_formulas() -> None:
+    """Whoever writes CSV does so in one place, which guards; but for curves, which hold numbers only."""
+    calls = [(name, call, node) for name, tree in TREES.items() for call, node in _calls(tree)]
+    writers = {name for name, call, _ in calls if call in ("csv.writer", "csv.DictWriter")}
+    assert writers == {"data/tables.py", "studio/work/results.py"}
+    unguarded = {
+        name
+        for name, call, node in calls
+        if call == "open_table" and _option(node, "guard_formulas") is not None
+    }
+    # the rows of a data set must read back as they were
+    assert unguarded == {"data/write.py"}
+
+
 def test_who_opens_an_address_is_known() -> None:
     found = set()
     for name, tree in TREES.items():

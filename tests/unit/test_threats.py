@@ -76,8 +76,8 @@ def test_code_that_a_model_brings_is_never_run(name: str) -> None:
             told = _option(node, "trust_remote_code") == "False"
             told |= any(each.arg is None and ast.unparse(each.value) == "options" for each in node.keywords)
             assert told, f"{name}:{node.lineno} does not say trust_remote_code"
-    for node in ast.walk(TREES[name]):
-        match node:
+    for part in ast.walk(TREES[name]):
+        match part:
             case ast.keyword(arg="trust_remote_code", value=value):
                 assert ast.unparse(value) == "False"
             case ast.Dict(keys=keys, values=values):

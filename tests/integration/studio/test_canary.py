@@ -78,7 +78,7 @@ def test_a_text_and_a_key_stand_nowhere_but_where_they_belong(
             labels = http.post("/v1/classify", json={"model": model, "input": CANARY})
             assert labels.status_code == 200, labels.text
             metrics = http.get("/metrics").text
-    said = {each: stream.getvalue() for each, stream in logs.items()}
+    said: dict[str, str] = {each: stream.getvalue() for each, stream in logs.items()}
     said |= {"the worker's log": (studio.directory / "worker.log").read_text(), "metrics": metrics}
     said |= {"refusals": refusals, "standard output": "".join(capfd.readouterr())}
     assert said["text"].count("\n") == said["json"].count("\n") > 20

@@ -237,9 +237,9 @@ def test_no_address_is_asked(live: Live) -> None:
 
 def test_one_key_leaves_places_to_others(make_studio: MakeStudio) -> None:
     live = make_studio(projects=("red", "blue"), max_waiting_per_key=1)
-    with live.client("red") as client:
-        file = client.files.create(file=("a.jsonl", LINES), purpose="fine-tune").id
-        job = client.fine_tuning.jobs.create(model="embedded", training_file=file).id
+    with live.client("red") as official:
+        file = official.files.create(file=("a.jsonl", LINES), purpose="fine-tune").id
+        job = official.fine_tuning.jobs.create(model="embedded", training_file=file).id
     with (
         live.http("red") as client,
         client.stream("GET", f"{JOBS}/{job}/events?stream=true") as events,

@@ -1,7 +1,8 @@
 """Hold the documentation to the code; `--write` renews the parts that are made from it.
 
 Generated parts must be current, relative links and images must lead somewhere, and the headings of
-docs/errors.md must be the error codes of the source, in order. Exits 1 with one line a fault.
+docs/errors.md must be the error codes of the source, in order, and tests that pages name must be there.
+Exits 1 with one line a fault.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pathlib import Path
 
 from generated_docs import MAKERS, renewed
 
-__all__ = ["code_faults", "error_codes", "generated_faults", "link_faults", "main", "pages"]
+__all__ = ["code_faults", "error_codes", "generated_faults", "link_faults", "main", "pages", "test_faults"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r'!?\[[^\]]*\]\(([^)\s]+)\)|<img[^>]*\ssrc="([^"]+)"')
+_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _ERRORS = "docs/errors.md"
 
 
@@ -78,6 +80,19 @@ def code_faults(root: Path) -> Iterator[str]:
         yield f"{_ERRORS}: {heading} is no error code of the source"
     if headings != sorted(set(headings)):
         yield f"{_ERRORS}: the headings are not in alphabetical order, each once"
+
+
+def test_faults(root: Path) -> Iterator[str]:
+    """Tests that a page names, as `tests/file.py::name`, and that are not there."""
+    for page in pages(root):
+        for file, name in _TEST.findall(page.read_text(encoding="utf-8")):
+            if name not in _functions(root / file):
+                yield f"{page.relative_to(root)}: there is no test {file}::{name}"
+
+
+def _functions(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8") if file.is_file() else "")
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def error_codes(source: Path) -> tuple[set[str], list[str]]:
@@ -144,6 +159,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="renew the generated parts")
     write = parser.parse_args().write
     faults = [*generated_faults(_ROOT, write=write), *link_faults(_ROOT), *code_faults(_ROOT)]
+    faults += test_faults(_ROOT)
     sys.stdout.writelines(f"{fault}\n" for fault in faults)
     return 1 if faults else 0
 

@@ -243,6 +243,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = read_json(path / _MANIFEST)
         version, files = int(manifest["format"]), {str(k): str(v) for k, v in manifest["files"].items()}
         _needed(manifest)
+        if any(Path(name).name != name for name in files):
+            # an export copies what is named here
+            raise ValueError("a name leads out of the directory")
     except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(Problem("bundle-damaged", "the manifest cannot be read", where, fix)) from error
     if version > FORMAT:

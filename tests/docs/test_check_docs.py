@@ -51,6 +51,15 @@ def test_codes_are_found_however_they_are_given(check_docs: Any, root: Path, tex
     assert check_docs.error_codes(_source(root, text)) == ({"x"}, [])
 
 
+def test_tests_that_a_page_names_must_be_there(check_docs: Any, root: Path) -> None:
+    (root / "tests").mkdir()
+    (root / "tests/test_a.py").write_text("async def test_there(): ...\n", encoding="utf-8")
+    named = ["test_a.py::test_there", "test_a.py::test_gone", "test_b.py::test_there"]
+    (root / "docs/page.md").write_text("".join(f"`tests/{each}`, " for each in named), encoding="utf-8")
+    gone = [f"docs/page.md: there is no test tests/{each}" for each in named[1:]]
+    assert list(check_docs.test_faults(root)) == gone
+
+
 def test_a_code_that_cannot_be_told_is_a_complaint(check_docs: Any, root: Path) -> None:
     source = _source(root, "def refuse(code): ...\nrefuse(f'bad-{name}')")
     codes, unclear = check_docs.error_codes(source)

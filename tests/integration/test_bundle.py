@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.hostile import LIES
 from tests.models import POLITICS, SPORTS
 from tunesmith.bundle import FORMAT, open_bundle, write_bundle
-from tunesmith.errors import BundleError, StorageError
+from tunesmith.errors import BaseError, BundleError, StorageError
+from tunesmith.files import sha256_bytes
 from tunesmith.model.load import load_classifier, quiet_transformers
 from tunesmith.predict import Predictor
 from tunesmith.recipe import Recipe
@@ -81,6 +83,29 @@ def test_a_missing_file_and_a_later_version_are_refused(bundle: Path, tmp_path: 
         open_bundle(bundle)
     with pytest.raises(BundleError, match="no-bundle"):
         open_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../beside", "/etc/passwd", "sub/file"])
+def test_no_name_in_a_manifest_leads_out_of_the_directory(bundle: Path, name: str) -> None:
+    """An export copies the files that are named there, to where it is made."""
+    (bundle.parent / "beside").write_bytes(b"x")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"][name] = sha256_bytes(b"x")
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"bundle-damaged.*manifest"):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_weights_whose_header_lies_are_refused_although_the_manifest_has_their_hash(
+    bundle: Path, lie: str
+) -> None:
+    (bundle / "model.safetensors").write_bytes(LIES[lie])
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"]["model.safetensors"] = sha256_bytes(LIES[lie])
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BaseError, match="bad-base"):
+        open_bundle(bundle).predictor()
 
 
 def test_an_existing_bundle_is_not_replaced_unasked(bundle: Path, tiny_base: Path) -> None:

@@ -14,11 +14,13 @@ import torch
 pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
 
 import tunesmith as ts
+from tests.hostile import LIES, safetensors
 from tests.models import POLITICS, SPORTS
 from tunesmith.bundle import GRAPH, open_bundle
 from tunesmith.errors import BundleError, ConfigError, DataError, ExportError
 from tunesmith.exporting import export as exporting
 from tunesmith.exporting.parity import Bounds
+from tunesmith.files import sha256_bytes
 from tunesmith.model.load import quiet_transformers
 from tunesmith.opening import open_predictor
 
@@ -112,6 +114,18 @@ def test_an_adapter_and_its_base_answer_as_the_merged_model(
     ids = torch.from_numpy(ts.load(run).encode([SPORTS[0]])[0].astype(int))[None]
     answered = theirs(input_ids=ids).logits.softmax(dim=-1)[0].tolist()
     assert answered == pytest.approx(list(ours.scores.values()), abs=1e-5)
+
+
+def test_an_adapter_that_is_none_is_one_clear_error(run: Path, tmp_path: Path) -> None:
+    made = ts.export(run, "adapter", out=tmp_path / "adapter").path
+    name, manifest = "adapter_model.safetensors", json.loads((made / "manifest.json").read_text())
+    stray = safetensors({"score.weight": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, bytes(8))
+    for data in (*LIES.values(), stray):
+        (made / name).write_bytes(data)
+        manifest["files"][name] = sha256_bytes(data)
+        (made / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(BundleError, match="bundle-damaged"):
+            open_bundle(made).predictor()
 
 
 def test_a_run_that_learned_all_weights_has_no_adapter(news: Path, tiny_base: Path, tmp_path: Path) -> None:

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from tests.hostile import LIES, no_network
 from tests.models import ARCHITECTURES, POLITICS, SPORTS, save_tiny_base
 from tunesmith.errors import BaseError
 from tunesmith.model.encode import count_tokens, encode
 from tunesmith.model.forward import logits_of
+from tunesmith.model.generator import load_generator
 from tunesmith.model.load import base_location, load_classifier, load_reader
 from tunesmith.predict import Predictor
 
@@ -107,15 +112,117 @@ def test_a_base_that_cannot_be_used_is_one_clear_error(
     assert [problem.code for problem in caught.value.problems] == [code]
 
 
-def _change(path: Path, **values: object) -> None:
-    config = json.loads((path / "config.json").read_text())
-    (path / "config.json").write_text(json.dumps(config | values))
+def _change(path: Path, name: str = "config.json", **values: object) -> None:
+    config = json.loads((path / name).read_text())
+    (path / name).write_text(json.dumps(config | values))
 
 
-@pytest.mark.parametrize("name", ["./absent", "no such name", "../x", ""])
+def _pickled(path: Path) -> None:
+    """Weights that transformers would take from a pickle, although safetensors lie beside it."""
+    weights = load_file(path / "model.safetensors")
+    (path / "model.safetensors").rename(path / "other.safetensors")
+    torch.save(weights, path / "weights.bin")
+    _index(path, dict.fromkeys(weights, "weights.bin"))
+
+
+def _elsewhere(path: Path) -> None:
+    names = load_file(path / "model.safetensors")
+    (path / "model.safetensors").rename(path.parent / "other.safetensors")
+    (path / "more.safetensors").write_bytes(b"")
+    _index(path, dict.fromkeys(names, "../other.safetensors"))
+
+
+def _index(path: Path, weight_map: object) -> None:
+    told = {"metadata": {"total_size": 1}, "weight_map": weight_map}
+    (path / "model.safetensors.index.json").write_text(json.dumps(told))
+
+
+_ADAPTER = {"peft_type": "LORA", "base_model_name_or_path": "evil/evil", "target_modules": ["c_attn"]}
+
+
+@pytest.mark.parametrize("load", [lambda base: load_classifier(base, ("a", "b")), load_generator])
+@pytest.mark.parametrize(
+    ("prepare", "code"),
+    [
+        (_pickled, "unsafe-weights"),
+        (_elsewhere, "unsafe-weights"),
+        (lambda path: _index(path, ["x"]), "unsafe-weights"),
+        (lambda path: (path / "adapter_config.json").write_text(json.dumps(_ADAPTER)), "base-with-adapter"),
+        (lambda path: _change(path, attn_implementation="evil/attention"), "remote-code"),
+        (lambda path: _change(path, _attn_implementation="paged|evil/attention@main"), "remote-code"),
+        (lambda path: _change(path, quantization_config={"quant_method": "gptq", "bits": 4}), "bad-base"),
+        (lambda path: _change(path, quantization_config=3), "bad-base"),
+        (lambda path: _change(path, n_embd="x"), "bad-base"),
+        (lambda path: (path / "config.json").write_text("3"), "bad-base"),
+        (lambda path: (path / "config.json").write_text('["auto_map"]'), "bad-base"),
+        (lambda path: (path / "tokenizer_config.json").write_text("3"), "bad-base"),
+        *[
+            ((lambda path, data=data: (path / "model.safetensors").write_bytes(data)), "bad-base")
+            for data in LIES.values()
+        ],
+    ],
+)
+def test_a_hostile_base_runs_nothing_and_is_one_clear_error(
+    tiny_base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    load: Callable[[str], object],
+    prepare: Callable[[Path], object],
+    code: str,
+) -> None:
+    path = tmp_path / "base"
+    shutil.copytree(tiny_base, path)
+    prepare(path)
+    unpickled: list[object] = []
+    monkeypatch.setattr(torch, "load", lambda *given, **_options: unpickled.append(given))
+    with no_network() as asked, pytest.raises(BaseError) as caught:
+        load(str(path))
+    assert [problem.code for problem in caught.value.problems] == [code]
+    assert (unpickled, asked) == ([], [])
+
+
+def test_a_model_of_another_s_code_is_loaded_as_transformers_has_it(tiny_base: Path, tmp_path: Path) -> None:
+    """What a tokenizer says of code that it brings along is not heard."""
+    path = tmp_path / "base"
+    shutil.copytree(tiny_base, path)
+    _change(path, "tokenizer_config.json", auto_map={"AutoTokenizer": ["evil.Tokenizer", None]})
+    (path / "evil.py").write_text("raise SystemExit")
+    assert load_classifier(str(path), ("a", "b")).tokenizer("goal")["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{% for i in range(99999) %}{{ 'x' * 9999 }}{% endfor %}", "characters"),
+        ("{{ messages.__class__ }}", "__class__"),
+        (3, "no text"),
+    ],
+)
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "chat_template.jinja"])
+def test_a_hostile_chat_template_is_refused_wherever_it_lies(
+    tiny_base: Path, tmp_path: Path, name: str, template: object, said: str
+) -> None:
+    path = tmp_path / "base"
+    shutil.copytree(tiny_base, path)
+    if name.endswith(".jinja"):
+        (path / name).write_text(template if isinstance(template, str) else "{{ messages.__class__ }}")
+    else:
+        _change(path, name, chat_template=template)
+    with pytest.raises(BaseError, match="bad-template") as caught:
+        load_generator(str(path)).template.fill(
+            [{"role": "user", "content": "goal"}], add_generation_prompt=True
+        )
+    assert name.endswith(".jinja") or said in str(caught.value)
+
+
+_ADDRESSES = ("http://127.0.0.1/x", "https://evil.example/a/b", "file:///etc", "s3://a/b", "//evil/x", "hf:a")
+
+
+@pytest.mark.parametrize("name", ["./absent", "no such name", "../x", "", *_ADDRESSES])
 def test_what_can_be_no_base_is_refused(name: str) -> None:
-    with pytest.raises(BaseError, match="no-base"):
+    with no_network() as asked, pytest.raises(BaseError, match="no-base"):
         base_location(name)
+    assert asked == []
 
 
 def test_a_hub_name_offline_names_the_remedies() -> None:

@@ -185,6 +185,7 @@ def _run(
     *,
     secure: bool,
 ) -> None:
+    from tunesmith.api.crashes import leave_no_text
     from tunesmith.api.exchange import log_event
     from tunesmith.api.logs import start_log
     from tunesmith.api.runner import BACKLOG
@@ -194,6 +195,7 @@ def _run(
     with _start_errors(f"{host}:{port}"):
         listener.listen(BACKLOG)
     start_log(settings.log_format)
+    leave_no_text()
     url = f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def listening() -> None:

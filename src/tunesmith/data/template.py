@@ -31,7 +31,10 @@ _FIX = "mend the `chat_template` of the base's tokenizer, or use another base"
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A Jinja chat template as tokenizers carry it, with the variables that transformers gives it."""
+    """A Jinja chat template as tokenizers carry it, with the variables that transformers gives it.
+
+    Raises BaseError where the template is no text.
+    """
 
     source: str = DEFAULT_TEMPLATE
     tokens: Mapping[str, str] = field(default_factory=lambda: {"bos_token": "", "eos_token": ""})
@@ -40,6 +43,11 @@ class Template:
     """All texts that become a token with a meaning of its own."""
     now: Callable[[], datetime] = datetime.now
     """What `strftime_now` asks."""
+
+    def __post_init__(self) -> None:
+        # a file of the base said it, and may say anything
+        if not isinstance(self.source, str):
+            raise BaseError(_template_problem("bad-template", "the chat template is no text"))
 
     def described(self) -> dict[str, object]:
         """What decides how a conversation is written, as JSON; the day, where the template may ask for it."""

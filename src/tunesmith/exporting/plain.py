@@ -24,7 +24,9 @@ def write_plain(directory: Path, bundle: Bundle, source: Predictor) -> Predictor
     with quiet_transformers():
         source.classifier.model.save_pretrained(directory)
         source.classifier.tokenizer.save_pretrained(directory)
-        model = AutoModelForSequenceClassification.from_pretrained(str(directory), local_files_only=True)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            str(directory), local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
     write_text(directory / "README.md", (bundle.path / "README.md").read_text("utf-8"))
     return source.computed_by(_PaddedEngine(model.eval(), source))
 

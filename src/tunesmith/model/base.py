@@ -36,6 +36,11 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WINDOW_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 # tokenizers without a limit of their own report an astronomic one
 _NO_LIMIT = 1_000_000
+# what transformers meets in files that hold anything else than it expects
+_FAULTS = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, ArithmeticError),
+    SafetensorError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +73,46 @@ def _checked_directory(path: Path) -> Path:
     if not (path / "config.json").is_file():
         fix = "name a directory with config.json, model.safetensors and tokenizer files"
         raise BaseError(Problem("no-base", "the directory holds no config.json", str(path), fix))
-    config = read_json(path / "config.json")
-    if "auto_map" in config:
-        fix = "use a base of an architecture that transformers itself contains"
-        what = "the model brings its own code (`auto_map`), and tunesmith never runs such code"
-        raise BaseError(Problem("remote-code", what, str(path / "config.json"), fix))
+    if "auto_map" in _object_in(path / "config.json"):
+        raise _remote_code("the model brings its own code (`auto_map`)", str(path / "config.json"))
     if not any(path.glob("*.safetensors")):
-        fix = "convert it: load it with transformers where you trust it, and save_pretrained()"
-        what = "the weights are not safetensors; pickled weights can run code and are refused"
-        raise BaseError(Problem("unsafe-weights", what, str(path), fix))
+        raise _unsafe_weights("the weights are not safetensors", path)
+    for index in path.glob("*.index.json"):
+        _refuse_other_weights(index)
+    if (path / "adapter_config.json").exists():
+        # transformers would put it into the model unasked
+        fix = "merge the adapter into the model, or take adapter_config.json out of the directory"
+        what = "an adapter lies in the directory of the model, and it is not clear which of the two is meant"
+        raise BaseError(Problem("base-with-adapter", what, str(path), fix))
     return path
+
+
+def _object_in(path: Path) -> dict[str, Any]:
+    values = read_json(path)
+    if not isinstance(values, dict):
+        fix = "copy the base again from where it came from"
+        raise BaseError(Problem("bad-base", "the file holds no JSON object", str(path), fix))
+    return values
+
+
+def _refuse_other_weights(index: Path) -> None:
+    # transformers opens whatever an index names, what is not safetensors as a pickle, and where `..` leads
+    parts = _object_in(index).get("weight_map")
+    names = set(map(str, parts.values())) if isinstance(parts, dict) else {""}
+    if not all(name.endswith(".safetensors") and Path(name).name == name for name in names):
+        raise _unsafe_weights("the index of the weights names what are no safetensors beside it", index)
+
+
+def _unsafe_weights(what: str, path: Path) -> BaseError:
+    fix = "convert it: load it with transformers where you trust it, and save_pretrained()"
+    return BaseError(
+        Problem("unsafe-weights", f"{what}; pickled weights can run code and are refused", str(path), fix)
+    )
+
+
+def _remote_code(what: str, where: str) -> BaseError:
+    fix = "use a base of an architecture that transformers itself contains"
+    return BaseError(Problem("remote-code", f"{what}, and tunesmith never runs such code", where, fix))
 
 
 @contextmanager
@@ -143,10 +178,25 @@ def load_tokenizer(location: str, options: Mapping[str, Any]) -> Any:
 
 
 def load_config(location: str, options: Mapping[str, Any]) -> Any:
-    """What transformers knows of the model before it loads its weights."""
+    """What transformers knows of the model before it loads its weights.
+
+    Raises BaseError where it names code on a hub, which transformers would fetch and run.
+    """
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(location, **options)
+    config = AutoConfig.from_pretrained(location, **options)
+    for name, value in _settings(config):
+        if "_implementation" in name and "/" in str(value):
+            raise _remote_code(f"the model names code on a hub (`{name}`)", location)
+    return config
+
+
+def _settings(config: Any) -> Iterator[tuple[str, Any]]:
+    """What a config says, and the configs within it."""
+    for name, value in vars(config).items():
+        yield name, value
+        if hasattr(value, "model_type"):
+            yield from _settings(value)
 
 
 def window_of(config: Any, tokenizer: Any) -> int:
@@ -160,9 +210,11 @@ def window_of(config: Any, tokenizer: Any) -> int:
 @contextmanager
 def base_errors(base: str) -> Iterator[None]:
     """Turn what transformers raises over a base into a BaseError."""
+    from huggingface_hub.errors import StrictDataclassError
+
     try:
         yield
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (*_FAULTS, StrictDataclassError) as error:
         raise BaseError(_base_problem(base, error)) from error
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from safetensors import SafetensorError
+
 from tunesmith.errors import BaseError, BundleError, Problem
 from tunesmith.model.base import Reader, reader_at
 from tunesmith.model.fingerprint import fingerprint
@@ -71,10 +73,17 @@ def open_adapted(directory: Path, recipe: Recipe, task: Task, sha256: str, bases
 
 
 def adapted(base: Base, directory: Path, reader: Reader, task: Task) -> AdaptedClassifier:
-    """`base` with the adapter in `directory`; the weights of the base are not copied."""
+    """`base` with the adapter in `directory`; the weights of the base are not copied.
+
+    Raises BundleError where its file holds none, or one of another base.
+    """
     from tunesmith.model.adapter import adapt, read_adapter
 
-    model = adapt(base.model, read_adapter(directory))
+    try:
+        model = adapt(base.model, read_adapter(directory))
+    except (SafetensorError, OSError, LookupError, AttributeError, ValueError, RuntimeError) as error:
+        what, fix = f"the adapter cannot be used: {error}", "export it again from the run that it is of"
+        raise BundleError(Problem("bundle-damaged", what, str(directory), fix)) from error
     name_labels(model.config, task.labels, task.kind)
     return AdaptedClassifier(reader.tokenizer, reader.window, model, task.labels, task.kind, base=base)
 

@@ -116,7 +116,8 @@ def bytes_needed(base: str, *, revision: str | None = None) -> int:
     location = base_location(base)
     options = loading_options(location, revision)
     with quiet_transformers(), base_errors(base), torch.device("meta"):
-        model = AutoModel.from_config(load_config(location, options))  # type: ignore[no-untyped-call]
+        config = load_config(location, options)
+        model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
     return FP32_BYTES * int(model.num_parameters())
 
 

@@ -46,7 +46,7 @@ def new_model(architecture: Architecture, size: Size, tokenizer: Any, window: in
         use_cache=False,
     )
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
     use_fast_modules(model)
     return model
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
 from importlib.util import find_spec
@@ -25,6 +25,9 @@ _Flags = npt.NDArray[np.bool_]
 # one space, or one line break and what indents the next line: a weak model may not write spaces for ever
 _WHITESPACE = r" |\n[ \t]{0,64}"
 _WHERE = "the schema of the answer"
+# where parts of a schema hold together, each pattern more doubles the time to find whether a text fits all
+_MOST_PATTERNS = 8
+_JOINING = frozenset({"allOf", "anyOf", "oneOf", "$ref", "$dynamicRef", "patternProperties"})
 
 
 def refuse_without_llguidance(find: Callable[[str], Any] = find_spec) -> None:
@@ -93,6 +96,7 @@ def _followed(tokenizer: Any, schema: Mapping[str, Any], *, behind_space: bool =
 
     try:
         said = json.dumps(schema, allow_nan=False)
+        _refuse_many_patterns(schema)
     except (TypeError, ValueError, RecursionError) as error:
         raise _bad_schema(str(error)) from error
     grammar = LLMatcher.grammar_from_json_schema(said)
@@ -106,6 +110,27 @@ def _followed(tokenizer: Any, schema: Mapping[str, Any], *, behind_space: bool =
     if found.is_error():
         raise _bad_schema(found.get_error())
     return found
+
+
+def _refuse_many_patterns(schema: Mapping[str, Any]) -> None:
+    words = [(name, json.dumps(value)) for each in _objects_in(schema) for name, value in each.items()]
+    patterns = {value for name, value in words if name in ("pattern", "format")}
+    if len(patterns) > _MOST_PATTERNS and not _JOINING.isdisjoint(name for name, _ in words):
+        raise ValueError(
+            f"it has more than {_MOST_PATTERNS} patterns and formats, and keywords such as allOf or $ref "
+            "that may let a text have to fit them all"
+        )
+
+
+def _objects_in(value: object) -> Iterator[Mapping[str, Any]]:
+    match value:
+        case dict():
+            yield value
+            for part in value.values():
+                yield from _objects_in(part)
+        case list():
+            for part in value:
+                yield from _objects_in(part)
 
 
 def _bad_schema(why: str) -> ConfigError:

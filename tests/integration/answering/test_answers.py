@@ -260,7 +260,7 @@ REFUSED: list[tuple[dict[str, Any], str, Any]] = [
     (CHAT, "model", None),
     (CHAT, "model", "nobody"),
     (CHAT, "messages", []),
-    (CHAT, "messages", [{"role": "king", "content": "a"}]),
+    (CHAT, "messages[0].role", [{"role": "king", "content": "a"}]),
     (CHAT, "messages", [{"role": "user"}]),
     (CHAT, "messages", [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a"}}]}]),
     (CHAT, "messages", [{"role": "user", "content": TOO_LONG}]),

@@ -12,7 +12,9 @@ from tests.integration.studio.conftest import AtStep
 from tests.studio import Studio, again, claimed, classes, heard, new_studio, talks, weights
 from tunesmith.studio.types import Job
 from tunesmith.studio.work.diary import Diary
+from tunesmith.studio.work.listening import JobListener
 from tunesmith.studio.work.training import train_claim
+from tunesmith.training.state import Progress
 
 
 @pytest.fixture
@@ -106,6 +108,39 @@ def test_a_worker_that_was_too_late_changes_nothing(
     kept = {name for name, _ in studio.place.blobs.names() if name.startswith(f"models/{job.id}")}
     assert kept <= studio.store.blobs()
     assert not list((studio.directory / "work").iterdir())
+
+
+def test_a_worker_that_died_while_it_took_over_hides_nothing(
+    studio: Studio, unhurried: tuple[Job, str], at_step: AtStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, ending, steps = again(studio, unhurried[0]), threading.Event(), list[int]()
+    at_step(5, ending.set)
+    train_claim(studio.place, claimed(studio, job), ending)
+    claim = studio.store.queue.claim_to_train("dead")
+    assert claim is not None
+
+    class Died(BaseException):
+        pass
+
+    def dies(source: Path, target: Path) -> None:
+        shutil.copyfile(source / "run.json", target / "run.json")
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tunesmith.studio.work.resuming.linked_tree", dies)
+        with pytest.raises(Died):
+            train_claim(studio.place, claim, threading.Event())
+    studio.store.queue.abandon("dead")
+    training = JobListener.training
+
+    def noted(listener: JobListener, progress: Progress) -> None:
+        steps.append(progress.step)
+        training(listener, progress)
+
+    monkeypatch.setattr(JobListener, "training", noted)
+    assert studio.trained(job).status == "succeeded"
+    assert min(steps) == 6
+    assert weights(studio, job) == unhurried[1]
 
 
 def test_a_worker_that_died_after_training_leaves_only_the_keeping(

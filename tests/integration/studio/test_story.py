@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event, Thread
@@ -80,6 +81,7 @@ def test_a_model_is_tuned_asked_and_removed(url: str, tmp_path: Path) -> None:
     assert last.step_number == 96
     curve = rows_of(client.files.content(done.result_files[0]).read())
     assert (curve[0][0], curve[-1][0]) == ("step", "96")
+    assert all(math.isfinite(float(cell)) for row in curve[1:] for cell in row if cell)
     judged = json.loads(client.files.content(done.result_files[1]).text)
     assert judged["metrics"]["accuracy"] > 0.8
     right = {name: _right(client, name, rows[48:]) for name in ("tiny", model)}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jsonschema import validate
 
+from tests.hostile import no_network
 from tests.like_llama import like_llama_tokenizer
 from tests.models import tiny_tokenizer
 from tunesmith.data.template import DEFAULT_TEMPLATE
@@ -147,6 +148,26 @@ def test_a_schema_that_cannot_be_followed_is_refused(
         constraints.matchers(JsonSchema(schema), 1)
     (problem,) = caught.value.problems
     assert len(problem.what) < 400
+
+
+def test_patterns_that_would_keep_the_machine_busy_for_long_are_refused(constraints: Constraints) -> None:
+    patterns = [{"pattern": f"(.*a.{{{each}}})"} for each in range(1, 21)]
+    hostile = {
+        "allOf": patterns,
+        "$defs": {str(at): each | {"$ref": f"#/$defs/{at + 1}"} for at, each in enumerate(patterns)},
+    }
+    for schema in ({"allOf": patterns}, {"$ref": "#/$defs/0", "$defs": hostile["$defs"]}):
+        with pytest.raises(ConfigError, match=r"bad-schema.*more than 8 patterns"):
+            constraints.matchers(JsonSchema({"type": "string", **schema}), 1)
+    fields = {str(at): {"type": "string", "pattern": f"^a{{{at}}}$"} for at in range(20)}
+    assert constraints.matchers(JsonSchema({"type": "object", "properties": fields}), 1)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.json", "file:///etc/passwd"])
+def test_no_schema_is_fetched(constraints: Constraints, address: str) -> None:
+    with no_network() as asked, pytest.raises(ConfigError, match="bad-schema"):
+        constraints.matchers(JsonSchema({"$ref": address}), 1)
+    assert asked == []
 
 
 def test_what_a_schema_says_to_the_library_changes_nothing(constraints: Constraints) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from tests.unit.studio.conftest import Clock
 from tunesmith.errors import StorageError
@@ -44,6 +45,15 @@ def test_files_are_listed_by_page_and_project(store: Store, a_file: NewFile) -> 
     assert [file.id for file in oldest.data] == [file.id for file in files[1:]]
 
 
+def test_an_error_of_the_database_tells_nothing_of_what_was_to_be_written(
+    store: Store, a_file: NewFile
+) -> None:
+    kept = store.files.add(a_file(filename="canary.jsonl"))
+    with pytest.raises(IntegrityError) as caught:
+        store.files.add(kept)
+    assert "canary" not in str(caught.value)
+
+
 def test_a_cursor_of_another_project_is_none(store: Store, a_file: NewFile) -> None:
     foreign = store.files.add(a_file("other"))
     with pytest.raises(NoSuchCursor):
@@ -65,6 +75,20 @@ def test_files_expire(store: Store, clock: Clock, a_file: NewFile) -> None:
     assert store.files.page("default", purpose=None, after=None, limit=9, order="desc").data == ()
     assert [gone.id for gone in store.files.take_expired()] == [file.id]
     assert store.files.take_expired() == []
+
+
+def test_a_file_does_not_expire_under_a_job_that_reads_it(
+    store: Store, clock: Clock, a_file: NewFile, a_job: NewJob
+) -> None:
+    file = store.files.add(a_file(expires_at=int(clock.seconds) + 10))
+    job = store.jobs.add(a_job(training_file=file.id))
+    clock.seconds += 10
+    assert store.files.find("default", file.id) is None
+    assert store.files.take_expired() == []
+    assert store.files.read_by(job, file.id) == file
+    store.jobs.ask("default", job.id, "cancel")
+    assert [gone.id for gone in store.files.take_expired()] == [file.id]
+    assert store.files.read_by(job, file.id) is None
 
 
 def test_a_request_that_comes_again_makes_nothing_new(store: Store, clock: Clock, a_job: NewJob) -> None:

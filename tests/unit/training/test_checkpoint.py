@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.hostile import LIES
 from tunesmith.errors import StorageError
+from tunesmith.files import sha256_bytes
 from tunesmith.training.checkpoint import Checkpoint, Checkpoints
 
 
@@ -160,3 +163,17 @@ def test_a_directory_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         Checkpoints(tmp_path / "file" / "c").save(_checkpoint(1))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors"])
+@pytest.mark.parametrize("lie", LIES)
+def test_a_header_that_lies_is_one_clear_error(tmp_path: Path, name: str, lie: str) -> None:
+    """The manifest knows the hash of the lie: whoever made one made the other."""
+    checkpoints = Checkpoints(tmp_path)
+    place = checkpoints.save(_checkpoint(1))
+    assert place is not None
+    (place / name).write_bytes(LIES[lie])
+    hashes = json.loads((place / "manifest.json").read_text()) | {name: sha256_bytes(LIES[lie])}
+    (place / "manifest.json").write_text(json.dumps(hashes))
+    with pytest.raises(StorageError, match="storage"):
+        checkpoints.newest()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from typing import NoReturn
 
 from tunesmith.data.formats.encoding import Encoding
 
-__all__ = ["DECODER", "JsonError", "as_cells"]
+__all__ = ["DECODER", "JsonError", "as_cells", "strict_decoder"]
 
 _MAX_DEPTH = 100
+# int() takes time that grows with the square of them
+_MOST_DIGITS = 100
+
+Pairs = list[tuple[str, object]]
 
 
 class JsonError(ValueError):
@@ -20,7 +26,33 @@ def _refuse_constant(name: str) -> NoReturn:
     raise JsonError(f"{name} is not a JSON value")
 
 
-DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise JsonError(f"a number has more than {_MOST_DIGITS} digits")
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise JsonError("a number is too large")
+    return value
+
+
+def strict_decoder(object_of: Callable[[Pairs], dict[str, object]] = dict) -> json.JSONDecoder:
+    """A decoder that raises JsonError for what is no JSON and for numbers without measure.
+
+    `object_of` makes an object of its keys and values.
+    """
+    return json.JSONDecoder(
+        object_pairs_hook=object_of,
+        parse_int=_integer,
+        parse_float=_number,
+        parse_constant=_refuse_constant,
+    )
+
+
+DECODER = strict_decoder()
 
 
 def as_cells(value: object, encoding: Encoding) -> tuple[dict[str, object], bool]:

@@ -10,7 +10,7 @@ from typing import Any
 from tunesmith.api.limits import shown_name
 from tunesmith.api.refusal import Refusal
 from tunesmith.data.chat import Message
-from tunesmith.data.conversation import messages_of_cell
+from tunesmith.data.conversation import ROLES, messages_of_cell
 from tunesmith.scribe.request import AnyJson, Constraint, JsonSchema, Request
 from tunesmith.studio.answering.asked import ChatRequest, CompletionRequest, Sampling
 from tunesmith.studio.reading import validated
@@ -158,6 +158,10 @@ def _messages(messages: Sequence[Mapping[str, object]]) -> list[Message]:
             what = f"`{shown_name(others[0])}` of message {at + 1} is not supported"
             told = f"{what}: a message has role, content and name"
             raise Refusal("not-supported", told, param=f"messages[{at}].{shown_name(others[0])}")
+        if isinstance(role := message.get("role"), str) and role not in ROLES:
+            # the role that was sent is not told again: it may be a text that slipped
+            told = f"the role of message {at + 1} is not known; the roles are {', '.join(ROLES)}"
+            raise Refusal("bad-field", told, param=f"messages[{at}].role")
     found, faults = messages_of_cell(said)
     if faults:
         told = "; ".join(fault.what for fault in faults[:_MOST_TOLD])

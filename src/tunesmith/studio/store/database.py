@@ -122,7 +122,9 @@ def _engine(url: str) -> Engine:
         name = make_url(url).get_backend_name()
         if name not in (_SQLITE, _POSTGRESQL):
             raise StorageError(_bad_url(url, f"{name} is not known here"))
-        engine = create_engine(url, **(_POSTGRESQL_OPTIONS if name == _POSTGRESQL else {}))
+        options = _POSTGRESQL_OPTIONS if name == _POSTGRESQL else {}
+        # an error that is told would otherwise tell what was to be written: names, metadata, hashes
+        engine = create_engine(url, hide_parameters=True, **options)
     except (ArgumentError, NoSuchModuleError) as error:
         raise StorageError(_bad_url(url, "this is no address of a database")) from error
     except ModuleNotFoundError as error:

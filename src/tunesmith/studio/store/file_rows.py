@@ -12,7 +12,7 @@ from tunesmith.studio.store.job_rows import jobs_reading
 from tunesmith.studio.store.requests import Fingerprint, known, note
 from tunesmith.studio.store.rows import InUse, NoRoom, Order, add, listed, made, one, remove
 from tunesmith.studio.store.tables import files, parts, uploads
-from tunesmith.studio.types import File, Page, Part, Upload, UploadStatus
+from tunesmith.studio.types import File, Job, Page, Part, Upload, UploadStatus
 
 __all__ = ["FileRows", "UploadRows"]
 
@@ -56,6 +56,11 @@ class FileRows:
             now = self._database.now(connection)
         return None if found is None or _expired(found, now) else found
 
+    def read_by(self, job: Job, file_id: str) -> File | None:
+        """A file of a job that has not ended, be the file's own time over or not."""
+        with self._database.reading() as connection:
+            return one(connection, files, File, id=file_id, project=job.project)
+
     def page(
         self, project: str, *, purpose: str | None, after: str | None, limit: int, order: Order
     ) -> Page[File]:
@@ -86,11 +91,12 @@ class FileRows:
             return _bytes_of(connection, project)
 
     def take_expired(self) -> list[File]:
-        """Forget the files whose time is over, of any project, and return them."""
+        """Forget the files whose time is over, of any project, but those that open jobs read; return them."""
         with self._database.writing() as connection:
             now = self._database.now(connection)
             query = select(files).where(files.c.expires_at.is_not(None), files.c.expires_at <= now)
-            found = [made(File, row) for row in connection.execute(query).mappings()]
+            over = [made(File, row) for row in connection.execute(query).mappings()]
+            found = [file for file in over if not jobs_reading(connection, file.id)]
             for file in found:
                 remove(connection, files, id=file.id)
         return found

@@ -92,7 +92,7 @@ class _Reader:
 
     def read(self, param: str, file_id: str, form: Form | None, fewest: int) -> Reading | None:
         """What is in a file; what is wrong with it becomes a BadFile."""
-        file = self.store.files.find(self.job.project, file_id)
+        file = self.store.files.read_by(self.job, file_id)
         name = param.replace("_", " ").capitalize()
         if file is None:
             self.bad.files.append(BadFile(param, f"{name} {file_id} is not there any more."))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import codecs
-import json
-import math
 from collections import Counter
 from collections.abc import Iterator
-from typing import IO, NoReturn
+from typing import IO
 
 from tunesmith.data.cells import CellError
 from tunesmith.data.formats.encoding import Encoding
 from tunesmith.data.formats.rows import MAX_RECORD_CHARS
-from tunesmith.data.formats.strict_json import JsonError, as_cells
+from tunesmith.data.formats.strict_json import JsonError, as_cells, strict_decoder
 from tunesmith.data.problems import shown
 
 __all__ = ["Values", "lines", "values_of"]
@@ -21,7 +19,6 @@ Values = dict[str, object]
 """What one line holds: its cells by name"""
 
 _CHUNK_BYTES = 1 << 20
-_MOST_DIGITS = 100
 # what opens or parts values: more of them would take far more memory than their bytes
 _MOST_VALUES = 1_000_000
 _UTF8 = Encoding("utf-8")
@@ -94,23 +91,4 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return made
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise JsonError(f"a number has more than {_MOST_DIGITS} digits")
-    return int(digits)
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise JsonError("a number is too large")
-    return value
-
-
-def _constant(name: str) -> NoReturn:
-    raise JsonError(f"{name} is not a JSON value")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant
-)
+_DECODER = strict_decoder(_object)

@@ -33,9 +33,9 @@ def written_down(place: Place, job: Job, directory: Path) -> tuple[Path, Path | 
 
 
 def _write(place: Place, job: Job, file_id: str, path: Path) -> None:
-    file = place.store.files.find(job.project, file_id)
+    file = place.store.files.read_by(job, file_id)
     if file is None:
-        what = "the file was removed, or its time was over, before the job could train"
+        what = "the file was removed before the job could train"
         raise DataError(Problem("no-file", what, file_id, "upload it again, and make another job"))
     with place.blobs.open(file.blob) as source, atomic_file(path, mode=0o600) as target:
         for values in examples_of(source, place.config.max_line_bytes):

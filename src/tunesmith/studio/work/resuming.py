@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tunesmith.errors import UserError
-from tunesmith.files import read_json, write_json
+from tunesmith.files import read_json, staged_directory, write_json
 from tunesmith.studio.blobs import Blobs, LocalBlobs, linked_tree
 from tunesmith.studio.types import Job, Lease
 from tunesmith.studio.work.place import Place
@@ -34,7 +34,9 @@ def begun_run(place: Place, job: Job, lease: Lease) -> Path:
         attempt.mkdir(parents=True)
         source = _newest_here(attempt) or _newest_kept(place.blobs, job)
         if source is not None:
-            linked_tree(source, attempt / "run")
+            # whole or not at all: a worker that dies meanwhile must not hide what the one before it had
+            with staged_directory(attempt / "run") as run:
+                linked_tree(source, run)
         for other in attempt.parent.iterdir():
             if other != attempt:
                 shutil.rmtree(other, ignore_errors=True)

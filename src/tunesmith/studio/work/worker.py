@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from tunesmith.api.crashes import leave_no_text
 from tunesmith.api.exchange import log_event, log_fault
 from tunesmith.config import parse_values
 from tunesmith.errors import UserError
@@ -102,6 +102,7 @@ def _say_trouble(error: Exception) -> None:
 
 def run_worker(place: Place, *, end_with_input: bool = False) -> None:
     """Be a worker until SIGTERM or SIGINT; with `end_with_input`, until standard input ends, too."""
+    leave_no_text()
     _make_expendable()
     ending = threading.Event()
     with _signals_set(ending):
@@ -114,8 +115,6 @@ def run_worker(place: Place, *, end_with_input: bool = False) -> None:
 
 
 def _make_expendable() -> None:
-    # what a killed process leaves must not hold anybody's text
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_EXPENDABLE)
 

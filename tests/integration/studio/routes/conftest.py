@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from openai import OpenAI
 
 from tests.listening import listening
@@ -34,7 +35,13 @@ class Live:
     blobs: LocalBlobs
     directory: Path
     keys: dict[str, str]
-    studio: Studio
+    app: FastAPI
+
+    @property
+    def studio(self) -> Studio:
+        """What the routes share."""
+        context: Studio = self.app.state.context
+        return context
 
     def client(self, project: str = "default", **options: Any) -> OpenAI:
         """The official client, which refuses whatever is not as the contract says."""
@@ -81,7 +88,7 @@ def make_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStudio
             made = StudioConfig.model_validate({"free_bytes": 0, **bases, **(config or {})})
             app = create_studio(store, blobs, made, Settings(**settings))
             url = stack.enter_context(listening(app))
-            return Live(url, store, blobs, directory, keys, app.state.context)
+            return Live(url, store, blobs, directory, keys, app)
 
         yield make
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from openai import OpenAI
 
@@ -40,6 +42,20 @@ def running(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             yield process.stdout.readline().strip(), process
         finally:
             process.kill()
+
+
+def _dumps_no_memory(process: psutil.Process) -> bool:
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    return re.search(r"Max core file size +0 +0 ", limits) is not None
+
+
+def test_neither_the_server_nor_its_worker_leaves_its_memory_behind(tmp_path: Path) -> None:
+    with running(str(tmp_path / "studio")) as (url, process):
+        assert url
+        server = psutil.Process(process.pid)
+        [worker] = server.children()
+        assert _dumps_no_memory(server)
+        assert _dumps_no_memory(worker)
 
 
 def test_what_was_kept_is_there_again(tmp_path: Path) -> None:

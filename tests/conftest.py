@@ -92,6 +92,15 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """The address of a bucket in a store of the tests' own that speaks S3's protocol."""
+    from tests.object_store import object_store
+
+    with object_store() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The real data beside the project; tests that need it skip where it is absent."""
     if not SHARED.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -22,6 +23,7 @@ _KINDS = ("files", "parts", "models", "work")
 # written last: a directory of a remote store is whole where it stands
 _WHOLE = "whole"
 _BEGUN = ".tmp"
+_READ_BYTES = 1 << 20
 
 
 class Blobs(Protocol):
@@ -135,7 +137,8 @@ class RemoteBlobs:
         from fsspec.core import url_to_fs
 
         try:
-            self._system, self._root = url_to_fs(url)
+            # what other machines write is to be seen at once
+            self._system, self._root = url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             fix = "install the package that fsspec needs for it, or name a directory"
             raise StorageError(Problem("bad-blobs", f"this cannot be used: {error}", url, fix)) from error
@@ -165,8 +168,8 @@ class RemoteBlobs:
         """See Blobs."""
         path = f"{self._path(name)}/{inside}".rstrip("/")
         with _remote_errors(path):
-            stream: IO[bytes] = self._system.open(path, "rb")
-            return stream
+            # fsspec's own streams read no line up to a length
+            return io.BufferedReader(self._system.open(path, "rb"), _READ_BYTES)
 
     def files_in(self, name: str) -> dict[str, int]:
         """See Blobs; a directory that does not lie there whole is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,10 @@ def test_a_paused_job_ends_as_one_that_was_never_paused(
     assert studio.found(job).trained_tokens == unhurried[0].trained_tokens
 
 
-def test_a_job_goes_on_on_another_machine(tmp_path: Path, small_base: Path, at_step: AtStep) -> None:
-    blobs = f"file://{tmp_path}/bucket"
+def test_a_job_goes_on_on_another_machine(
+    tmp_path: Path, small_base: Path, at_step: AtStep, bucket: str
+) -> None:
+    blobs = f"{bucket}/{uuid.uuid4().hex}"
     studio = new_studio(f"sqlite:///{tmp_path}/studio.db", tmp_path / "one", small_base, blobs=blobs)
     plain = studio.trained(studio.job(studio.file(talks(12))))
     job, ending = again(studio, plain), threading.Event()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -9,11 +12,46 @@ import pytest
 from tunesmith.errors import StorageError
 from tunesmith.studio.blobs import Blobs, blobs_at
 
+_WRITES = """
+import sys
+from pathlib import Path
+from tunesmith.studio.blobs import blobs_at
+with blobs_at(sys.argv[1], Path(sys.argv[2])).writing("files/file-1") as stream:
+    stream.write(b"x")
+"""
 
-@pytest.fixture(params=["here", "far"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    place = f"{tmp_path}/blobs"
-    return blobs_at(place if request.param == "here" else f"file://{place}", tmp_path / "cache")
+
+@pytest.fixture(params=["here", "far", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A directory, the same as an address, and a bucket."""
+    if request.param == "s3":
+        return f"{request.getfixturevalue('bucket')}/{uuid.uuid4().hex}"
+    return f"{tmp_path}/blobs" if request.param == "here" else f"file://{tmp_path}/blobs"
+
+
+@pytest.fixture
+def blobs(place: str, tmp_path: Path) -> Blobs:
+    return blobs_at(place, tmp_path / "cache")
+
+
+def test_what_another_machine_writes_is_seen_at_once(blobs: Blobs, place: str, tmp_path: Path) -> None:
+    with blobs.writing("files/file-0") as stream:
+        stream.write(b"xx")
+    assert [name for name, _ in blobs.names()] == ["files/file-0"]
+    subprocess.run([sys.executable, "-c", _WRITES, place, str(tmp_path / "other")], check=True)
+    assert sorted(name for name, _ in blobs.names()) == ["files/file-0", "files/file-1"]
+    assert blobs.files_in("files/file-1") == {"": 1}
+
+
+def test_lines_are_read_up_to_a_length(blobs: Blobs) -> None:
+    with blobs.writing("files/file-1") as stream:
+        stream.write(b"one\n" + b"x" * 3_000_000)
+    with blobs.open("files/file-1") as stream:
+        assert [stream.readline(5), stream.readline(5), len(stream.readline(4_000_000))] == [
+            b"one\n",
+            b"xxxxx",
+            2_999_995,
+        ]
 
 
 def test_what_is_written_is_read(blobs: Blobs) -> None:

@@ -73,22 +73,23 @@ class Metrics:
         self._batch_texts = self._histogram("batch_texts", "Texts that the model read together.", _TEXTS)
         self._batch_tokens = self._histogram("batch_tokens", "Tokens that the model read together.", _TOKENS)
         self._batch_seconds = self._histogram("batch_seconds", "From texts to answers, a batch.", _SECONDS)
-        self.in_flight = self._gauge("requests_in_flight", "Requests that have begun and not ended.")
-        self.waiting = self._gauge("requests_waiting", "Requests at the model or waiting for it.")
-        self.uploads = self._gauge("uploads", "Request bodies that are being read.")
+        self.in_flight = self.gauge("requests_in_flight", "Requests that have begun and not ended.")
+        self.waiting = self.gauge("requests_waiting", "Requests at the model or waiting for it.")
+        self.uploads = self.gauge("uploads", "Request bodies that are being read.")
         self.explained = self._counter("explained", "Texts explained.")
-        self.explaining = self._gauge("explaining", "Explanations at work or waiting.")
-        self.ready = self._gauge("ready", "1 while the server takes requests.", "livemin")
+        self.explaining = self.gauge("explaining", "Explanations at work or waiting.")
+        self.ready = self.gauge("ready", "1 while the server takes requests.", together="livemin")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         made = Counter(f"tunesmith_{name}", meaning, labels, registry=self.registry)
         self.declared.append(Declared(f"tunesmith_{name}_total", "counter", labels, meaning))
         return made
 
-    def _gauge(self, name: str, meaning: str, together: Together = "livesum") -> Gauge:
+    def gauge(self, name: str, meaning: str, *labels: str, together: Together = "livesum") -> Gauge:
+        """Declare a gauge; `together` says what it is of several processes."""
         full = f"tunesmith_{name}"
-        made = Gauge(full, meaning, registry=self.registry, multiprocess_mode=together)
-        self.declared.append(Declared(f"tunesmith_{name}", "gauge", (), meaning))
+        made = Gauge(full, meaning, labels, registry=self.registry, multiprocess_mode=together)
+        self.declared.append(Declared(full, "gauge", labels, meaning))
         return made
 
     def _histogram(self, name: str, meaning: str, buckets: Sequence[float], *labels: str) -> Histogram:

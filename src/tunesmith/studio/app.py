@@ -18,6 +18,7 @@ from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.check_routes import add_check_routes
 from tunesmith.studio.config import StudioConfig
 from tunesmith.studio.context import Studio
+from tunesmith.studio.counting import counting
 from tunesmith.studio.file_routes import add_file_routes
 from tunesmith.studio.janitor import cleaning
 from tunesmith.studio.job_routes import add_job_routes
@@ -56,6 +57,6 @@ def create_studio(store: Store, blobs: Blobs, config: StudioConfig, settings: Se
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     studio: Studio = app.state.context
-    async with cleaning(studio), studio.answering.running():
+    async with cleaning(studio), counting(studio), studio.answering.running():
         studio.metrics.ready.set(1)
         yield

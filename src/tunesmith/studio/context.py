@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from starlette.requests import Request
 
@@ -22,7 +22,7 @@ from tunesmith.studio.store import Store
 if TYPE_CHECKING:
     from tunesmith.studio.answering.answering import Answering
 
-__all__ = ["Studio", "Turns", "on_disk", "project_of", "studio_of"]
+__all__ = ["Studio", "Turns", "meanwhile", "on_disk", "project_of", "studio_of"]
 
 AskedP = ParamSpec("AskedP")
 AnswerT = TypeVar("AnswerT")
@@ -103,3 +103,15 @@ async def on_disk(
 ) -> AnswerT:
     """Call what waits for a disk or a database, while other requests go on."""
     return await asyncio.to_thread(function, *args, **options)
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something beside requests while the block runs; it is ended with the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from tunesmith.api.exchange import log_event, log_fault
 from tunesmith.studio.blobs import Blobs
 from tunesmith.studio.config import StudioConfig
-from tunesmith.studio.context import Studio, on_disk
+from tunesmith.studio.context import Studio, meanwhile, on_disk
 from tunesmith.studio.store import Store
 from tunesmith.studio.types import File, Model
 
@@ -77,13 +77,8 @@ def remove_orphans(store: Store, blobs: Blobs, *, now: float) -> int:
 @asynccontextmanager
 async def cleaning(studio: Studio) -> AsyncIterator[None]:
     """Clean at once and then now and again, while the block runs."""
-    task = asyncio.create_task(_clean(studio))
-    try:
+    async with meanwhile(_clean(studio)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _clean_old(studio: Studio) -> int:

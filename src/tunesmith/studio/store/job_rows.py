@@ -91,6 +91,12 @@ class JobRows:
         with self._database.reading() as connection:
             return one(connection, jobs, Job, id=job_id, project=project)
 
+    def by_status(self) -> dict[JobStatus, int]:
+        """How many jobs of all projects there are in each state that any is in."""
+        with self._database.reading() as connection:
+            counted = select(jobs.c.status, func.count().label("number")).group_by(jobs.c.status)
+            return {row.status: row.number for row in connection.execute(counted)}
+
     def page(
         self, project: str, *, metadata: Mapping[str, str] | None, after: str | None, limit: int
     ) -> Page[Job]:

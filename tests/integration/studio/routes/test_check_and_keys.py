@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.integration.studio.routes.conftest import Live, MakeStudio
+from tests.integration.studio.routes.conftest import LINES, Live, MakeStudio
 from tests.studio import classes
 
 
@@ -36,3 +36,21 @@ def test_keys_are_told_of_ones_own_project_and_without_hashes(shared: Live) -> N
         assert [(key["name"], key["yours"]) for key in told["data"]] == [("news", True)]
         assert "sha256" not in json.dumps(told)
         assert news.post("/v1/keys").status_code == 405
+
+
+def test_monitors_hear_of_jobs_by_their_status(
+    make_studio: MakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.studio.counting._EVERY_SECONDS", 0.01)
+    live = make_studio()
+    with live.client() as client, live.http() as http:
+        file = client.files.create(file=("a.jsonl", LINES), purpose="fine-tune").id
+        ids = [client.fine_tuning.jobs.create(model="embedded", training_file=file).id for _ in range(2)]
+        client.fine_tuning.jobs.cancel(ids[0])
+        wanted = {"validating_files": 1.0, "cancelled": 1.0, "running": 0.0}
+        for _ in range(1000):
+            told = http.get("/metrics").text
+            if all(f'tunesmith_jobs{{status="{name}"}} {count}' in told for name, count in wanted.items()):
+                break
+        else:
+            pytest.fail(told)

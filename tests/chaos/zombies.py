@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy.exc import OperationalError
 
 from tests.chaos.served import new_small_studio
 from tests.studio import WARM, Studio, talks, work
@@ -25,7 +24,7 @@ from tunesmith.studio.types import ENDED, Job, Lease
 
 __all__ = ["Zombies", "freeze_again_and_again"]
 
-_LEASE_SECONDS = 0.6
+_LEASE_SECONDS = 1.0
 _WITHIN_SECONDS = 0.4
 _WORKERS = 4
 _SECOND = "second"
@@ -110,24 +109,34 @@ def _freeze(
     chance: random.Random,
 ) -> None:
     """Freeze all workers, let others take over whatever they trained, and wake them."""
-    late: list[Job] = []
+    frozen = []
     for worker in workers:
         time.sleep(chance.random() * _WITHIN_SECONDS)
         os.kill(worker.pid or 0, signal.SIGSTOP)
-    try:
-        held = [job for worker in workers if (job := _held_by(studio, worker.pid, jobs)) is not None]
-        late = _taken_over(studio, second, held)
-        before = [_told(studio, job) for job in late]
-    except OperationalError:
-        found.while_they_wrote += 1
-        late, before = [], []
-    finally:
-        for worker in workers:
+        if _holds_the_database(studio):
             os.kill(worker.pid or 0, signal.SIGCONT)
+            found.while_they_wrote += 1
+        else:
+            frozen.append(worker)
+    held = [job for worker in frozen if (job := _held_by(studio, worker.pid, jobs)) is not None]
+    late = _taken_over(studio, second, held)
+    before = [_told(studio, job) for job in late]
+    for worker in frozen:
+        os.kill(worker.pid or 0, signal.SIGCONT)
     studio.wait(lambda: all(f"{job.id} {job.fence}\n" in _refused(studio) for job in late))
     found.frozen += len(late)
     found.refused += sum(_told(studio, job) == told for job, told in zip(late, before, strict=True))
     second.queue.abandon(_SECOND)
+
+
+def _holds_the_database(studio: Studio) -> bool:
+    """Whether nobody can write: not for a moment, as while another writes, but for ever."""
+    with closing(sqlite3.connect(studio.directory / "studio.db", timeout=2)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 def _held_by(studio: Studio, pid: int | None, jobs: list[Job]) -> Job | None:

@@ -56,15 +56,22 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise  # the reader of a pipe went away: no fault of any path
     except OSError as error:
         raise StorageError(_storage_problem(path, error)) from error
-    except SafetensorError as error:
-        raise StorageError(_storage_problem(path, _system_error(error))) from error
+    except Exception as error:
+        told = _system_error(error)
+        if told is None:
+            raise
+        raise StorageError(_storage_problem(path, told)) from error
 
 
-def _system_error(error: SafetensorError) -> OSError:
-    """safetensors tells the system's answer only in words: `… (os error 28)`."""
+def _system_error(error: Exception) -> OSError | None:
+    """What the system answered to safetensors and tokenizers, which tell it in words: `… (os error 28)`.
+
+    tokenizers raises nothing but an Exception, of no kind of its own.
+    """
     found = re.search(r"os error (\d+)", str(error))
-    number = int(found.group(1)) if found else errno.EIO
-    return OSError(number, os.strerror(number) if found else str(error))
+    if found and (isinstance(error, SafetensorError) or type(error) is Exception):
+        return OSError(int(found.group(1)), os.strerror(int(found.group(1))))
+    return OSError(errno.EIO, str(error)) if isinstance(error, SafetensorError) else None
 
 
 def _storage_problem(path: Path, error: OSError) -> Problem:

@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from tunesmith.errors import ConfigError, StorageError
 from tunesmith.files import (
@@ -132,3 +134,13 @@ def test_hashes(tmp_path: Path) -> None:
     path.write_bytes(b"abc")
     assert sha256_file(path) == sha256_bytes(b"abc")
     assert sha256_bytes(b"abc").startswith("ba7816bf")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which only Linux has")
+def test_what_tokenizers_tells_of_the_system_in_words_is_understood(tmp_path: Path) -> None:
+    tokenizer = Tokenizer(WordLevel({"a": 0}, "a"))
+    with pytest.raises(StorageError) as caught, storage_errors(tmp_path):
+        tokenizer.save("/dev/full")
+    assert caught.value.problems[0].code == "disk-full"
+    with pytest.raises(RuntimeError), storage_errors(tmp_path):
+        raise RuntimeError("os error 28, as somebody else tells it")

@@ -4,7 +4,7 @@ VENV := .venv
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: quickstart test check clean
+.PHONY: quickstart test check openai clean
 
 quickstart: $(VENV)/installed-serve
 	$(VENV)/bin/tunesmith quickstart
@@ -20,6 +20,16 @@ check: $(VENV)/installed-dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python scripts/check_docs.py
+
+# what the official client does with a studio, by the oldest version that is allowed and the newest there is
+openai: $(VENV)/installed-dev
+	for version in '==2.0' '>=2.0'; do \
+		rm -rf build/openai && \
+		$(VENV)/bin/pip install --quiet --no-deps --target build/openai "openai$$version" distro && \
+		PYTHONPATH=build/openai $(VENV)/bin/python -c 'import openai; print("openai", openai.__version__)' && \
+		PYTHONPATH=build/openai $(VENV)/bin/python -m pytest --quiet \
+			tests/integration/studio/test_story.py tests/integration/studio/routes/test_client.py || exit 1; \
+	done
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -78,7 +78,7 @@ def command(
 ) -> None:
     """Check files that were fine-tuned on at OpenAI, and train the same here: in a studio or on its own.
 
-    Nothing is sent without --start.
+    No file is sent without --start.
 
     Example: [bold]tunesmith import-openai --file export.jsonl --studio http://127.0.0.1:8000 --start[/]
     """

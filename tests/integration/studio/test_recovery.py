@@ -146,10 +146,11 @@ def test_a_worker_that_died_while_it_took_over_hides_nothing(
     assert weights(studio, job) == unhurried[1]
 
 
+@pytest.mark.parametrize("late", ["work.listening.JobListener.trained", "work.training.keep_results"])
 def test_a_worker_that_died_after_training_leaves_only_the_keeping(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, late: str
 ) -> None:
-    job = studio.job(studio.file(talks(10)))
+    job, steps = studio.job(studio.file(talks(10))), list[int]()
     claim = claimed(studio, job, "dead")
 
     class Died(BaseException):
@@ -159,15 +160,16 @@ def test_a_worker_that_died_after_training_leaves_only_the_keeping(
         raise Died
 
     with monkeypatch.context() as patched:
-        patched.setattr("tunesmith.studio.work.training.keep_results", dies)
+        patched.setattr(f"tunesmith.studio.{late}", dies)
         patched.setattr(Diary, "write", lambda *_: 0)
         with pytest.raises(Died):
             train_claim(studio.place, claim, threading.Event())
     studio.store.queue.abandon("dead")
     with monkeypatch.context() as patched:
-        patched.setattr("tunesmith.studio.work.training.train", dies)
+        patched.setattr(JobListener, "training", lambda _, progress: steps.append(progress.step))
         assert studio.trained(job).status == "succeeded"
+    assert not steps
     # what the dead one had learned and not told yet is told all the same
-    steps = [message.split(":")[0] for message in studio.messages(job) if message.startswith("Step ")]
-    assert steps == [f"Step {step}/10" for step in range(1, 11)]
+    told = [message.split(":")[0] for message in studio.messages(job) if message.startswith("Step ")]
+    assert told == [f"Step {step}/10" for step in range(1, 11)]
     assert studio.found(job).step == 10

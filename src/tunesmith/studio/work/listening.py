@@ -90,8 +90,10 @@ class JobListener(GoingOn):
 
     def trained(self, fitted: Fitted) -> None:
         """Keep what only the engine knows, for when the worker dies before all is kept."""
-        kept = {"tokens": fitted.tokens, "history": fitted.history, "total_steps": self._total_steps}
-        write_json(self._trained, kept)
+        # one that went on after the last step took none
+        total = self._total_steps or fitted.step
+        write_json(self._trained, {"tokens": fitted.tokens, "history": fitted.history, "total_steps": total})
+        tell_rest(self._diary, self._told_step, self._trained)
 
 
 def tell_rest(diary: Diary, told_step: int, trained: Path) -> None:

@@ -11,7 +11,8 @@ quickstart: $(VENV)/installed-serve
 
 # each process of the tests computes with one thread; a file's tests share what was made for them
 test: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 40
+	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder --durations 40
 
 # what CI asks for beyond the tests
 check: $(VENV)/installed-dev

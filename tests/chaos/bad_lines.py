@@ -8,7 +8,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +96,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 }
 """kind -> line, and the code that names what is wrong with it"""
 
+_GOOD_LINES = 500
 _WORDS = ("the", "of", "and", "to", "in", "a", "goal", "vote", "coach", "senate", "naïve", "café")
 
 
@@ -149,27 +149,26 @@ def find_bad_lines(directory: Path, base: Path, *, lines: int, file_bytes: int, 
 def _plant(place: Path, lines: int, file_bytes: int, chance: random.Random) -> dict[int, str]:
     """Write the file; line -> the code of what is wrong with it."""
     kinds, planted, number = list(BAD.values()), dict[int, str](), 0
+    good_ones = [_good_line(chance) for _ in range(_GOOD_LINES)]
     with place.open("wb") as stream:
         for at in range(lines):
             bad, code = kinds[at % len(kinds)]
-            for good in _good_lines(chance, file_bytes // lines - len(bad)):
+            room = file_bytes // lines - len(bad)
+            while True:
+                good = chance.choice(good_ones)
                 stream.write(good + b"\n")
-                number += 1
+                number, room = number + 1, room - len(good)
+                if room <= 0:
+                    break
             stream.write(bad + b"\n")
             number += 1
             planted[number] = code
     return planted
 
 
-def _good_lines(chance: random.Random, size: int) -> Iterator[bytes]:
-    """Chats of about so many bytes together, and one at least."""
-    while True:
-        said = " ".join(chance.choices(_WORDS, k=chance.randint(5, 400)))
-        line = chat({"role": "user", "content": said}, {"role": "assistant", "content": said[::-1]})
-        yield line
-        size -= len(line)
-        if size <= 0:
-            return
+def _good_line(chance: random.Random) -> bytes:
+    said = " ".join(chance.choices(_WORDS, k=chance.randint(5, 400)))
+    return chat({"role": "user", "content": said}, {"role": "assistant", "content": said[::-1]})
 
 
 def _validated(studio: Any, place: Path) -> tuple[Job, int]:

@@ -29,7 +29,7 @@ _WITHIN_SECONDS = 0.4
 _WORKERS = 4
 _SECOND = "second"
 # long enough that none has ended when it is frozen, several times over
-_EPOCHS = 12
+_EPOCHS = 6
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from tunesmith.errors import ConfigError, Problem, StorageError
 
 if TYPE_CHECKING:
     import optuna
+    from sqlalchemy import Connection, Engine
 
 __all__ = ["file_url", "open_storage", "quiet_optuna", "refuse_without_optuna", "without_password"]
 
@@ -108,7 +109,7 @@ def _opened(url: str) -> optuna.storages.BaseStorage:
 
     waiting = {"connect_args": {"timeout": _BUSY_SECONDS}} if url.startswith("sqlite") else {}
     try:
-        return optuna.storages.RDBStorage(
+        storage = optuna.storages.RDBStorage(
             url,
             engine_kwargs=waiting,
             heartbeat_interval=_HEARTBEAT_SECONDS,
@@ -121,6 +122,24 @@ def _opened(url: str) -> optuna.storages.BaseStorage:
     except RuntimeError as error:
         # of another version of Optuna
         raise _told_by_storage(_reason(error), without_password(url)) from None
+    if waiting:
+        _alone_from_the_first_statement(storage.engine)
+    return storage
+
+
+def _alone_from_the_first_statement(engine: Engine) -> None:
+    """Let no two processes read at once that a trial waits, and both take it: SQLite has no locks of rows."""
+    from sqlalchemy import event
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # Python's driver would begin transactions by its own rules
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()
 
 
 def _told_by_storage(reason: str, where: str) -> StorageError:

@@ -24,11 +24,9 @@ def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 def test_every_answer_of_the_studio_is_as_the_schema_says(tmp_path: Path, small_base: Path) -> None:
     with fuzzed_studio(tmp_path / "studio", small_base) as studio:
-        found = studio.fuzz(EXAMPLES, seed=1, deletes=False)
-        more = studio.fuzz(1, seed=2, deletes=True)
+        found = studio.fuzz(EXAMPLES, seed=1, deletes=True)
         paths = httpx.get(f"{studio.url}/openapi.json").json()["paths"]
-    assert not found.faults + more.faults
-    asked = {*found.cases, *more.cases}
-    assert {status for _, status in asked} >= {200, 400, 404, 405, 415}
+    assert not found.faults
+    assert {status for _, status in found.cases} >= {200, 400, 404, 405, 415}
     operations = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
-    assert {operation for operation, _ in asked} == operations
+    assert {operation for operation, _ in found.cases} == operations

@@ -95,20 +95,7 @@ def requests(place: Path, base: Path, share: float) -> Measured:
                 found.cases += more.cases
                 found.faults += more.faults
                 print(f"{found.total:,} requests, {found.faults.total()} faults", flush=True)
-    return {"versions": {"schemathesis": version("schemathesis")}, **_counted(found)}
-
-
-def _counted(found: Fuzzed) -> Measured:
-    operations, statuses = Counter[str](), Counter[int]()
-    for (operation, status), count in found.cases.items():
-        operations[operation] += count
-        statuses[status] += count
-    return {
-        "cases": found.total,
-        "operations": dict(sorted(operations.items())),
-        "statuses": {str(status): count for status, count in sorted(statuses.items())},
-        "faults": sorted(found.faults),
-    }
+    return {"versions": {"schemathesis": version("schemathesis")}, **found.figures()}
 
 
 PARTS: Mapping[str, Callable[[Path, Path, float], Measured]] = MappingProxyType(

@@ -16,7 +16,6 @@ import os
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -49,20 +48,6 @@ def make_models(root: Path) -> None:
     os.truncate(root / "damaged" / "model.safetensors", 1000)
 
 
-def told(found: Fuzzed) -> dict[str, Any]:
-    """The figures of one kind of requests."""
-    operations, statuses = Counter[str](), Counter[int]()
-    for (operation, status), count in found.cases.items():
-        operations[operation] += count
-        statuses[status] += count
-    return {
-        "cases": found.total,
-        "operations": dict(sorted(operations.items())),
-        "statuses": {str(status): count for status, count in sorted(statuses.items())},
-        "faults": sorted(found.faults),
-    }
-
-
 def rounds(url: str, cases: int, examples: int) -> Iterator[dict[str, Any]]:
     """What was found so far, after each round."""
     by_hand, by_schema = torment(url), Fuzzed()
@@ -70,7 +55,7 @@ def rounds(url: str, cases: int, examples: int) -> Iterator[dict[str, Any]]:
         found = fuzz(url, examples, seed)
         by_schema.cases += found.cases
         by_schema.faults += found.faults
-        yield {"rounds": seed, "by_schema": told(by_schema), "by_hand": told(by_hand)}
+        yield {"rounds": seed, "by_schema": by_schema.figures(), "by_hand": by_hand.figures()}
         if by_schema.total >= cases:
             return
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.api.runner import Server
 
-__all__ = ["listening"]
+__all__ = ["free_port", "listening"]
 
 
 @contextmanager
@@ -28,3 +28,9 @@ def listening(app: Any) -> Iterator[str]:
             server.should_exit = True
             thread.join(20)
             assert not thread.is_alive()
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.listening import free_port
+
 __all__ = ["object_store"]
 
 _STARTS_WITHIN_SECONDS = 60
@@ -24,8 +26,7 @@ _SURROUNDINGS = {
 @contextmanager
 def object_store() -> Iterator[str]:
     """Let S3's clients in this process, and those it starts, find the store; gives a bucket's address."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     surroundings = {**_SURROUNDINGS, "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"}

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 __all__ = ["NDJSON", "Fuzzed", "answered", "torment"]
@@ -165,6 +166,19 @@ class Fuzzed:
     def total(self) -> int:
         """Requests that were sent."""
         return self.cases.total()
+
+    def figures(self) -> dict[str, Any]:
+        """Requests by operation and by status, and the faults, as JSON has them."""
+        operations, statuses = Counter[str](), Counter[int]()
+        for (operation, status), count in self.cases.items():
+            operations[operation] += count
+            statuses[status] += count
+        return {
+            "cases": self.total,
+            "operations": dict(sorted(operations.items())),
+            "statuses": {str(status): count for status, count in sorted(statuses.items())},
+            "faults": sorted(self.faults),
+        }
 
 
 def torment(url: str) -> Fuzzed:

@@ -16,10 +16,9 @@ from pathlib import Path
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
-from tests.chaos.served import new_small_studio, served
-from tests.studio import Studio, talks
+from tests.chaos.served import METHOD, new_small_studio, served
+from tests.studio import Studio, talks, weights
 from tunesmith.errors import UserError
-from tunesmith.files import sha256_file
 from tunesmith.studio.janitor import remove_orphans
 from tunesmith.studio.types import ENDED, Job
 from tunesmith.studio.work.worker import Worker
@@ -31,7 +30,6 @@ _LEASE_SECONDS = 0.5
 _TRIED_SECONDS = 3.0
 _PATIENCE_SECONDS = 60.0
 _LATER = 2 * 24 * 3600.0
-_METHOD = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1, "batch_size": 2}}}
 _REFUSALS = ("disk-low", "storage-fault")
 
 
@@ -95,7 +93,7 @@ class _Trial:
         job = self._asked()
         assert job is not None
         assert self._worked(job, _PATIENCE_SECONDS).status == "succeeded"
-        self.whole = self._weights(job)
+        self.whole = weights(self.studio, job)
 
     def once(self, room: int) -> None:
         """The same with so many bytes left, which are enough only once the job is under way or has ended."""
@@ -119,7 +117,7 @@ class _Trial:
         form = {"files": {"file": ("train.jsonl", text)}, "data": {"purpose": "fine-tune"}}
         answer = self.http.post("/v1/files", **form)  # type: ignore[arg-type]
         if self._is_made(answer):
-            body = {"model": "tiny", "training_file": answer.json()["id"], "seed": 7, "method": _METHOD}
+            body = {"model": "tiny", "training_file": answer.json()["id"], "seed": 7, "method": METHOD}
             answer = self.http.post("/v1/fine_tuning/jobs", json=body)
             if self._is_made(answer):
                 return self.studio.store.jobs.find("default", answer.json()["id"])
@@ -144,16 +142,13 @@ class _Trial:
         """How a job ended, with room again."""
         job = self._worked(job, _PATIENCE_SECONDS)
         if job.status == "succeeded":
-            if self._weights(job) != self.whole:
+            if weights(self.studio, job) != self.whole:
                 self.found.faults.append(f"{where}: other weights")
             return "succeeded"
         as_told = "disk-full" in str(job.error) and str(self.disk) not in str(job.error)
         if job.status != "failed" or not as_told:
             self.found.faults.append(f"{where}: {job.status}, {job.error}")
         return str((job.error or {}).get("code"))
-
-    def _weights(self, job: Job) -> str:
-        return sha256_file(self.studio.model_path(self.studio.found(job)) / "model.safetensors")
 
     def _judge_store(self, where: str) -> None:
         """What is referred to is there, and nothing else, when the janitor has come by."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tests.chaos.served import Persistent, free_port, new_small_studio, process_serving
-from tests.studio import Studio, talks
-from tunesmith.files import sha256_file
+from tests.chaos.served import METHOD, Persistent, new_small_studio, process_serving
+from tests.listening import free_port
+from tests.studio import Studio, talks, weights
 from tunesmith.studio.janitor import remove_orphans
 from tunesmith.studio.store import Store
 from tunesmith.studio.types import ENDED, Job
@@ -28,7 +28,6 @@ _WORKERS = 2
 _WITHIN_SECONDS = 1.5
 _PATIENCE_SECONDS = 60
 _TWO_DAYS = 2 * 24 * 3600.0
-_METHOD = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1, "batch_size": 2}}}
 _STEPS = 5
 
 
@@ -64,7 +63,7 @@ def kill_all_along(directory: Path, base: Path, *, jobs: int, kills: int, seed: 
     studio = new_small_studio(directory, base, lease_seconds=_LEASE_SECONDS, max_attempts=50)
     storm = _Storm(studio, random.Random(seed), Kills(jobs), free_port())
     training_file = studio.file(talks(2 * _STEPS))
-    whole = _weights(studio, studio.trained(storm.plain(training_file)))
+    whole = weights(studio, studio.trained(storm.plain(training_file)))
     storm.start()
     asking = _Asking(storm, training_file)
     asking.start()
@@ -173,7 +172,7 @@ class _Asking(threading.Thread):
                     seed=7,
                     # of two that are alike to the last byte, the second would pass for the first
                     metadata={"number": str(len(self.told))},
-                    method=_METHOD,  # type: ignore[arg-type]
+                    method=METHOD,  # type: ignore[arg-type]
                 )
                 self.told.append(job.id)
                 seen = client.fine_tuning.jobs.retrieve(self._storm.chance.choice(self.told))
@@ -188,7 +187,8 @@ def _all_jobs(studio: Studio) -> list[Job]:
 
 
 def _ended(studio: Studio) -> int:
-    return sum(job.status in ENDED for job in _all_jobs(studio))
+    counts = studio.store.jobs.by_status()
+    return sum(counts.get(status, 0) for status in ENDED)
 
 
 def _progress(found: list[Job]) -> int:
@@ -199,10 +199,6 @@ def _at_work_on(studio: Studio, worker: ForkServerProcess) -> str:
     held = [job for job in _all_jobs(studio) if f"-{worker.pid}-" in (job.lease_owner or "")]
     states = sorted("validating" if job.status == "validating_files" else "training" for job in held)
     return " and ".join(states) or "idle"
-
-
-def _weights(studio: Studio, job: Job) -> str:
-    return sha256_file(studio.model_path(studio.found(job)) / "model.safetensors")
 
 
 def _judge(studio: Studio, found: Kills, asking: _Asking, whole: str) -> None:
@@ -231,7 +227,7 @@ def _judge_one(studio: Studio, found: Kills, job: Job, whole: str) -> None:
         found.twice.append(f"{job.id} ended {ends} times: {told}")
     if job.step != _STEPS:
         found.lost.append(f"{job.id} ended at step {job.step}")
-    if _weights(studio, job) != whole:
+    if weights(studio, job) != whole:
         found.different.append(job.id)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from multiprocessing.context import ForkServerProcess
@@ -19,7 +18,10 @@ from tunesmith.api.settings import Settings
 from tunesmith.studio.app import create_studio
 from tunesmith.studio.serving import serve_studio
 
-__all__ = ["Persistent", "free_port", "new_small_studio", "process_serving", "served"]
+__all__ = ["METHOD", "Persistent", "new_small_studio", "process_serving", "served"]
+
+METHOD = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1, "batch_size": 2}}}
+"""Of a job of a few steps"""
 
 
 class Persistent(OpenAI):
@@ -58,9 +60,3 @@ def _serve(directory: Path, port: int) -> None:
     os.dup2(log, 2)
     start_log("text")
     serve_studio(directory, port=port, settings=Settings(), start_workers=lambda *_: nullcontext())
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.served import new_small_studio
-from tests.studio import WARM, Studio, talks, work
-from tunesmith.files import sha256_file
+from tests.studio import WARM, Studio, talks, weights, work
 from tunesmith.studio.config import StudioConfig
 from tunesmith.studio.store import Store
 from tunesmith.studio.store.queue import Held, LeaseLost, Queue
@@ -50,7 +49,7 @@ def freeze_again_and_again(directory: Path, base: Path, *, zombies: int, seed: i
     """Freeze workers at random moments of their jobs until there were so many zombies."""
     studio = new_small_studio(directory, base, lease_seconds=_LEASE_SECONDS, max_attempts=1000, kept_epochs=0)
     found, chance, training_file = Zombies(), random.Random(seed), studio.file(talks(10))
-    whole = _weights(studio, studio.trained(_job(studio, training_file)))
+    whole = weights(studio, studio.trained(_job(studio, training_file)))
     second = Store(studio.url, lease_seconds=3600)
     workers = [_watched(studio) for _ in range(_WORKERS)]
     jobs: list[Job] = []
@@ -163,15 +162,11 @@ def _refused(studio: Studio) -> str:
     return place.read_text() if place.exists() else ""
 
 
-def _weights(studio: Studio, job: Job) -> str:
-    return sha256_file(studio.model_path(studio.found(job)) / "model.safetensors")
-
-
 def _faults(studio: Studio, job: Job, whole: str) -> Iterator[str]:
     if job.status != "succeeded":
         yield f"{job.id} {job.status}: {job.error}"
         return
-    if _weights(studio, job) != whole:
+    if weights(studio, job) != whole:
         yield f"{job.id} has other weights"
     told = studio.messages(job)
     steps = [message for message in told if message.startswith("Step ")]

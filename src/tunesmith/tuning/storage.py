@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import ConfigError, Problem, StorageError
+from tunesmith.sqlite import ALONE, begin_with
 
 if TYPE_CHECKING:
     import optuna
-    from sqlalchemy import Connection, Engine
 
 __all__ = ["file_url", "open_storage", "quiet_optuna", "refuse_without_optuna", "without_password"]
 
@@ -123,23 +123,10 @@ def _opened(url: str) -> optuna.storages.BaseStorage:
         # of another version of Optuna
         raise _told_by_storage(_reason(error), without_password(url)) from None
     if waiting:
-        _alone_from_the_first_statement(storage.engine)
+        # no two processes may read at once that a trial waits, and both take it
+        begin_with(storage.engine, lambda _: ALONE)
+        storage.engine.dispose()
     return storage
-
-
-def _alone_from_the_first_statement(engine: Engine) -> None:
-    """Let no two processes read at once that a trial waits, and both take it: SQLite has no locks of rows."""
-    from sqlalchemy import event
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # Python's driver would begin transactions by its own rules
-
-    @event.listens_for(engine, "begin")
-    def began(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    engine.dispose()
 
 
 def _told_by_storage(reason: str, where: str) -> StorageError:

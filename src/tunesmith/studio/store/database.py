@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, m
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from tunesmith.errors import Problem, StorageError
+from tunesmith.sqlite import ALONE, begin_with
 from tunesmith.studio.store.tables import METADATA, VERSION, about
 
 __all__ = ["Database"]
@@ -139,9 +140,10 @@ def _engine(url: str) -> Engine:
 def _set_up_sqlite(engine: Engine) -> None:
     """WAL, every commit flushed to disk, and one writer at a time from its first statement on."""
 
+    begin_with(engine, lambda connection: "BEGIN" if _only_reads(connection) else ALONE)
+
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # Python's driver would begin transactions by its own rules
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
@@ -150,10 +152,9 @@ def _set_up_sqlite(engine: Engine) -> None:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def began(connection: Connection) -> None:
-        reads = connection.get_execution_options().get("tunesmith_reads")
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+def _only_reads(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("tunesmith_reads"))
 
 
 @contextmanager

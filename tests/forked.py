@@ -3,47 +3,53 @@
 A command that is tested a hundred times would spend most of its time on importing torch. `Nursery` starts one
 process that imports it once, and forks it for each command: what it then does, with its own directory,
 streams and exit code, is what `python -m tunesmith` does. It has one thread and has computed nothing, so that
-it can be forked.
+it can be forked. For shells and launchers there are scripts, `tunesmith` and `python`, that pass all of their
+own on: words, directory, environment, streams, signals and the end.
 """
 
 from __future__ import annotations
 
 import array
-import gc
+import atexit
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from importlib import import_module
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal, Self
 
-__all__ = ["Nursery"]
+__all__ = ["Forked", "Nursery", "environment", "nursery"]
 
 _ROOT = Path(__file__).parents[1]
-_STREAMS = 3
-_MOST_BYTES = 1 << 20
-# what commands import once they have something to do
-_EARLY = (
-    *(
-        "tunesmith.cli.main",
-        "tunesmith.pipeline",
-        "tunesmith.checking",
-        "tunesmith.comparing",
-        "tunesmith.opening",
-    ),
-    *("torch", "accelerate", "safetensors.torch", "pyarrow.csv", "pyarrow.parquet", "jinja2", "scipy.stats"),
-    *("sklearn.linear_model", "sklearn.feature_extraction.text", "rich.progress", "rich.table", "rensa"),
-    *("transformers.models.auto.modeling_auto", "transformers.models.gpt2.modeling_gpt2"),
+# needs no package, so that it is there at once; its own end by SIGKILL ends what it has asked for
+_SCRIPT = """#!{python} -IS
+import array, json, os, signal, socket, sys
+
+asking = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+asking.connect({place!r})
+asked = {{"words": {first!r} + sys.argv[1:], "directory": os.getcwd(), "environ": dict(os.environ)}}
+asking.sendmsg(
+    [json.dumps(asked).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))]
 )
+pid = int(asking.recv(100))
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, lambda number, _: os.kill(pid, number))
+code = int(asking.recv(100) or b"-9")
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL) if code != -9 else None
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
+_MOST_BYTES = 1 << 20
 
 
 class Nursery:
@@ -58,15 +64,23 @@ class Nursery:
         self._place = place
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forked", str(listener.fileno())],
+            [sys.executable, "-m", "tests.forking", str(listener.fileno())],
             cwd=_ROOT,
             env=dict(environ),
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
+        self.tunesmith = self._script("tunesmith", ["-m", "tunesmith"])
+        self.python = self._script("python", [])
         # only the child listens: where it has died, whoever asks is refused at once
         listener.close()
+
+    def _script(self, name: str, first: list[str]) -> Path:
+        script = Path(self._directory.name) / name
+        script.write_text(_SCRIPT.format(python=sys.executable, place=self._place, first=first))
+        script.chmod(0o755)
+        return script
 
     def run(
         self, words: Sequence[str], directory: Path, stdin: bytes, timeout: float
@@ -79,16 +93,35 @@ class Nursery:
         ):
             given.write(stdin)
             given.seek(0)
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
-                asking.connect(self._place)
-                asking.settimeout(timeout)
-                message = json.dumps({"words": list(words), "directory": str(directory)}).encode()
-                streams = array.array("i", [stream.fileno() for stream in (given, out, err)])
-                asking.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
-                code = int(asking.recv(_MOST_BYTES) or b"-9")
+            asked = {"words": ["-m", "tunesmith", *words], "directory": str(directory)}
+            with Forked(self._place, asked, [stream.fileno() for stream in (given, out, err)]) as process:
+                code = process.wait(timeout)
             out.seek(0)
             err.seek(0)
             return subprocess.CompletedProcess(list(words), code, out.read(), err.read())
+
+    def start(
+        self,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        directory: Path | None = None,
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stderr: IO[str] | int = subprocess.PIPE,
+    ) -> Forked:
+        """As `subprocess.Popen` of `python` with these words, whose standard output is a pipe."""
+        asked = {"words": list(words), "directory": str(directory or Path.cwd()), "environ": dict(environ)}
+        ours: list[IO[str] | None] = []
+        theirs: list[int] = []
+        for place, wanted in enumerate((stdin, subprocess.PIPE, stderr)):
+            mine, its = _stream(wanted, "w" if place == 0 else "r")
+            ours.append(mine)
+            theirs.append(its)
+        try:
+            return Forked(self._place, asked, theirs, *ours)
+        finally:
+            for stream in theirs:
+                os.close(stream)
 
     def close(self) -> None:
         """End it."""
@@ -97,85 +130,117 @@ class Nursery:
         self._directory.cleanup()
 
 
-def _serve(listener: socket.socket) -> None:
-    """Fork for each request and tell its exit code; returns in each child, ready to be the command."""
-    waker, woken = socket.socketpair()
-    waker.setblocking(False)
-    signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    asking: dict[int, socket.socket] = {}
-    while True:
-        ready, _, _ = select.select([listener, woken, *asking.values()], [], [])
-        if woken in ready:
-            woken.recv(_MOST_BYTES)
-            _tell_ends(asking)
-        if listener in ready:
-            connection, _ = listener.accept()
-            message, rights, *_ = connection.recvmsg(_MOST_BYTES, socket.CMSG_SPACE(4 * _STREAMS))
-            pid = os.fork()
-            if not pid:
-                signal.set_wakeup_fd(-1)
-                for other in (listener, waker, woken, connection, *asking.values()):
-                    other.close()
-                _become(json.loads(message), rights[0][2])
-                return
-            for stream in array.array("i", rights[0][2]):
-                os.close(stream)
-            asking[pid] = connection
-        for pid, connection in list(asking.items()):
-            # whoever asked has given up
-            if connection in ready:
-                os.kill(pid, signal.SIGKILL)
-                asking.pop(pid).close()
+class Forked:
+    """A process that was forked off; it is used as a `subprocess.Popen` is."""
+
+    def __init__(
+        self,
+        place: str,
+        asked: dict[str, Any],
+        streams: list[int],
+        stdin: IO[str] | None = None,
+        stdout: IO[str] | None = None,
+        stderr: IO[str] | None = None,
+    ) -> None:
+        self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
+        self.returncode: int | None = None
+        self._asking = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._asking.connect(place)
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))
+        self._asking.sendmsg([json.dumps(asked).encode()], [rights])
+        self.pid = int(self._asking.recv(_MOST_BYTES))
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended."""
+        if self.returncode is None:
+            self._asking.settimeout(timeout)
+            try:
+                self.returncode = int(self._asking.recv(_MOST_BYTES) or b"-9")
+            except TimeoutError:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0) from None
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Its exit code, if it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0.001)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to it, unless it has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What else it says on standard output and error, once it has ended."""
+        with ThreadPoolExecutor(2) as pool:
+            said = [pool.submit(stream.read) if stream else None for stream in (self.stdout, self.stderr)]
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+            out, err = (stream.result() if stream else "" for stream in said)
+        self.close()
+        return out, err
+
+    def close(self) -> None:
+        """Let go of its streams; where it has not ended, it is killed."""
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+        self._asking.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def _tell_ends(asking: dict[int, socket.socket]) -> None:
-    with suppress(ChildProcessError):
-        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            pid, status = ended
-            if connection := asking.pop(pid, None):
-                with suppress(OSError):
-                    connection.send(str(os.waitstatus_to_exitcode(status)).encode())
-                connection.close()
+def _stream(wanted: IO[str] | int, mode: Literal["r", "w"]) -> tuple[IO[str] | None, int]:
+    """Our end, if it has two, and the other's."""
+    if wanted == subprocess.DEVNULL:
+        return None, os.open(os.devnull, os.O_RDWR)
+    if not isinstance(wanted, int):
+        return None, os.dup(wanted.fileno())
+    reading, writing = os.pipe()
+    ours, theirs = (reading, writing) if mode == "r" else (writing, reading)
+    return os.fdopen(ours, mode, encoding="utf-8"), theirs
 
 
-def _become(asked: dict[str, Any], streams: bytes) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for place, stream in enumerate(array.array("i", streams)):
-        os.dup2(stream, place)
-        os.close(stream)
-    os.chdir(asked["directory"])
-    sys.argv = ["tunesmith", *asked["words"]]
+@cache
+def nursery() -> Nursery:
+    """The one of this process."""
+    made = Nursery(environment())
+    atexit.register(made.close)
+    return made
 
 
-def _main() -> None:
-    listener = socket.socket(fileno=int(sys.argv[1]))
-    for name in _EARLY:
-        import_module(name)
-    from tunesmith.cli.main import main
-
-    # what is never looked at again stays shared with all children
-    gc.collect()
-    gc.freeze()
-    _serve(listener)
-    _leave(main)
-
-
-def _leave(main: Callable[[], None]) -> None:
-    """Run to the end, without the clearing up of modules by which Python would copy all that is shared."""
-    code = 0
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001 -- as Python itself tells it
-        traceback.print_exc()
-        code = 1
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
-
-
-if __name__ == "__main__":
-    _main()
+def environment(**more: str) -> dict[str, str]:
+    """What the command sees: one thread, a plain terminal of 80 columns, and no network."""
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", "TUNESMITH_CACHE")
+        if name in os.environ
+    }
+    fixed = {
+        "COLUMNS": "80",
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HUB_OFFLINE": "1",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "OMP_NUM_THREADS": "1",
+        "TERM": "dumb",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    return {**kept, **fixed, **more}

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.forked import nursery
+
 __all__ = ["Block", "blocks", "commands", "run_console", "run_python"]
 
 _BLOCK = re.compile(
@@ -54,12 +56,12 @@ def run_console(block: Block, directory: Path) -> tuple[int, str]:
     Whatever they leave running is ended.
     """
     output = directory / ".output"
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    places = (nursery().tunesmith.parent, Path(sys.executable).parent, os.environ["PATH"])
     with output.open("wb") as stream:
         bash = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", commands(block.code)],
             cwd=directory,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": os.pathsep.join(map(str, places))},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,

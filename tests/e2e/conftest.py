@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import csv
-import os
 import re
 import shlex
 import shutil
@@ -14,13 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
-from tests.forked import Nursery
+from tests.forked import Forked, environment, nursery
 from tests.models import POLITICS, SPORTS
 
 LABELS = ("⚖️ politics, law", "sports")
@@ -80,7 +77,7 @@ class Finished:
 class Running:
     """A command under way whose standard error is read line by line."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     errors: IO[str]
     lines: list[str] = field(default_factory=list)
 
@@ -100,7 +97,7 @@ class Running:
     def finish(self) -> Finished:
         """Wait for its end."""
         out, err = self.process.communicate(timeout=TIMEOUT_SECONDS)
-        return Finished(self.process.returncode, out, "".join(self.lines) + err)
+        return Finished(self.process.wait(), out, "".join(self.lines) + err)
 
 
 class Cli:
@@ -114,7 +111,7 @@ class Cli:
         typed = [str(word) for word in words]
         given = stdin.encode() if isinstance(stdin, str) else stdin
         if self.program == TUNESMITH and not env:
-            done = _nursery().run(typed, self.directory, given, TIMEOUT_SECONDS)
+            done = nursery().run(typed, self.directory, given, TIMEOUT_SECONDS)
         else:
             done = subprocess.run(
                 [*self.program, *typed],
@@ -128,8 +125,13 @@ class Cli:
 
     def start(self, *words: str | Path) -> Running:
         """Begin, and leave it running."""
+        typed = list(map(str, words))
+        if self.program == TUNESMITH:
+            forked = nursery().start(["-m", "tunesmith", *typed], environment(), self.directory)
+            assert forked.stderr is not None
+            return Running(forked, forked.stderr)
         process = subprocess.Popen(
-            [*self.program, *map(str, words)],
+            [*self.program, *typed],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -140,33 +142,6 @@ class Cli:
         )
         assert process.stderr is not None
         return Running(process, process.stderr)
-
-
-@cache
-def _nursery() -> Nursery:
-    nursery = Nursery(environment())
-    atexit.register(nursery.close)
-    return nursery
-
-
-def environment(**more: str) -> dict[str, str]:
-    """What the command sees: one thread, a plain terminal of 80 columns, and no network."""
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", "TUNESMITH_CACHE")
-        if name in os.environ
-    }
-    fixed = {
-        "COLUMNS": "80",
-        "HF_ENDPOINT": "http://127.0.0.1:9",
-        "HF_HUB_OFFLINE": "1",
-        "LC_ALL": "C.UTF-8",
-        "NO_COLOR": "1",
-        "OMP_NUM_THREADS": "1",
-        "TERM": "dumb",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    return {**kept, **fixed, **more}
 
 
 def write_table(path: Path, rows: int = 60, label: Callable[[int], str] = lambda i: LABELS[i % 2]) -> Path:

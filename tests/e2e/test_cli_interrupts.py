@@ -40,7 +40,7 @@ def _stopped(running: Running) -> Finished:
 
 
 def test_stopped_while_reading(cli: Cli, tmp_path: Path) -> None:
-    write_table(tmp_path / "large.csv", rows=500_000)
+    write_table(tmp_path / "large.csv", rows=250_000)
     running = cli.start("train", "large.csv")
     running.wait_for("Reading the data")
     time.sleep(0.2)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.e2e.conftest import Cli, environment
+from tests.e2e.conftest import Cli
+from tests.forked import environment
 from tunesmith.api.keys import key_hash, read_keys
 
 

@@ -14,7 +14,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from tests.e2e.conftest import TUNESMITH, Cli, Finished, environment, write_table
+from tests.e2e.conftest import TUNESMITH, Cli, Finished, write_table
+from tests.forked import environment
 from tests.models import POLITICS, SPORTS
 from tunesmith.cli.main import app
 from tunesmith.labelling.order import doubts

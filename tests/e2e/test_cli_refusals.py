@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.conftest import TUNESMITH, Cli, Finished, environment, write_table
+from tests.e2e.conftest import TUNESMITH, Cli, Finished, write_table
+from tests.forked import environment
 from tunesmith.bundle import FORMAT
 
 Make = Callable[[Path], object]

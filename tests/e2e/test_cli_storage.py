@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import JUDGED, TUNESMITH, Cli, Finished, environment, write_table
+from tests.e2e.conftest import JUDGED, TUNESMITH, Cli, Finished, write_table
+from tests.forked import environment
 from tunesmith.bundle import open_bundle
 
 

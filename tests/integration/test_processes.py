@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.forked import nursery
+
 ROOT = Path(__file__).parents[2]
 PARALLEL = pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 
@@ -25,7 +27,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     paths = [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
-        [*torchrun, "-m", "tests.processes", str(directory)],
+        [*torchrun, "--no-python", str(nursery().python), "-m", "tests.processes", str(directory)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,

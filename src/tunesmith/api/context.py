@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from tunesmith.model.encode import Encoded
 from tunesmith.predict import Prediction
 
 __all__ = ["Answers", "Context", "context_of"]
+
+_LOOK_SECONDS = 0.02
 
 
 class Answers(Protocol):
@@ -56,6 +59,8 @@ class Context:
     draining: bool = False
     peers_ready: Callable[[], bool] = lambda: True
     """Whether the other processes on the same port take requests."""
+    may_open: Callable[[], bool] = lambda: True
+    """Whether connections are accepted; until then they wait for another process on the same port."""
 
     @property
     def ready_here(self) -> bool:
@@ -87,6 +92,8 @@ class Context:
     async def running(self) -> AsyncIterator[None]:
         """Keep the models at work while the block runs; ready once each has answered for the first time."""
         async with self.models.running(self._tell_ready), self.batches.running():
+            while not self.may_open():
+                await asyncio.sleep(_LOOK_SECONDS)
             yield
 
     def _tell_ready(self) -> None:

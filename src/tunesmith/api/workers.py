@@ -141,6 +141,7 @@ class _Worker(Server):
         self._team, self._place, self._parent = team, place, parent
         self._ours: Context = app.state.context
         self._ours.peers_ready = team.all_ready
+        self._ours.may_open = self._may_open
         # whoever is free takes one connection at a time, and leaves the next to the others
         self.config.backlog = 1
 
@@ -151,9 +152,16 @@ class _Worker(Server):
             # the length of the queue belongs to the port, and was just set to one connection
             listener.listen(BACKLOG)
 
+    def _may_open(self) -> bool:
+        # what one took before it can answer would wait, while others are free
+        return self._ours.ready_here or self.should_exit or self._is_orphan()
+
+    def _is_orphan(self) -> bool:
+        return os.getppid() != self._parent
+
     async def on_tick(self, counter: int) -> bool:
         """Tell how it is, ten times a second."""
-        if os.getppid() != self._parent:
+        if self._is_orphan():
             self.should_exit = True
         self._team.tell(self._place, self._ours.ready_here)
         self._ours.metrics.ready.set(float(self._ours.ready))

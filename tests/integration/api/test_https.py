@@ -6,7 +6,6 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ import httpx
 import pytest
 import trustme
 
+from tests.forked import nursery
 from tests.integration.api.test_process import SLEEPY
 
 
@@ -33,8 +33,7 @@ def url(authority: trustme.CA, tmp_path: Path) -> Iterator[str]:
         "TUNESMITH_TLS_CERT": str(tmp_path / "cert.pem"),
         "TUNESMITH_TLS_KEY": str(tmp_path / "key.pem"),
     }
-    command = [sys.executable, "-c", SLEEPY, "0"]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with nursery().start(["-c", SLEEPY, "0"], environ, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
         process.terminate()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import IO
 import httpx
 import pytest
 
+from tests.forked import Forked, nursery
 from tests.integration.api.conftest import WriteModel
 from tunesmith.predict import Predictor
 
@@ -59,7 +59,7 @@ serve(app, port=0, on_listening=lambda url: print(url, flush=True))
 
 @dataclass
 class Running:
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     client: httpx.Client
     log: IO[str]
 
@@ -81,19 +81,18 @@ def start() -> Iterator[Start]:
         def begin(script: str, *arguments: object, **variables: str) -> Running:
             environ = {**os.environ, "OMP_NUM_THREADS": "1"}
             environ |= {f"TUNESMITH_{name.upper()}": value for name, value in variables.items()}
-            command = [sys.executable, "-c", script, *map(str, arguments)]
-            return stack.enter_context(running_process(command, environ))
+            return stack.enter_context(running_process(["-c", script, *map(str, arguments)], environ))
 
         yield begin
 
 
 @contextmanager
-def running_process(command: list[str], environ: dict[str, str]) -> Iterator[Running]:
-    """A server that has said where it listens; it is killed in the end."""
+def running_process(words: list[str], environ: dict[str, str]) -> Iterator[Running]:
+    """A server that has said where it listens, in a Python with these words; it is killed in the end."""
     # the log is a file: a pipe that nobody reads would fill, and hold the server up
     with (
         tempfile.TemporaryFile("w+") as log,
-        subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        nursery().start(words, environ, stderr=log) as process,
     ):
         try:
             assert process.stdout is not None

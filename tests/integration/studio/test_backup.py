@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 import tunesmith
+from tests.forked import nursery
 from tests.integration.studio.conftest import AtStep
 from tests.postgres import new_database
 from tests.studio import Studio, again, claimed, classes, heard, new_studio, talks, weights
@@ -420,7 +420,7 @@ main()
 
 def killed(left: int, number: signal.Signals, *words: str | Path) -> subprocess.CompletedProcess[str]:
     """The command, ended by a signal in the midst of its copying."""
-    typed = [sys.executable, "-c", _KILLED, str(left), str(int(number)), *map(str, words)]
+    typed = [str(nursery().python), "-c", _KILLED, str(left), str(int(number)), *map(str, words)]
     return subprocess.run(typed, capture_output=True, text=True, env=dict(os.environ))
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 from openai import OpenAI
+
+from tests.forked import Forked, nursery
 
 COMMAND = """
 import sys
@@ -31,12 +32,9 @@ main()
 
 
 @contextmanager
-def running(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def running(*words: str) -> Iterator[tuple[str, Forked]]:
     """Its address, once it listens."""
-    command = [sys.executable, "-c", COMMAND, *words]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    ) as process:
+    with nursery().start(["-c", COMMAND, *words], os.environ) as process:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().strip(), process
@@ -99,7 +97,7 @@ def test_what_keeps_it_from_starting_is_one_clear_error(
 
 def tunesmith(*words: str | Path, cwd: Path) -> str:
     """Run a command to its end; what it said."""
-    command = [sys.executable, "-m", "tunesmith", *map(str, words)]
+    command = [str(nursery().tunesmith), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), cwd=cwd, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stderr

@@ -43,9 +43,9 @@ def _write_pairs(path: Path, rows: int) -> None:
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with 48 training rows, 24 test rows and 80 prompts."""
+    """A directory with 36 training rows, 24 test rows and 80 prompts."""
     directory = tmp_path_factory.mktemp("start")
-    _write_sample("train.jsonl", directory / "news.csv", 16)
+    _write_sample("train.jsonl", directory / "news.csv", 12)
     _write_sample("test.jsonl", directory / "test.csv", 8)
     _write_pairs(directory / "pairs.jsonl", 80)
     return directory

@@ -18,17 +18,16 @@ os.environ |= {
 
 __all__ = ["ended", "import_heavy", "start"]
 
-_HEAVY = (
-    *("accelerate", "sklearn.linear_model", "transformers", "tunesmith.cli.train", "tunesmith.pipeline"),
-    *("tunesmith.api.app", "tunesmith.api.runner", "tunesmith.api.workers", "tunesmith.api.loading"),
-)
+_SERVING = ("tunesmith.api.app", "tunesmith.api.runner", "tunesmith.api.workers", "tunesmith.api.loading")
 # jemalloc, which pyarrow brings, stops its thread around a fork
 _SAFE_THREADS = ("jemalloc_bg_thd",)
 
 
 def import_heavy() -> None:
     """Import once what every child needs."""
-    for name in _HEAVY:
+    from tests.forking import EARLY
+
+    for name in (*EARLY, *_SERVING):
         importlib.import_module(name)
     threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     others = [name for name in threads if name not in _SAFE_THREADS]

@@ -13,7 +13,6 @@ import argparse
 import itertools
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -88,8 +87,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory) / "root"
         make_models(root)
-        command = [sys.executable, "-c", COMMAND, str(root / "one"), "--model-root", str(root)]
-        with running_process(command, {**os.environ, **SETTINGS}) as running:
+        words = ["-c", COMMAND, str(root / "one"), "--model-root", str(root)]
+        with running_process(words, {**os.environ, **SETTINGS}) as running:
             url = str(running.client.base_url).rstrip("/")
             for found in rounds(url, asked.cases, asked.examples):
                 save(asked.out, found, began)

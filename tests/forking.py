@@ -18,12 +18,12 @@ from importlib import import_module
 from runpy import run_module, run_path
 from typing import Any
 
-__all__: list[str] = []
+__all__ = ["EARLY"]
 
 _STREAMS = 3
 _MOST_BYTES = 1 << 20
 # what commands import once they have something to do
-_EARLY = (
+EARLY = (
     *(
         "tunesmith.cli.main",
         "tunesmith.pipeline",
@@ -85,6 +85,8 @@ def _tell_ends(asking: dict[int, socket.socket]) -> None:
 
 def _become(asked: dict[str, Any], streams: bytes) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # a shell's background jobs ignore Ctrl-C, and so would all that they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for place, stream in enumerate(array.array("i", streams)):
         os.dup2(stream, place)
         os.close(stream)
@@ -100,7 +102,7 @@ def _become(asked: dict[str, Any], streams: bytes) -> None:
 
 def _main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
-    for name in _EARLY:
+    for name in EARLY:
         import_module(name)
     # what is never looked at again stays shared with all children
     gc.collect()

@@ -55,7 +55,7 @@ def _run_silent(app: typer.Typer) -> int:
 
 
 def _leave(processes: Processes) -> None:
-    processes.leave()
     # it is over: torchrun's signal to those that are a little slower must not change how it ended
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    processes.leave()

@@ -17,6 +17,7 @@ import pytest
 from openai import OpenAI
 
 from tests.forked import Forked, nursery
+from tests.integration.api.test_live import until
 
 COMMAND = """
 import sys
@@ -51,6 +52,7 @@ def test_neither_the_server_nor_its_worker_leaves_its_memory_behind(tmp_path: Pa
     with running(str(tmp_path / "studio")) as (url, process):
         assert url
         server = psutil.Process(process.pid)
+        until(lambda: bool(server.children()))
         [worker] = server.children()
         assert _dumps_no_memory(server)
         assert _dumps_no_memory(worker)

@@ -2,7 +2,9 @@
 
 Multinomial logistic regression with an L2 penalty that the validation split chooses, or, where there is
 none, cross-validation on the training rows. The features are divided by their spread, which is put back into
-the head's weights; the head has no bias, and so nothing is centred.
+the head's weights; the head has no bias, and so nothing is centred. They are then turned to their principal
+axes, so that what a text's last state has in common with all others lies along one of them alone: a fit then
+takes a fraction of the time.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy.typing as npt
 from tunesmith.training.checkpoint import Checkpoints
 from tunesmith.training.features import features_of, joined
 from tunesmith.training.memory import peak_memory_bytes
+from tunesmith.training.newton import Penalised
 from tunesmith.training.objective import LabelObjective
 from tunesmith.training.state import Fitted, LoopSettings, Progress
 
@@ -28,7 +31,6 @@ __all__ = ["fit_head"]
 
 # of the penalty on the standardised weights; a later fit begins where the one before it ended
 _STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-_MOST_ITERATIONS = 500
 _FOLDS = 5
 
 
@@ -70,8 +72,11 @@ def fit_head(
         resume=resume,
         on_progress=on_progress,
         should_stop=should_stop,
-    ).double()
-    candidates = _candidates(features, train, held_out, len(model.score.weight), settings.seed)
+    )
+    axes = _axes(features[: len(train.encoded)].double())
+    # one copy is all that is held from here on
+    features = features.double() @ axes
+    candidates = _candidates(features, axes, train, held_out, len(model.score.weight), settings.seed)
     best = min(candidates, key=lambda candidate: candidate.validation_loss)
     _put(best.weight, model.score)
     model.eval()
@@ -105,26 +110,32 @@ class _Part:
     """Rows to fit a head on, or to judge it by."""
 
     features: torch.Tensor
-    """(rows, width), of the rows of this part alone"""
+    """(rows, axes), of the rows of this part alone"""
     objective: LabelObjective
     rows: npt.NDArray[np.int64]
     labels: int
 
     def loss(self, weight: torch.Tensor) -> torch.Tensor:
         """The mean loss of a head, (labels, width)."""
+        return self.mean_loss(self.features @ weight.T)
+
+    def mean_loss(self, logits: torch.Tensor) -> torch.Tensor:
+        """The mean loss of logits, (rows, labels)."""
         rows = self.rows.tolist()
-        return self.objective.loss_of(self.features @ weight.T, rows) / self.objective.weight(rows)
+        return self.objective.loss_of(logits, rows) / self.objective.weight(rows)
 
 
 def _candidates(
-    features: torch.Tensor, train: LabelObjective, held_out: LabelObjective | None, labels: int, seed: int
+    features: torch.Tensor,
+    axes: torch.Tensor,
+    train: LabelObjective,
+    held_out: LabelObjective | None,
+    labels: int,
+    seed: int,
 ) -> list[_Candidate]:
-    """A head for every strength of the penalty, the strongest first; features are (rows, width)."""
+    """A head for every strength of the penalty, the strongest first; features are (rows, axes)."""
     count = len(train.encoded)
-    spread = features[:count].std(0, correction=0)
-    spread = spread.where(spread > 0, 1.0)
-    standardised = features / spread
-    seen, unseen = standardised[:count], standardised[count:]
+    seen, unseen = features[:count], features[count:]
     whole = _Part(seen, train, np.arange(len(seen)), labels)
     heads = _heads(whole)
     if held_out:
@@ -133,9 +144,27 @@ def _candidates(
     else:
         losses = _cross_validated(whole, seed)
     return [
-        _Candidate(strength, head / spread, float(whole.loss(head)), loss)
+        _Candidate(strength, head @ axes.T, float(whole.loss(head)), loss)
         for strength, head, loss in zip(_STRENGTHS, heads, losses, strict=True)
     ]
+
+
+def _axes(features: torch.Tensor) -> torch.Tensor:
+    """What turns features, (rows, width), to the principal axes of what they are over their spread.
+
+    (width, the less of both): across these axes a penalised head is 0.
+    """
+    import torch
+
+    rows, width = features.shape
+    spread = features.std(0, correction=0)
+    spread = spread.where(spread > 0, 1.0)
+    axes: torch.Tensor
+    if rows < width:
+        axes = torch.linalg.svd(features / spread, full_matrices=False).Vh.T
+    else:
+        axes = torch.linalg.eigh(features.T @ features / rows / spread.outer(spread)).eigenvectors
+    return axes / spread[:, None]
 
 
 def _cross_validated(whole: _Part, seed: int) -> list[float]:
@@ -161,28 +190,5 @@ def _heads(part: _Part) -> list[torch.Tensor]:
     """The best head at each strength, (labels, width)."""
     found = [part.features.new_zeros(part.labels, part.features.shape[1])]
     for strength in _STRENGTHS:
-        found.append(_minimised(part, strength, found[-1]))
+        found.append(Penalised(part.features, part.mean_loss, strength).minimum(found[-1]))
     return found[1:]
-
-
-def _minimised(part: _Part, strength: float, start: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    weight = start.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [weight],
-        max_iter=_MOST_ITERATIONS,
-        tolerance_grad=1e-9,
-        tolerance_change=1e-12,
-        history_size=20,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = part.loss(weight) + strength / 2 * weight.square().sum()
-        torch.autograd.backward(loss)
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return weight.detach()

@@ -29,7 +29,7 @@ _EXPLAIN = (
 
 def add_explain_route(app: FastAPI, context: Context) -> None:
     """Add the route of explanations."""
-    app.state.explain_model = explain_model(context.settings)
+    app.state.explain_model = explain_model(context.settings.max_characters)
     app.add_api_route(
         "/v1/explain",
         explain,

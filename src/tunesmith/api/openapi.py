@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -37,6 +39,7 @@ _REQUEST_ID = {
     "required": True,
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
 }
+_PLACE = "#/components/schemas/{model}"
 _UNUSED = ("HTTPValidationError", "ValidationError")
 
 EVERYWHERE = ("unknown-host", "wrong-key", "server-fault", "draining")
@@ -56,7 +59,8 @@ def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     """status -> which of `codes` it may carry."""
     return {
         status: {
-            "model": ErrorEnvelope,
+            # a "model" would be made into a field of its own for every route and status, which takes its time
+            "content": {"application/json": {"schema": {"$ref": _PLACE.format(model="ErrorEnvelope")}}},
             "description": ", ".join(code for code in codes if STATUS[code] == status),
             "headers": _HEADERS.get(status, {}),
         }
@@ -66,8 +70,11 @@ def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
 
 def completed(schema: dict[str, Any], *, needs_key: bool) -> dict[str, Any]:
     """The framework's schema, with what every answer has, and without refusals that are not ours."""
+    error = ErrorEnvelope.model_json_schema(ref_template=_PLACE)
+    schemas = schema["components"].setdefault("schemas", {})
+    schemas |= {**error.pop("$defs", {}), "ErrorEnvelope": error}
     for name in _UNUSED:
-        schema["components"]["schemas"].pop(name, None)
+        schemas.pop(name, None)
     if needs_key:
         schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, methods in schema["paths"].items():
@@ -102,9 +109,14 @@ def answered_with(content: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]
 
 
 def _content(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {kind: {"schema": of if isinstance(of, dict) else _inlined(of)} for kind, of in content.items()}
+    # FastAPI writes into what it is given
+    return {
+        kind: {"schema": of if isinstance(of, dict) else deepcopy(_inlined(of))}
+        for kind, of in content.items()
+    }
 
 
+@lru_cache
 def _inlined(of: Any) -> Any:
     """The schema in one piece: what it refers to would be sought elsewhere."""
     schema = TypeAdapter(of).json_schema()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -34,48 +35,58 @@ _SOMETHING = r"[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u20
 
 def request_model(labels: int, settings: Settings) -> type[ClassifyRequest]:
     """ClassifyRequest with the caps of this server and this model."""
-    text: Any = _text(settings)
-    texts: Any = Annotated[list[text], Field(min_length=1, max_length=settings.max_texts, fail_fast=True)]
-    either: Any = Annotated[text, Tag("text")] | Annotated[texts, Tag("texts")]
+    return _request_model(settings.max_characters, settings.max_texts, min(labels, settings.max_top_k))
+
+
+def line_model(labels: int, settings: Settings) -> type[ClassifyLine]:
+    """ClassifyLine with the caps of this server and this model."""
+    return _line_model(settings.max_characters, min(labels, settings.max_top_k))
+
+
+# pydantic takes its time to make one; models that are loaded while requests come mostly have the same caps
+@lru_cache
+def _request_model(characters: int, texts: int, top_k: int) -> type[ClassifyRequest]:
+    text: Any = _text(characters)
+    several: Any = Annotated[list[text], Field(min_length=1, max_length=texts, fail_fast=True)]
+    either: Any = Annotated[text, Tag("text")] | Annotated[several, Tag("texts")]
     fields = ClassifyRequest.model_fields
     return create_model(
         "ClassifyRequest",
         __base__=ClassifyRequest,
         __doc__=ClassifyRequest.__doc__,
         input=(Annotated[either, Discriminator(_kind)], Field(description=fields["input"].description)),
-        top_k=_top_k(labels, settings, fields["top_k"].description),
+        top_k=_top_k(top_k, fields["top_k"].description),
     )
 
 
-def line_model(labels: int, settings: Settings) -> type[ClassifyLine]:
-    """ClassifyLine with the caps of this server and this model."""
+@lru_cache
+def _line_model(characters: int, top_k: int) -> type[ClassifyLine]:
     fields = ClassifyLine.model_fields
     return create_model(
         "ClassifyLine",
         __base__=ClassifyLine,
         __doc__=ClassifyLine.__doc__,
-        input=(_text(settings), Field(description=fields["input"].description)),
-        top_k=_top_k(labels, settings, fields["top_k"].description),
+        input=(_text(characters), Field(description=fields["input"].description)),
+        top_k=_top_k(top_k, fields["top_k"].description),
     )
 
 
-def explain_model(settings: Settings) -> type[ExplainRequest]:
-    """ExplainRequest with the caps of this server."""
+@lru_cache
+def explain_model(characters: int) -> type[ExplainRequest]:
+    """ExplainRequest with a cap on its text."""
     return create_model(
         "ExplainRequest",
         __base__=ExplainRequest,
         __doc__=ExplainRequest.__doc__,
-        input=(_text(settings), Field(description=ExplainRequest.model_fields["input"].description)),
+        input=(_text(characters), Field(description=ExplainRequest.model_fields["input"].description)),
     )
 
 
-def _text(settings: Settings) -> Any:
-    most = settings.max_characters
-    return Annotated[str, StringConstraints(min_length=1, max_length=most, pattern=_SOMETHING)]
+def _text(characters: int) -> Any:
+    return Annotated[str, StringConstraints(min_length=1, max_length=characters, pattern=_SOMETHING)]
 
 
-def _top_k(labels: int, settings: Settings, description: str | None) -> tuple[Any, Any]:
-    most = min(labels, settings.max_top_k)
+def _top_k(most: int, description: str | None) -> tuple[Any, Any]:
     kind: Any = Annotated[int, Field(ge=1, le=most)] | None
     how_many = f"{description} Left out: {min(most, DEFAULT_TOP_K)}."
     return kind, Field(default=None, description=how_many)

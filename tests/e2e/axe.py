@@ -8,9 +8,14 @@ __all__ = ["Looks"]
 
 
 class Looks:
-    """The states of a page that were looked at, narrow and wide, and the grave faults of each."""
+    """The states of a page that were looked at, narrow and wide, and the grave faults of each.
 
-    def __init__(self) -> None:
+    Dark, only the colours are others.
+    """
+
+    def __init__(self, scheme: str = "light") -> None:
+        rules = ["color-contrast", "link-in-text-block"] if scheme == "dark" else None
+        self._options: dict[str, Any] = {"runOnly": rules} if rules else {}
         self._found: dict[str, list[tuple[str, Any]]] = {}
 
     def look(self, page: Any, state: str) -> None:
@@ -18,20 +23,19 @@ class Looks:
         for width in (360, 1280):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") == width, state
-            self._found[f"{state}, {width}"] = _faults(page)
+            self._found[f"{state}, {width}"] = self._faults(page)
 
     @property
     def faults(self) -> dict[str, list[tuple[str, Any]]]:
         """The states that have any."""
         return {state: faults for state, faults in self._found.items() if faults}
 
+    def _faults(self, page: Any) -> list[tuple[str, Any]]:
+        from axe_playwright_python.sync_playwright import Axe
 
-def _faults(page: Any) -> list[tuple[str, Any]]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [
-        (fault["id"], [node["target"] for node in fault["nodes"]])
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-    ]
+        found = Axe().run(page, options=self._options).response["violations"]
+        return [
+            (fault["id"], [node["target"] for node in fault["nodes"]])
+            for fault in found
+            if fault["impact"] in ("serious", "critical")
+        ]

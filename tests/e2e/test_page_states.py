@@ -249,7 +249,7 @@ def test_with_a_key_all_of_it_comes_once_the_key_is_there(browser: Any, report: 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_state_keeps_anyone_out(browser: Any, report: Any, tmp_path: Path, scheme: Any) -> None:
     pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python, a dev dependency")
-    looks = Looks()
+    looks = Looks(scheme)
     with serving(others=others(), report=report, **SERVED) as url:
         # changes of colour that are under way would be measured half-way
         page = browser.new_context(color_scheme=scheme, reduced_motion="reduce").new_page()

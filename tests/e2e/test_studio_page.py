@@ -184,7 +184,7 @@ def test_without_javascript_it_says_what_to_do(browser: Any, stage: Stage) -> No
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_state_keeps_anyone_out(browser: Any, report: dict[str, Any], tmp_path: Path, scheme: Any) -> None:
     pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python, a dev dependency")
-    looks = Looks()
+    looks = Looks(scheme)
     with staged(tmp_path) as stage:
         # changes of colour that are under way would be measured half-way
         page = browser.new_context(color_scheme=scheme, reduced_motion="reduce").new_page()

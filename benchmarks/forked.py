@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from pathlib import Path
+
+from tests.forking import EARLY, exit_code
 
 # before anything heavy is imported: a process with threads must not fork
 os.environ |= {
@@ -25,8 +26,6 @@ _SAFE_THREADS = ("jemalloc_bg_thd",)
 
 def import_heavy() -> None:
     """Import once what every child needs."""
-    from tests.forking import EARLY
-
     for name in (*EARLY, *_SERVING):
         importlib.import_module(name)
     threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
@@ -41,25 +40,11 @@ def start(words: list[str], log: Path) -> int:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
-        os._exit(_exit_code(words))
+        sys.argv = ["tunesmith", *words]
+        from tunesmith.cli.main import main
+
+        os._exit(exit_code(main))
     return child
-
-
-def _exit_code(words: list[str]) -> int:
-    from tunesmith.cli.main import main
-
-    sys.argv = ["tunesmith", *words]
-    try:
-        main()
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except BaseException:  # noqa: BLE001 (a child must not go on as a second parent)
-        traceback.print_exc()
-        return 1
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    return 0
 
 
 def ended(child: int) -> int | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from typing import Any
 
 import psutil
 from rich.console import Console
+from tests.listening import free_port
 
 import tunesmith as ts
 from benchmarks.load import Load, at_a_rate, by_clients, milliseconds
@@ -81,8 +81,7 @@ def trained(name: str, place: Path) -> Path:
 @contextmanager
 def serving(name: str, run: Path) -> Iterator[Server]:
     """Start a contestant and wait for its first answer."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     if name == PIPELINE:
         command = [sys.executable, "-m", "benchmarks.pipeline_server", str(run / "model"), str(port)]
     else:

@@ -15,7 +15,6 @@ import json
 import os
 import random
 import signal
-import socket
 import tempfile
 import time
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ending import Ends, ask_until_gone
+from tests.listening import free_port
 
 from benchmarks.forked import ended, import_heavy, start
 
@@ -53,8 +53,7 @@ def make_model(place: Path) -> Path:
 
 def ended_once(model: Path, workers: int, clients: int, delay: float) -> dict[str, Any]:
     """One server, from its start to its end under load."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     log = model.parent / "log"
     child = start(["serve", str(model), "--port", str(port), "--workers", str(workers)], log)
     ends = Ends()

@@ -18,7 +18,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -40,14 +39,25 @@ asking.sendmsg(
     [json.dumps(asked).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))]
 )
 pid = int(asking.recv(100))
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    if signal.getsignal(number) is not signal.SIG_IGN:
-        signal.signal(number, lambda number, _: os.kill(pid, number))
+
+def pass_on(number, _):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # it has just ended, and its code is on the way
+
+passed = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+for number in passed:
+    signal.signal(number, pass_on)
 code = int(asking.recv(100) or b"-9")
+# it is over: a signal that comes now, even to a Python that winds up, must not change how it ended
+for number in passed:
+    signal.signal(number, signal.SIG_IGN)
 if code < 0:
-    signal.signal(-code, signal.SIG_DFL) if code != -9 else None
+    if code != -9:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
-sys.exit(code)
+os._exit(code)
 """
 _MOST_BYTES = 1 << 20
 
@@ -62,7 +72,6 @@ class Nursery:
         listener.bind(place)
         listener.listen()
         self._place = place
-        self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.forking", str(listener.fileno())],
             cwd=_ROOT,

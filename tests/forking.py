@@ -18,7 +18,7 @@ from importlib import import_module
 from runpy import run_module, run_path
 from typing import Any
 
-__all__ = ["EARLY"]
+__all__ = ["EARLY", "exit_code"]
 
 _STREAMS = 3
 _MOST_BYTES = 1 << 20
@@ -108,7 +108,8 @@ def _main() -> None:
     gc.collect()
     gc.freeze()
     _serve(listener)
-    _leave(_run)
+    # without the clearing up of modules by which Python would copy all that is shared
+    os._exit(exit_code(_run))
 
 
 def _run() -> None:
@@ -125,8 +126,8 @@ def _run() -> None:
             run_path(sys.argv[0], run_name="__main__")
 
 
-def _leave(run: Callable[[], None]) -> None:
-    """Run to the end, without the clearing up of modules by which Python would copy all that is shared."""
+def exit_code(run: Callable[[], None]) -> int:
+    """Run to the end, as Python does: the code of the exit, once all that was said is written."""
     code = 0
     try:
         run()
@@ -138,7 +139,7 @@ def _leave(run: Callable[[], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

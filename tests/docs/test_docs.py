@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.docs.blocks import Block, blocks, commands, run_console, run_python
+from tests.listening import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -40,7 +40,7 @@ def test_code_blocks_work(
     if missing:
         pytest.skip(f"the pages show {' and '.join(missing)}, which this machine lacks")
     shutil.copytree(start, tmp_path, dirs_exist_ok=True)
-    found = [_on_port(block, _free_port()) for block in blocks(page.read_text(encoding="utf-8"))]
+    found = [_on_port(block, free_port()) for block in blocks(page.read_text(encoding="utf-8"))]
     if not any(_makes_run(block) for block in found):
         shutil.copytree(request.getfixturevalue("finished_run"), tmp_path / "runs/news")
     monkeypatch.chdir(tmp_path)
@@ -51,12 +51,6 @@ def test_code_blocks_work(
 
 def _makes_run(block: Block) -> bool:
     return bool(re.search(r"tunesmith train .*--out runs/news\b", block.code))
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def _on_port(block: Block, port: int) -> Block:

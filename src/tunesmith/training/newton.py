@@ -51,21 +51,25 @@ class Penalised:
 
     def value(self, weight: torch.Tensor) -> float:
         """The loss and the penalty."""
-        return float(self.mean_loss(self.features @ weight.T) + self.strength / 2 * weight.square().sum())
+        return float(self.mean_loss(self.features @ weight.T) + self._penalty(weight))
 
     def _at(self, weight: torch.Tensor) -> _Point:
         import torch
 
         logits = (self.features @ weight.T).requires_grad_()
-        [slopes] = torch.autograd.grad(self.mean_loss(logits), logits, create_graph=True)
+        loss = self.mean_loss(logits)
+        [slopes] = torch.autograd.grad(loss, logits, create_graph=True)
         slope = slopes.detach().T @ self.features + self.strength * weight
-        return _Point(self, weight, logits, slopes, slope)
+        return _Point(self, weight, float(loss.detach() + self._penalty(weight)), logits, slopes, slope)
+
+    def _penalty(self, weight: torch.Tensor) -> torch.Tensor:
+        return self.strength / 2 * weight.square().sum()
 
     def _better(self, here: _Point, step: torch.Tensor) -> torch.Tensor | None:
-        before, fall = self.value(here.weight), float((step * here.slope).sum())
+        fall = float((step * here.slope).sum())
         for _ in range(_MOST_HALVINGS):
             there = here.weight + step
-            if self.value(there) <= before + _LEAST_FALL * fall < before:
+            if self.value(there) <= here.value + _LEAST_FALL * fall < here.value:
                 return there
             step, fall = step / 2, fall / 2
         return None
@@ -77,6 +81,7 @@ class _Point:
 
     of: Penalised
     weight: torch.Tensor
+    value: float
     logits: torch.Tensor
     slopes: torch.Tensor
     """Of the mean loss by the logits, with their graph"""

@@ -32,15 +32,23 @@ openai: $(VENV)/installed-dev
 			tests/integration/studio/test_story.py tests/integration/studio/routes/test_client.py || exit 1; \
 	done
 
+# the pip that comes with Python may be years old, and take much longer to find what fits together
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) pip
+
+# pip compiles one file after the other, compileall on all cores; packages bring files for other Pythons, too
+define install
+	$(PIP) --no-compile --editable '.[$(1)]'
+	$(VENV)/bin/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
+endef
 
 $(VENV)/installed-serve: $(SOURCES) | $(VENV)/bin/python
-	$(PIP) --editable '.[serve]'
+	$(call install,serve)
 	touch $@
 
 $(VENV)/installed-dev: $(SOURCES) | $(VENV)/bin/python
-	$(PIP) --editable '.[dev]'
+	$(call install,dev)
 	touch $@ $(VENV)/installed-serve
 
 clean:

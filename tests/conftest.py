@@ -24,7 +24,14 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 # a file's tests run one after the other: the longest ones begin first, so that none is left alone at the end
-LONGEST = ("test_memory.py", "test_docs.py", "test_kills.py", "test_workers.py", "test_export.py")
+LONGEST = (
+    "test_memory.py",
+    "test_docs.py",
+    "test_fuzz.py",
+    "test_kills.py",
+    "test_workers.py",
+    "test_export.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

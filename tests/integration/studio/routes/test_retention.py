@@ -28,7 +28,8 @@ def _filled(url: str, blobs: LocalBlobs) -> tuple[File, Job, str]:
     with blobs.writing(f"files/{name}") as stream:
         stream.write(b"{}")
     file = store.files.add(File(name, "default", 0, "a.jsonl", "fine-tune", 2, "0" * 64, f"files/{name}"))
-    job = store.jobs.add(Job(new_id("job"), "default", 0, "embedded", file.id, 1))
+    method = {"type": "supervised", "supervised": {"hyperparameters": {}}}
+    job = store.jobs.add(Job(new_id("job"), "default", 0, "embedded", file.id, 1, method=method))
     claim = store.queue.claim_to_validate("w")
     assert claim is not None
     model = model_name("embedded", "default", None, job.id)

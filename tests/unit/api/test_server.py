@@ -32,6 +32,20 @@ def test_a_port_in_use_is_one_clear_error() -> None:
             serve_model(Path("no-such-model"), port=port)
 
 
+def test_no_part_of_an_answer_waits_for_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else Nagle's algorithm and delayed acknowledgements make each answer take 40 ms more."""
+    delayed = []
+
+    def look(listener: socket.socket, *_: object, **__: object) -> None:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as connection:
+            delayed.append(not connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr("tunesmith.api.server._run", lambda _run, listener, *_, **__: look(listener))
+    serve(create_app(FakePredictor(), Settings(), about={"model": "news"}), "127.0.0.1", 0)
+    assert delayed == [False]
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_beyond_loopback_a_key_is_needed(host: str) -> None:
     assert refused(host, 0, Settings()).code == "key-needed"

@@ -9,9 +9,10 @@ SOURCES := pyproject.toml constraints.txt
 quickstart: $(VENV)/installed-serve
 	$(VENV)/bin/tunesmith quickstart
 
-# each process of the tests computes with one thread; a file's tests share what was made for them
+# each process of the tests computes with one thread; a file's tests share what was made for them;
+# three keep two cores busy, since some always wait for servers and commands that they started
 test: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
+	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile \
 		--no-loadscope-reorder --durations 40
 
 # what CI asks for beyond the tests
@@ -40,7 +41,7 @@ $(VENV)/bin/python:
 # pip compiles one file after the other, compileall on all cores; packages bring files for other Pythons, too
 define install
 	$(PIP) --no-compile --editable '.[$(1)]'
-	$(VENV)/bin/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
+	$(VENV)/bin/python -W ignore -m compileall -qq -j 0 $(VENV)/lib src || true
 endef
 
 $(VENV)/installed-serve: $(SOURCES) | $(VENV)/bin/python

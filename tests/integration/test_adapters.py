@@ -8,12 +8,11 @@ import json
 import shutil
 import weakref
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("peft", reason="the extra `lora` is not installed")
 
 import tunesmith as ts
 from tests.adapters import LABELS, write_lora_run
@@ -27,6 +26,8 @@ from tunesmith.opening import open_predictor
 from tunesmith.predict import Predictor
 from tunesmith.score.file import score_file
 
+# importing it takes seconds, which not all who collect tests need
+pytestmark = pytest.mark.skipif(find_spec("peft") is None, reason="the extra `lora` is not installed")
 TEXTS = [*SPORTS, *POLITICS, "goal", "the match " * 60, ""]
 
 

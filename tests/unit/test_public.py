@@ -38,27 +38,31 @@ def _defined(tree: ast.Module) -> set[str]:
     return {name for name in names if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_all_is_complete_and_true(name: str) -> None:
-    tree = ast.parse(MODULES[name].read_text("utf-8"))
-    module = import_module(name)
-    public = getattr(module, "__all__", [])
-    assert ast.get_docstring(tree), f"{name} does not say what it is"
-    assert _defined(tree) <= set(public)
-    assert len(public) == len(set(public))
-    assert [missing for missing in public if not hasattr(module, missing)] == []
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_modules_take_only_what_is_public(name: str) -> None:
+def test_all_is_complete_and_true(trees: dict[str, ast.Module]) -> None:
+    for name, tree in trees.items():
+        module = import_module(name)
+        public = getattr(module, "__all__", [])
+        assert ast.get_docstring(tree), f"{name} does not say what it is"
+        assert _defined(tree) <= set(public), name
+        assert len(public) == len(set(public)), name
+        assert [missing for missing in public if not hasattr(module, missing)] == [], name
+
+
+def test_modules_take_only_what_is_public(trees: dict[str, ast.Module]) -> None:
     taken = [
-        (node.module, alias.name)
-        for node in ast.walk(ast.parse(MODULES[name].read_text("utf-8")))
+        (name, node.module, alias.name)
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tunesmith")
         for alias in node.names
         if f"{node.module}.{alias.name}" not in MODULES
     ]
-    assert [(home, what) for home, what in taken if what not in import_module(home).__all__] == []
+    assert [each for each in taken if each[2] not in import_module(each[1]).__all__] == []
 
 
 @pytest.mark.parametrize("name", tunesmith.__all__)

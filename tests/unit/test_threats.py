@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,7 @@ import pytest
 import tunesmith
 
 SOURCE = Path(tunesmith.__file__).parent
-TREES = {
-    str(path.relative_to(SOURCE)): ast.parse(path.read_text("utf-8")) for path in sorted(SOURCE.rglob("*.py"))
-}
+NAMES = [str(path.relative_to(SOURCE)) for path in sorted(SOURCE.rglob("*.py"))]
 PICKLERS = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 RUNNERS = {"eval", "exec", "compile", "__import__"}
 # who opens an address, and why it is none that a stranger names
@@ -34,8 +33,13 @@ TEMPLATES = {
 }
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+@cache
+def _nodes(name: str) -> Sequence[ast.AST]:
+    return list(ast.walk(ast.parse((SOURCE / name).read_text("utf-8"))))
+
+
+def _imports(name: str) -> Iterator[str]:
+    for node in _nodes(name):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
@@ -44,42 +48,45 @@ def _imports(tree: ast.Module) -> Iterator[str]:
                 yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def _calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+@cache
+def _calls(name: str) -> Sequence[tuple[str, ast.Call]]:
     """What is called, as it is written, and how."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+    return [(ast.unparse(node.func), node) for node in _nodes(name) if isinstance(node, ast.Call)]
 
 
 def _option(call: ast.Call, name: str) -> str | None:
     return next((ast.unparse(each.value) for each in call.keywords if each.arg == name), None)
 
 
-@pytest.mark.parametrize("name", TREES)
-def test_nothing_is_unpickled_and_no_text_is_run(name: str) -> None:
-    tree = TREES[name]
-    assert {module.partition(".")[0] for module in _imports(tree)}.isdisjoint(PICKLERS)
-    called = dict(_calls(tree))
-    assert RUNNERS.isdisjoint(called)
-    assert not [call for call in called if re.fullmatch(r"torch\.(load|save|jit\.load|hub\..*)", call)]
-    assert not [call for call in called if call.endswith((".read_pickle", ".unsafe_load", "yaml.load"))]
-    for call, node in _calls(tree):
-        if call in ("np.load", "np.save", "numpy.load"):
-            assert _option(node, "allow_pickle") == "False", f"{name}:{node.lineno}"
+def test_nothing_is_unpickled_and_no_text_is_run() -> None:
+    for name in NAMES:
+        assert {module.partition(".")[0] for module in _imports(name)}.isdisjoint(PICKLERS), name
+        called = dict(_calls(name))
+        assert RUNNERS.isdisjoint(called), name
+        assert not [call for call in called if re.fullmatch(r"torch\.(load|save|jit\.load|hub\..*)", call)], (
+            name
+        )
+        loads = (".read_pickle", ".unsafe_load", "yaml.load")
+        assert not [call for call in called if call.endswith(loads)], name
+        for call, node in _calls(name):
+            if call in ("np.load", "np.save", "numpy.load"):
+                assert _option(node, "allow_pickle") == "False", f"{name}:{node.lineno}"
 
 
-@pytest.mark.parametrize("name", TREES)
-def test_code_that_a_model_brings_is_never_run(name: str) -> None:
+def test_code_that_a_model_brings_is_never_run() -> None:
     """Whatever loads something of a model is told so, each time."""
-    for call, node in _calls(TREES[name]):
+    for name, (call, node) in ((each, found) for each in NAMES for found in _calls(each)):
         if call.endswith((".from_pretrained", ".from_config")):
             told = _option(node, "trust_remote_code") == "False"
             told |= any(each.arg is None and ast.unparse(each.value) == "options" for each in node.keywords)
             assert told, f"{name}:{node.lineno} does not say trust_remote_code"
-    for part in ast.walk(TREES[name]):
+
+
+def test_no_module_asks_for_code_of_a_model() -> None:
+    for name, part in ((each, node) for each in NAMES for node in _nodes(each)):
         match part:
             case ast.keyword(arg="trust_remote_code", value=value):
-                assert ast.unparse(value) == "False"
+                assert ast.unparse(value) == "False", name
             case ast.Dict(keys=keys, values=values):
                 named = zip(keys, values, strict=True)
                 found = [
@@ -87,7 +94,7 @@ def test_code_that_a_model_brings_is_never_run(name: str) -> None:
                     for key, each in named
                     if isinstance(key, ast.Constant) and key.value == "trust_remote_code"
                 ]
-                assert set(found) <= {"False"}
+                assert set(found) <= {"False"}, name
 
 
 def test_what_options_says_is_that_no_code_is_run() -> None:
@@ -99,21 +106,21 @@ def test_what_options_says_is_that_no_code_is_run() -> None:
 def test_templates_of_strangers_are_rendered_in_the_sandbox_alone() -> None:
     rendering = {
         name: made
-        for name, tree in TREES.items()
-        for made in _imports(tree)
+        for name in NAMES
+        for made in _imports(name)
         if re.fullmatch(r"jinja2\.(sandbox\.)?\w*Environment", made)
     }
     assert {name: made.rpartition(".")[2] for name, made in rendering.items()} == TEMPLATES
-    calls = [(name, call) for name, tree in TREES.items() for call, _ in _calls(tree)]
+    calls = [(name, call) for name in NAMES for call, _ in _calls(name)]
     assert [name for name, call in calls if call.endswith("apply_chat_template")] == []
     for name in ("api/assets.py", "evaluation/page.py"):
-        made = [node for call, node in _calls(TREES[name]) if call == "Environment"]
+        made = [node for call, node in _calls(name) if call == "Environment"]
         assert [_option(node, "autoescape") for node in made] == ["True"]
 
 
 def test_every_table_that_a_person_opens_is_guarded_against_formulas() -> None:
     """Whoever writes CSV does so in one place, which guards; but for curves, which hold numbers only."""
-    calls = [(name, call, node) for name, tree in TREES.items() for call, node in _calls(tree)]
+    calls = [(name, call, node) for name in NAMES for call, node in _calls(name)]
     writers = {name for name, call, _ in calls if call in ("csv.writer", "csv.DictWriter")}
     assert writers == {"data/tables.py", "studio/work/results.py"}
     unguarded = {
@@ -127,9 +134,9 @@ def test_every_table_that_a_person_opens_is_guarded_against_formulas() -> None:
 
 def test_who_opens_an_address_is_known() -> None:
     found = set()
-    for name, tree in TREES.items():
-        imported = set(_imports(tree))
-        called = {call for call, _ in _calls(tree)}
+    for name in NAMES:
+        imported = set(_imports(name))
+        called = {call for call, _ in _calls(name)}
         asks = imported & {"urllib.request.urlopen", "urllib.request.build_opener", "http.client"}
         asks |= {each for each in imported if each.partition(".")[0] in ("requests", "httpx", "aiohttp")}
         if asks or any(call.endswith((".create_connection", "urlopen")) for call in called):

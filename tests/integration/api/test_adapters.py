@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-
-pytest.importorskip("peft", reason="the extra `lora` is not installed")
 
 import tunesmith as ts
 from tests.adapters import write_lora_run
@@ -28,6 +27,8 @@ from tunesmith.api.settings import Settings
 from tunesmith.api.shelf import Shelf
 from tunesmith.predict import Predictor
 
+# importing it takes seconds, which not all who collect tests need
+pytestmark = pytest.mark.skipif(find_spec("peft") is None, reason="the extra `lora` is not installed")
 NAMES = ("a", "b", "c")
 
 

@@ -17,7 +17,7 @@ def _drawn(rows: int, seed: int, digits: int = 2) -> tuple[Any, Any]:
     return truth, np.round(np.clip(0.3 * truth + 0.7 * draw.random((rows, 3)), 0, 1), digits)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=12)
 @given(seed=st.integers(0, 200))
 def test_no_threshold_is_better(seed: int) -> None:
     truth, probabilities = _drawn(60, seed)

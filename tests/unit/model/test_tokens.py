@@ -27,7 +27,7 @@ from tunesmith.task import Task
 from tunesmith.writing import token_report
 
 TASK = Task(labels=("a", "b"))
-TEXTS = [f"the striker scored {'goals ' * (number % 30)}é {number}" for number in range(3_000)]
+TEXTS = [f"the striker scored {'goals ' * (number % 30)}é {number}" for number in range(1_500)]
 
 
 def _tokenizer(*, framed: bool = False) -> Any:
@@ -51,7 +51,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def large(cache: Path) -> Dataset:
-    small = dataset_of(TASK, TEXTS, ["a", "b"] * 1_500)
+    small = dataset_of(TASK, TEXTS, ["a", "b"] * 750)
     stored = gathered(small.table.to_batches(), small.table.schema, spill_bytes=1)
     return Dataset(TASK, stored.table, mapped=stored.mapped)
 
@@ -96,7 +96,7 @@ def test_a_large_set_is_tokenised_once(large: Dataset, cache: Path) -> None:
 
 
 def test_other_texts_windows_and_tokenizers_are_others(large: Dataset, cache: Path) -> None:
-    rows = np.arange(2_999)
+    rows = np.arange(1_499)
     stored = gathered(large.take(rows).batches(), large.table.schema, spill_bytes=1)
     encode_dataset(_tokenizer(), large, 16)
     encode_dataset(_tokenizer(), large, 17)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tunesmith.data.problems import ReadLog, refuse
 __all__ = ["rows"]
 
 _SHOWN_NAMES = 5
+# as they are decoded with `surrogateescape`
+_NO_CHARACTER, _BEYOND_ASCII = re.compile("[\ud800-\udfff]"), re.compile(r"[^\x00-\x7f]")
 
 
 def rows(path: Path, log: ReadLog) -> Iterator[Row]:
@@ -81,6 +84,6 @@ def _encoding(data: bytes) -> Encoding:
     if encoding.name != "utf-8":
         return encoding
     text = data.decode("utf-8", "surrogateescape")
-    bad_chars = sum("\ud800" <= char <= "\udfff" for char in text)
-    good_chars = sum(char > "\x7f" for char in text) - bad_chars
+    bad_chars = len(_NO_CHARACTER.findall(text))
+    good_chars = len(_BEYOND_ASCII.findall(text)) - bad_chars
     return Encoding("cp1252", guessed=True) if bad_chars > good_chars else encoding

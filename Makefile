@@ -9,10 +9,9 @@ SOURCES := pyproject.toml constraints.txt
 quickstart: $(VENV)/installed-serve
 	$(VENV)/bin/tunesmith quickstart
 
-# each process of the tests computes with one thread; a file's tests share what was made for them;
-# three keep two cores busy, since some always wait for servers and commands that they started
+# each process of the tests computes with one thread; a file's tests share what was made for them
 test: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile \
+	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile \
 		--no-loadscope-reorder --durations 40
 
 # what CI asks for beyond the tests

@@ -38,7 +38,7 @@ SAVES_AHEAD = 6
 # a run that goes on takes less than a whole one: later moments than this would mostly miss it
 WITHIN = 0.6
 # a save takes some milliseconds
-POLL_SECONDS = 2e-4
+POLL_SECONDS = 1e-3
 
 
 @dataclass(slots=True)

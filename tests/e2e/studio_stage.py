@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -62,9 +63,11 @@ class Stage:
             held.progress(last, estimated_finish=int(held.now) + 90)
 
     def heed(self, claim: Claim) -> None:
-        """Stop as the caller asked."""
-        wanted = self.store.queue.renew(claim.lease)
-        assert wanted in ("pause", "cancel")
+        """Stop as the caller asks."""
+        deadline = time.monotonic() + 60
+        while (wanted := self.store.queue.renew(claim.lease)) == "run":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         with self.store.queue.held(claim.lease) as held:
             held.tell(f"Fine-tuning job heard: {wanted}")
             held.release("paused" if wanted == "pause" else "cancelled")

@@ -97,8 +97,12 @@ class Client:
 
     def until_waiting(self, count: int) -> None:
         """Wait until so many requests wait for the model or are at it."""
+        self.until(lambda: self.app.state.context.waiting.taken == count)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something is so."""
         deadline = time.monotonic() + 20
-        while self.app.state.context.waiting.taken != count:
+        while not holds():
             assert time.monotonic() < deadline
             time.sleep(0.01)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 import torch
 
 import tunesmith as ts
@@ -14,6 +16,8 @@ from tunesmith.model.load import load_classifier
 from tunesmith.recipe import Recipe
 from tunesmith.task import Task
 
+# to import it takes seconds, which not everyone who collects tests needs
+NEEDS_PEFT = pytest.mark.skipif(find_spec("peft") is None, reason="the extra `lora` is not installed")
 LABELS = ("politics", "sports")
 RANK = 2
 

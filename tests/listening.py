@@ -19,8 +19,6 @@ def listening(app: Any) -> Iterator[str]:
     ready = threading.Event()
     server = Server(app, ready.set)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        # as the real server's: with a part of an answer held back, each takes 40 ms
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

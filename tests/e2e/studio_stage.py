@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from tests.e2e.conftest import wait_until
 from tests.listening import listening
 from tunesmith.api.settings import Settings
 from tunesmith.studio.app import create_studio
@@ -64,10 +64,9 @@ class Stage:
 
     def heed(self, claim: Claim) -> None:
         """Stop as the caller asks."""
-        deadline = time.monotonic() + 60
-        while (wanted := self.store.queue.renew(claim.lease)) == "run":
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: self.store.queue.renew(claim.lease) != "run", "what the caller asks")
+        wanted = self.store.queue.renew(claim.lease)
+        assert wanted in ("pause", "cancel")
         with self.store.queue.held(claim.lease) as held:
             held.tell(f"Fine-tuning job heard: {wanted}")
             held.release("paused" if wanted == "pause" else "cancelled")

@@ -62,11 +62,12 @@ def _curve(run: Path) -> list[tuple[float, float | None]]:
 def _ended(said: Finished, code: int) -> Finished:
     """Assert that both processes left with this code, as torchrun tells, and said nothing of their inside.
 
-    One that is still starting when the other has left is ended by torchrun.
+    The second may still be starting when the first has told all and left: then torchrun ends it.
     """
     assert said.code != 0, said
-    codes = [int(each) for each in re.findall(r"exitcode  : (-?\d+)", said.err)]
-    assert sorted(codes) in ([code, code], [-signal.SIGTERM, code]), said.err
+    told = re.findall(r"rank +: (\d).*?exitcode +: (-?\d+)", said.err, re.DOTALL)
+    codes = {int(rank): int(left) for rank, left in told}
+    assert codes in ({0: code, 1: code}, {0: code, 1: -signal.SIGTERM}), said.err
     assert "[rank" not in said.err, said.err
     return said
 

@@ -8,14 +8,13 @@ import json
 import shutil
 import weakref
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tunesmith as ts
-from tests.adapters import LABELS, write_lora_run
+from tests.adapters import LABELS, NEEDS_PEFT, write_lora_run
 from tests.models import POLITICS, SPORTS, save_tiny_base
 from tests.unit.model.test_shared import held_bytes
 from tunesmith.bundle import open_bundle
@@ -26,8 +25,7 @@ from tunesmith.opening import open_predictor
 from tunesmith.predict import Predictor
 from tunesmith.score.file import score_file
 
-# importing it takes seconds, which not all who collect tests need
-pytestmark = pytest.mark.skipif(find_spec("peft") is None, reason="the extra `lora` is not installed")
+pytestmark = NEEDS_PEFT
 TEXTS = [*SPORTS, *POLITICS, "goal", "the match " * 60, ""]
 
 

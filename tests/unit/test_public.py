@@ -62,7 +62,7 @@ def test_modules_take_only_what_is_public(trees: dict[str, ast.Module]) -> None:
         for alias in node.names
         if f"{node.module}.{alias.name}" not in MODULES
     ]
-    assert [each for each in taken if each[2] not in import_module(each[1]).__all__] == []
+    assert [(name, home, what) for name, home, what in taken if what not in import_module(home).__all__] == []
 
 
 @pytest.mark.parametrize("name", tunesmith.__all__)

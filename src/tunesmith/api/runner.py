@@ -53,6 +53,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port, then say so."""
         self._listeners = list(sockets or ())
+        for listener in self._listeners:
+            # connections inherit it: no part of an answer waits until the part before has been confirmed;
+            # asyncio sees to that only where a socket names its protocol
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await super().startup(sockets)
         self._on_listening()
 

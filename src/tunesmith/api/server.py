@@ -133,8 +133,6 @@ def _bound(host: str, port: int, settings: Settings) -> Iterator[socket.socket]:
     _check_exposure(str(address[0]), where, settings)
     with socket.socket(family, kind, protocol) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # connections inherit it: no part of an answer waits until the part before has been confirmed
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with _start_errors(where):
             listener.bind(address)
         yield listener

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 import tunesmith as ts
-from tests.adapters import write_lora_run
+from tests.adapters import NEEDS_PEFT, write_lora_run
 from tests.integration.api.conftest import Serve
 from tests.integration.test_adapters import TEXTS, adapter_of
 from tests.models import save_tiny_base
@@ -27,8 +26,7 @@ from tunesmith.api.settings import Settings
 from tunesmith.api.shelf import Shelf
 from tunesmith.predict import Predictor
 
-# importing it takes seconds, which not all who collect tests need
-pytestmark = pytest.mark.skipif(find_spec("peft") is None, reason="the extra `lora` is not installed")
+pytestmark = NEEDS_PEFT
 NAMES = ("a", "b", "c")
 
 

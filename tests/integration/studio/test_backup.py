@@ -498,3 +498,30 @@ def test_what_is_removed_while_a_backup_is_made_is_not_in_it(
     assert list(taken.manifest.blobs()) == [f"files/{files[2]}"]
     restore(tmp_path / "out", tmp_path / "new")
     studio.close()
+
+
+def test_a_job_that_waited_for_what_was_removed_meanwhile_fails_and_says_so(
+    studio: Studio, tmp_path: Path, opened: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are of the moment before, in which its owner had not yet cancelled it."""
+    from tunesmith.studio.backup import taking
+
+    file_id = studio.file(talks(2))
+    job = studio.job(file_id)
+
+    def remove(*_: object) -> None:
+        studio.store.jobs.ask("default", job.id, "cancel")
+        gone = studio.store.files.remove("default", file_id)
+        assert gone is not None
+        studio.place.blobs.remove(gone.blob)
+
+    monkeypatch.setattr(taking, "check_room", remove)
+    back_up(setup_of(studio), tmp_path / "out")
+    restore(tmp_path / "out", tmp_path / "new")
+    new = opened(tmp_path / "new", studio)
+    assert new.found(job).status == "validating_files"
+    failed = new.validated(job)
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert failed.error["param"] == "training_file"
+    assert failed.error["message"] == f"Training file {file_id} is not there any more."

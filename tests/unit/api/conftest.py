@@ -28,6 +28,14 @@ LABELS = ("sports", "politics", "weather", "science", "music", "travel")
 CLASSIFY = "/v1/classify"
 
 
+def until(holds: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
 class FakePredictor(Served):
     """Answers with the label of which the text has most, and can be made to wait or to fail."""
 
@@ -97,14 +105,7 @@ class Client:
 
     def until_waiting(self, count: int) -> None:
         """Wait until so many requests wait for the model or are at it."""
-        self.until(lambda: self.app.state.context.waiting.taken == count)
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        deadline = time.monotonic() + 20
-        while not holds():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: self.app.state.context.waiting.taken == count)
 
 
 @asynccontextmanager

@@ -7,15 +7,14 @@ import csv
 import io
 import json
 import stat
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.unit.api.conftest import KEY, LABELS, Client, FakePredictor, MakeClient, refusal
+from tests.unit.api.conftest import KEY, LABELS, Client, FakePredictor, MakeClient, refusal, until
 from tests.unit.api.test_several import SeveralPredictor
 from tests.unit.api.test_shelf import Shop
 from tunesmith.api.batches import Batches
@@ -28,14 +27,6 @@ BATCHES = "/v1/batches"
 CSV = {"Content-Type": "text/csv"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
 TEXTS = [LABELS[number % len(LABELS)] for number in range(150)]
-
-
-def until(holds: Callable[[], object]) -> None:
-    for _ in range(2000):
-        if holds():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never came")
 
 
 def as_csv(rows: list[list[str]]) -> bytes:

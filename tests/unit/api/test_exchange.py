@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.unit.api.conftest import CLASSIFY, KEY, Client, FakePredictor, MakeClient
+from tests.unit.api.conftest import CLASSIFY, KEY, Client, FakePredictor, MakeClient, until
 from tunesmith.api.exchange import Exchange
 from tunesmith.api.logs import LogFormat, log_handler
 from tunesmith.api.metrics import Metrics
@@ -200,7 +200,7 @@ def test_batches_and_what_waits_are_counted(make_client: MakeClient, predictor: 
     predictor.go_on.clear()
     begun = [client.begin(["music and sports", "travel"])]
     # else both may be one batch
-    client.until(lambda: predictor.at_work == ["music and sports", "travel"])
+    until(lambda: predictor.at_work == ["music and sports", "travel"])
     begun.append(client.begin("weather"))
     client.until_waiting(2)
     assert "tunesmith_requests_waiting 2.0" in client.get("/metrics").text

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.api.conftest import KEY, LABELS, Client, MakeClient, refusal
+from tests.unit.api.conftest import KEY, LABELS, Client, MakeClient, refusal, until
 from tests.unit.api.test_models import moods
 from tunesmith.api.served import Loaded
 from tunesmith.model.attributions import InTurn, at_once
@@ -167,11 +167,3 @@ def test_the_key_is_needed(make_client: MakeClient, explains: Explains) -> None:
     client = make_client(explain=explains, api_key=KEY)
     assert refusal(ask(client))[:2] == (401, "wrong-key")
     assert ask(client, key=KEY).status_code == 200
-
-
-def until(holds: Any) -> None:
-    for _ in range(2000):
-        if holds():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never came")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.unit.api.conftest import KEY, FakePredictor
 from tunesmith.api.app import create_app
+from tunesmith.api.runner import Server
 from tunesmith.api.server import serve, serve_model
 from tunesmith.api.settings import Settings
 from tunesmith.errors import ConfigError, Problem, ServiceError
@@ -34,16 +36,16 @@ def test_a_port_in_use_is_one_clear_error() -> None:
 
 def test_no_part_of_an_answer_waits_for_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else Nagle's algorithm and delayed acknowledgements make each answer take 40 ms more."""
-    delayed = []
 
-    def look(listener: socket.socket, *_: object, **__: object) -> None:
-        listener.listen()
+    async def start(*_: object) -> None:
+        """Accepts nothing itself."""
+
+    monkeypatch.setattr("uvicorn.Server.startup", start)
+    server = Server(create_app(FakePredictor(), Settings(), about={"model": "news"}), lambda: None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(server.startup([listener]))
         with socket.create_connection(listener.getsockname()), listener.accept()[0] as connection:
-            delayed.append(not connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-
-    monkeypatch.setattr("tunesmith.api.server._run", lambda _run, listener, *_, **__: look(listener))
-    serve(create_app(FakePredictor(), Settings(), about={"model": "news"}), "127.0.0.1", 0)
-    assert delayed == [False]
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.unit.api.conftest import KEY, Client, FakePredictor, MakeClient, refusal
+from tests.unit.api.conftest import KEY, Client, FakePredictor, MakeClient, refusal, until
 from tunesmith.api.served import Loaded
 from tunesmith.api.server import serve_model
 from tunesmith.errors import BundleError, Problem, ServiceError
@@ -223,14 +223,6 @@ def test_others_answer_while_one_is_loaded(client: Client, shop: Shop) -> None:
     assert begun.result(20).status_code == 201
     assert refusal(again.result(20))[:2] == (409, "model-taken")
     assert client.classify("fresh", model="v2").json()["results"][0]["label"] == "fresh"
-
-
-def until(holds: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if holds():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never came")
 
 
 def test_a_new_model_takes_the_name_and_the_old_one_ends_what_it_began(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 
+from tests.unit.api.conftest import until
 from tunesmith.api.turns import Turns
 from tunesmith.predict import Prediction
 
@@ -48,14 +49,6 @@ def callers() -> Iterator[ThreadPoolExecutor]:
 
 def waiting(turns: Turns) -> int:
     return turns._waiting.qsize()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if holds():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never came")
 
 
 def begin(

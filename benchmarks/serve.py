@@ -23,17 +23,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from rich.console import Console
 from tests.listening import free_port
 
 import tunesmith as ts
+from benchmarks.ceiling import best_speeds, operations
 from benchmarks.load import Load, at_a_rate, by_clients, milliseconds
 from benchmarks.machine import machine
 from benchmarks.models import make_model
 from benchmarks.one_training import rows_of
 from benchmarks.tables import ROOT, write_table
 from tunesmith.data.write import write_dataset
+from tunesmith.model.base import reader_at
+from tunesmith.model.encode import encode
 
 __all__ = ["main", "table"]
 
@@ -44,7 +48,7 @@ DATA = {"short": "ag_news", "long": "bbc_news"}
 CASES = ("6x384/short", "6x384/long", "6x768/short", "6x768/long")
 CLIENTS = (1, 8, 64)
 OVERLOAD = 4
-TRAINED_ROWS = 400
+TRAINED_ROWS, MAX_TOKENS = 400, 512
 TEXTS = 256
 STARTS_WITHIN = 120
 console = Console()
@@ -62,15 +66,27 @@ class Server:
 
 
 def trained(name: str, place: Path) -> Path:
-    """A run of the model with a head that was fitted to some rows, and its exports."""
+    """A run of the model that was trained on some rows for some steps, and its exports."""
+    if (place / "run").exists():
+        return place / "run"
+    place.mkdir()
     base = make_model(name, place / "base")
     data = place / "train.jsonl"
     write_dataset(data, rows_of("ag_news", "train", TRAINED_ROWS))
-    recipe = ts.Recipe(base=str(base), method="head", rival_seconds=0, max_tokens=512)
+    # enough that answers to these rows are no guesses, which 8 bits would turn around
+    recipe = ts.Recipe(
+        base=str(base),
+        method="full",
+        epochs=3,
+        learning_rate=5e-4,
+        early_stopping=0,
+        validation_fraction=0.1,
+        rival_seconds=0,
+        max_tokens=MAX_TOKENS,
+    )
     run = ts.train(data, recipe=recipe, out=place / "run").directory
     for form in ("onnx", "onnx-int8"):
         try:
-            # of random weights, answers to rows that were not learned are guesses, which 8 bits turn around
             made = ts.export(run, form, data=data)
         except ts.UserError as error:
             console.print(f"[yellow]{name} has no {form}[/]: {error.problems[0].what}")
@@ -116,9 +132,9 @@ def _first_answer(port: int, began: float) -> float:
 
 
 def measured(case: str, rounds: int, seconds: float, place: Path) -> dict[str, Any]:
-    """All contestants on one model and one kind of text."""
+    """All contestants on one model and one kind of text, and what no server can exceed."""
     name, kind = case.split("/")
-    run = trained(name, place)
+    run = trained(name, place / name)
     texts = rows_of(DATA[kind], "test", TEXTS).texts
     with ExitStack() as stack:
         there = [PIPELINE, "torch", *(form for form in ENGINES if (run / "exports" / form).is_dir())]
@@ -134,7 +150,20 @@ def measured(case: str, rounds: int, seconds: float, place: Path) -> dict[str, A
                 "first_answer_s": [server.first_answer],
                 "memory_mib": [server.process.memory_info().rss / 2**20],
             }
-    return {each: {what: _median(values) for what, values in of.items()} for each, of in found.items()}
+    medians = {each: {what: _median(values) for what, values in of.items()} for each, of in found.items()}
+    return {**medians, "ceiling": _ceiling(name, texts, run)}
+
+
+def _ceiling(name: str, texts: Sequence[str], run: Path) -> dict[str, float]:
+    """Texts a second, and seconds of the median text, of the matrix products alone: see `ceiling`."""
+    lengths = encode(reader_at(str(run / "model")).tokenizer, texts, MAX_TOKENS).lengths
+    blocks, width = (int(part) for part in name.split("x"))
+    each = [operations(blocks, width, int(length)) for length in lengths]
+    found: dict[str, float] = {}
+    for form, speed in best_speeds(width).items():
+        found |= {f"{form}_gflops": speed / 1e9, f"{form}_per_s": speed / float(np.mean(each))}
+        found[f"{form}_p50_ms"] = 1000 * float(np.median(each)) / speed
+    return {what: round(value, 2) for what, value in found.items()}
 
 
 def _asked(server: Server, texts: Sequence[str], seconds: float) -> Iterator[tuple[str, float | None]]:
@@ -184,7 +213,10 @@ def _case(name: str, found: dict[str, dict[str, float]]) -> str:
     )
     usual = found[PIPELINE]
     lines = [f"**{name}**", "", head, "| --- " * (head.count("|") - 1) + "|"]
+    most = found.get("ceiling")
     for server, of in found.items():
+        if server == "ceiling":
+            continue
         cells = [
             _ms(of["p50_ms_1"]),
             f"{usual['p50_ms_1'] / of['p50_ms_1']:.1f}",
@@ -201,7 +233,19 @@ def _case(name: str, found: dict[str, dict[str, float]]) -> str:
             f"{of['first_answer_s']:.1f} s",
         ]
         lines.append(f"| {server} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(_most(most, usual) if most else ())])
+
+
+def _most(most: dict[str, float], usual: dict[str, float]) -> Iterator[str]:
+    yield ""
+    yield "Matrix products alone, at this machine's best speed:"
+    for form, bits in (("fp32", "fp32"), ("int8", "8 bits")):
+        speed, per_s, p50 = (most[f"{form}_{what}"] for what in ("gflops", "per_s", "p50_ms"))
+        yield (
+            f"{bits} {speed:,.0f} GFLOP/s, {p50:.1f} ms for the median text "
+            f"({usual['p50_ms_1'] / p50:.1f}×), {per_s:,.0f} texts/s ({per_s / usual['per_s_64']:.1f}×)"
+            + (";" if form == "fp32" else ".")
+        )
 
 
 def _ms(value: float | None) -> str:
@@ -217,11 +261,11 @@ def main() -> None:
     asked = parser.parse_args()
     saved: dict[str, Any] = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else {"cases": {}}
     saved |= {"machine": machine(), "rounds": asked.rounds, "seconds": asked.seconds}
-    for case in asked.only:
-        with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place:
+        for case in asked.only:
             saved["cases"][case] = measured(case, asked.rounds, asked.seconds, Path(place))
-        saved["cases"] = {name: saved["cases"][name] for name in CASES if name in saved["cases"]}
-        RESULT.write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
+            saved["cases"] = {name: saved["cases"][name] for name in CASES if name in saved["cases"]}
+            RESULT.write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
     write_table(PAGE, "serve", table(saved))
     console.print(table(saved))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -32,6 +33,17 @@ LONGEST = (
     "test_workers.py",
     "test_export.py",
 )
+
+
+def pytest_collection() -> None:
+    # what is imported stays: looking for garbage in it takes a quarter of the time, and a part of the tests'
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+from tests.e2e.conftest import wait_until
 
 __all__ = ["Looks"]
 
@@ -22,7 +25,8 @@ class Looks:
         """Look at a page; it must not be wider than its window."""
         for width in (360, 1280):
             page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") == width, state
+            # a page that has just been opened is laid out anew a moment later
+            wait_until(partial(_is_wide, page, width), f"{state}, laid out {width} px wide,")
             self._found[f"{state}, {width}"] = self._faults(page)
 
     @property
@@ -39,3 +43,7 @@ class Looks:
             for fault in found
             if fault["impact"] in ("serious", "critical")
         ]
+
+
+def _is_wide(page: Any, width: int) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth") == width)

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 # what few examples get otherwise: tokens left out, others in every process, and no validation rows
 AS_FOR_MANY = (
     "--set",
@@ -73,7 +73,8 @@ def _ended(said: Finished, code: int) -> Finished:
 
 
 def _two(directory: Path) -> Cli:
-    return Cli(directory, [*TORCHRUN, "--no-python", str(nursery().tunesmith)])
+    forked = nursery()
+    return Cli(directory, [str(forked.python), *TORCHRUN, "--no-python", str(forked.tunesmith)])
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_ctrl_c_stops_both_at_one_step_and_the_printed_command_goes_on(two: Cli,
 
 def test_one_is_killed_and_all_go_on_later(workshop: Path, two: Cli, long_two: Path) -> None:
     # what torch itself would say of it is silenced before torch is loaded: no process that has it already
-    alone = Cli(workshop, [*TORCHRUN, "-m", "tunesmith"])
+    alone = Cli(workshop, [sys.executable, *TORCHRUN, "-m", "tunesmith"])
     command = (*TRAIN, "--out", "killed")
     for rank, resume in ((1, ()), (0, ("--resume",))):
         running = alone.start(*command, *resume)

@@ -272,7 +272,7 @@ def test_no_state_keeps_anyone_out(browser: Any, report: Any, tmp_path: Path, sc
         page.wait_for_selector("#download:not([hidden])")
         looks.look(page, "table done")
         page.get_by_role("link", name="Report of news").click()
-        page.wait_for_selector("h1")
+        page.wait_for_url("**/report?model=news")
         looks.look(page, "report")
         page.context.close()
     assert looks.faults == {}

@@ -24,10 +24,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torch has no FS
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """scenario -> what each of two processes saw of it."""
     directory = tmp_path_factory.mktemp("processes")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    python = str(nursery().python)
+    torchrun = [python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     paths = [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
-        [*torchrun, "--no-python", str(nursery().python), "-m", "tests.processes", str(directory)],
+        [*torchrun, "--no-python", python, "-m", "tests.processes", str(directory)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,

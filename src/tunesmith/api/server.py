@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import socket
@@ -202,7 +203,25 @@ def _run(
         log_event(f"listening on {url}", "listening", {"url": url})
         on_listening(url)
 
-    run(listener, listening)
+    with _heap_at_rest():
+        run(listener, listening)
+
+
+@contextmanager
+def _heap_at_rest() -> Iterator[None]:
+    """Keep the collector of garbage away from all that has been made so far: models, torch, the app.
+
+    To look through it would hold every answer back for some tenths of a second, now and then; and where
+    several processes share it, it would write into what is shared.
+    """
+    ours = not gc.get_freeze_count()
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if ours:
+            gc.unfreeze()
 
 
 def _alone(app: FastAPI, tls: SSLContext | None) -> Run:

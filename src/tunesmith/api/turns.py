@@ -9,6 +9,8 @@ from itertools import count
 from queue import Empty, PriorityQueue
 from typing import Any, TypeVar
 
+from tunesmith.priority import give_way
+
 __all__ = ["Turns"]
 
 AskedT = TypeVar("AskedT")
@@ -27,7 +29,7 @@ class Turns:
         self._waiting: PriorityQueue[_Waiting] = PriorityQueue()
         self._number = count()  # nothing that comes after it is ever compared
         # the same threads for all models: each thread that computes has helpers of its own
-        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="turn")
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="turn", initializer=give_way)
 
     def taking(
         self, work: Callable[[AskedT], AnswerT], *, behind: bool = False

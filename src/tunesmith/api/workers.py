@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import gc
 import mmap
 import os
 import socket
@@ -73,9 +72,6 @@ def serve_workers(
 
     What is in memory now is shared by all, as long as nobody changes it.
     """
-    # the collector of garbage would write into what is shared
-    gc.collect()
-    gc.freeze()
     directory = tempfile.TemporaryDirectory(prefix="tunesmith-metrics-", ignore_cleanup_errors=True)
     with tempfile.TemporaryFile() as lock, directory as metrics:
         team = _Team(workers, lock, Path(metrics))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from tunesmith.errors import BundleError, ConfigError, Problem
 from tunesmith.model.encode import Encoded, micro_batches
 from tunesmith.model.forward import Floats
 from tunesmith.onnx.inputs import PACKED, Feeds, packed_feeds, padded_feeds
+from tunesmith.priority import give_way
 
 __all__ = ["OnnxEngine", "require_onnx"]
 
@@ -65,8 +68,11 @@ def _opened(path: Path) -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     # threads that spin while they wait hold cores that the server and tokenizers need
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    opened = partial(onnxruntime.InferenceSession, str(path), options, providers=["CPUExecutionProvider"])
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # its threads are of the priority of the one that starts them
+        with ThreadPoolExecutor(1, initializer=give_way) as behind:
+            return behind.submit(opened).result()
     except Exception as error:  # ONNX Runtime's errors share no class but this
         what = f"ONNX Runtime cannot open the graph: {str(error).strip().splitlines()[0]}"
         fix = "export it again on this machine: tunesmith export RUN --to onnx"

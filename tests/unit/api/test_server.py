@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from pathlib import Path
@@ -46,6 +47,19 @@ def test_no_part_of_an_answer_waits_for_the_one_before(monkeypatch: pytest.Monke
         asyncio.run(server.startup([listener]))
         with socket.create_connection(listener.getsockname()), listener.accept()[0] as connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_garbage_is_not_looked_for_in_the_model_while_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With torch there, it would take some tenths of a second, in which nobody is answered."""
+    frozen: list[int] = []
+    monkeypatch.setattr(Server, "run", lambda *_: frozen.append(gc.get_freeze_count()))
+    gc.unfreeze()
+    try:
+        serve(create_app(FakePredictor(), Settings(), about={"model": "news"}), port=0)
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.freeze()  # as the tests began
+    assert frozen[0] > 10_000
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

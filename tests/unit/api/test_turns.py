@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -117,3 +119,11 @@ def test_who_waits_when_it_closes_is_not_left_waiting(callers: ThreadPoolExecuto
     with suppress(RuntimeError):
         turns.taking(machine.predict)(["late"])
     assert machine.order == ["first"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own elsewhere")
+def test_models_stand_behind_who_answers_probes() -> None:
+    turns = Turns()
+    niceness = turns.taking(lambda _: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))(None)
+    turns.close()
+    assert niceness > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
 
@@ -19,6 +25,7 @@ from tunesmith.onnx.session import OnnxEngine
 from tunesmith.predict import Predictor
 
 LABELS = ("sports", "politics", "other")
+TASKS = Path("/proc/self/task")
 TEXTS = ["", "a", *SPORTS, " ".join(SPORTS), "the coach " * 20]
 
 
@@ -33,6 +40,15 @@ def exported(request: Any, tmp_path_factory: Any) -> tuple[Classifier, Path]:
 
 def engine(path: Path, classifier: Classifier) -> OnnxEngine:
     return OnnxEngine(path, len(LABELS), classifier.tokenizer.pad_token_id, name="onnx", parameters=1)
+
+
+@contextmanager
+def several_threads() -> Iterator[None]:
+    """Tests compute with one thread otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(threads)
 
 
 def test_a_graph_answers_as_the_model(exported: tuple[Classifier, Path]) -> None:
@@ -66,3 +82,16 @@ def test_8_bit_answers_do_not_depend_on_their_batch_and_are_near(
     np.testing.assert_allclose(together, alone, atol=1e-5)
     exact = Predictor(classifier, classifier.window).logits(encoded)
     assert 0 < np.abs(together - exact).max() < 0.1 * np.abs(exact).max()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own elsewhere")
+def test_its_threads_stand_behind_others(exported: tuple[Classifier, Path]) -> None:
+    classifier, path = exported
+    with several_threads():
+        before = set(TASKS.iterdir())
+        opened = engine(path, classifier)
+        helpers = set(TASKS.iterdir()) - before
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert helpers
+    assert all(os.getpriority(os.PRIO_PROCESS, int(helper.name)) > ours for helper in helpers)
+    assert opened.parameters == 1

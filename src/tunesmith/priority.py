@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 __all__ = ["give_way"]
 
@@ -18,4 +19,5 @@ def give_way() -> None:
     for each thread; elsewhere nothing changes.
     """
     if sys.platform == "linux":
-        os.nice(_STEPS)
+        with suppress(OSError):  # where a sandbox forbids it, it has to do without
+            os.nice(_STEPS)

@@ -99,8 +99,7 @@ class Models:
     @asynccontextmanager
     async def running(self, on_warm: Callable[[], None]) -> AsyncIterator[None]:
         """Keep all at work while the block runs; `on_warm` hears of each that has answered first."""
-        for served in self._served.values():
-            served.start(on_warm)
+        self._start_all(on_warm)
         try:
             yield
         finally:
@@ -109,6 +108,11 @@ class Models:
             for served in (*self._served.values(), *self._leaving.values()):
                 await served.stop()
             self._turns.close()
+
+    def _start_all(self, on_warm: Callable[[], None]) -> None:
+        # in a function of its own: nobody holds the last one afterwards, which may go
+        for served in self._served.values():
+            served.start(on_warm)
 
     def _listed(self) -> str:
         names = [f"`{shown_name(name)}`" for name in self._served]

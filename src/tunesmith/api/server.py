@@ -57,8 +57,6 @@ def serve_model(
     main thread of this process, which must not have computed anything with torch before.
     """
     require_extra()
-    from tunesmith.api.app import create_app
-    from tunesmith.api.loading import Loader
     from tunesmith.api.root import check_root
     from tunesmith.api.settings import read_settings
     from tunesmith.api.spool import check_spool
@@ -79,24 +77,38 @@ def serve_model(
         from tunesmith.api.logs import start_log
 
         start_log(settings.log_format)
-        named = models if isinstance(models, Mapping) else {None: models}
-        several = len(named) > 1 or settings.model_root is not None
-        loader = Loader(min_confidence, engine, several=several)
-        first, *others = [loader.load(path, name) for name, path in named.items()]
-        make_app = partial(
-            create_app,
-            first.answers,
-            settings,
-            about=dict(first.about),
-            task=first.task,
-            explain=first.explain,
-            report=first.report,
-            others=others,
-            load=loader.load,
-            bytes_of=loader.bytes_of,
-        )
+        make_app = _loaded(models, settings, min_confidence, engine)
         run = _alone(make_app(), tls) if workers == 1 else _several(make_app, workers, threads, settings, tls)
+        del make_app  # it holds the models that there are first, and these may go
         _run(run, listener, host, on_listening, settings, secure=tls is not None)
+
+
+def _loaded(
+    models: str | Path | Mapping[str, str | Path],
+    settings: Settings,
+    min_confidence: float,
+    engine: EngineName,
+) -> MakeApp:
+    """Load the models, and return what makes an app of them."""
+    from tunesmith.api.app import create_app
+    from tunesmith.api.loading import Loader
+
+    named = models if isinstance(models, Mapping) else {None: models}
+    several = len(named) > 1 or settings.model_root is not None
+    loader = Loader(min_confidence, engine, several=several)
+    first, *others = [loader.load(path, name) for name, path in named.items()]
+    return partial(
+        create_app,
+        first.answers,
+        settings,
+        about=dict(first.about),
+        task=first.task,
+        explain=first.explain,
+        report=first.report,
+        others=others,
+        load=loader.load,
+        bytes_of=loader.bytes_of,
+    )
 
 
 def serve(

@@ -19,10 +19,13 @@ from tests.integration.api.conftest import LABELS, Serve, WriteModel
 from tests.models import POLITICS, SPORTS
 from tests.unit.model.test_shared import held_bytes
 from tunesmith.api.batches import Batches
+from tunesmith.api.context import Context
 from tunesmith.api.gate import Gate
 from tunesmith.api.loading import Loader
 from tunesmith.api.models import Models
+from tunesmith.api.runner import Server
 from tunesmith.api.served import Loaded
+from tunesmith.api.server import serve_model
 from tunesmith.api.settings import Settings
 from tunesmith.api.shelf import Shelf
 from tunesmith.bundle import open_bundle
@@ -136,6 +139,35 @@ def test_a_model_that_went_is_freed(write_model: WriteModel, tmp_path: Path) -> 
 
     asyncio.run(come_and_go())
     assert held[0]() is None
+
+
+def test_a_model_that_was_there_first_is_freed_when_it_goes(
+    write_model: WriteModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[Predictor]] = []
+    load = Loader.load
+
+    def noted(loader: Loader, path: Path, name: str) -> Loaded:
+        loaded = load(loader, path, name)
+        assert isinstance(loaded.answers, Predictor)
+        held.append(weakref.ref(loaded.answers))
+        return loaded
+
+    def run(server: Server, _sockets: object) -> None:
+        async def go() -> None:
+            context = server._context
+            assert isinstance(context, Context)
+            async with context.running():
+                await context.shelf.remove("two")
+
+        asyncio.run(go())
+        assert [one() is None for one in held] == [False, True]
+
+    monkeypatch.setattr(Loader, "load", noted)
+    monkeypatch.setattr(Server, "run", run)
+    paths = {name: write_model(tmp_path / name) for name in ("one", "two")}
+    serve_model(paths, port=0, model_root=tmp_path, settings=Settings())
+    assert len(held) == 2
 
 
 def test_a_batch_keeps_its_model_no_longer_than_it_takes(write_model: WriteModel, tmp_path: Path) -> None:

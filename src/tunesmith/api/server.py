@@ -88,7 +88,7 @@ def _loaded(
     settings: Settings,
     min_confidence: float,
     engine: EngineName,
-) -> MakeApp:
+) -> partial[FastAPI]:
     """Load the models, and return what makes an app of them."""
     from tunesmith.api.app import create_app
     from tunesmith.api.loading import Loader

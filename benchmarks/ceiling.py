@@ -9,7 +9,7 @@ what the last token asks for. Attention, norms, tokens, HTTP and clients are not
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,40 +34,30 @@ def operations(blocks: int, width: int, tokens: int) -> float:
 
 def best_speeds(width: int) -> dict[str, float]:
     """Operations a second of products as in a block of this width: the best of torch and ONNX Runtime."""
-    fp32 = max(gemm_peak(width, torch.float32), *(_of_graph(*_fp32(*shape)) for shape in _shapes(width)))
-    return {"fp32": fp32, "int8": max(_of_graph(*_int8(*shape)) for shape in _shapes(width))}
+    shapes = ((width, 4 * width), (4 * width, width))
+    fp32 = max(gemm_peak(width, torch.float32), *(_fp32(*shape) for shape in shapes))
+    return {"fp32": fp32, "int8": max(_int8(*shape) for shape in shapes)}
 
 
-def _shapes(width: int) -> Sequence[tuple[int, int]]:
-    return ((width, 4 * width), (4 * width, width))
+def _fp32(inner: int, outer: int) -> float:
+    chance = np.random.default_rng(0)
+    states = chance.standard_normal((_TOKENS, inner), np.float32)
+    weight = chance.standard_normal((inner, outer), np.float32)
+    return _speed(_graph("MatMul", ["states", "weight"], {"weight": weight}, ""), states, outer)
 
 
-def _fp32(inner: int, outer: int) -> tuple[Any, dict[str, Any], float]:
-    weight = np.random.default_rng(0).standard_normal((inner, outer), np.float32)
-    states = np.random.default_rng(1).standard_normal((_TOKENS, inner), np.float32)
-    return _graph("MatMul", ["states", "weight"], {"weight": weight}, ""), {"states": states}, _count(weight)
-
-
-def _int8(inner: int, outer: int) -> tuple[Any, dict[str, Any], float]:
-    """The node that `tunesmith export --to onnx-int8` writes."""
-    weight = np.random.default_rng(0).integers(-63, 64, (inner, outer), np.int8)
-    states = np.random.default_rng(1).integers(0, 256, (_TOKENS, inner), np.uint8)
+def _int8(inner: int, outer: int) -> float:
+    """Of the node that `tunesmith export --to onnx-int8` writes."""
+    chance = np.random.default_rng(0)
+    states = chance.integers(0, 256, (_TOKENS, inner), np.uint8)
     constants = {
-        "weight": weight,
+        "weight": chance.integers(-63, 64, (inner, outer), np.int8),
         "one": np.float32(1),
         "scales": np.ones(outer, np.float32),
         "zero": np.uint8(128),
     }
-    inputs = ["states", "weight", "one", "scales", "zero"]
-    return (
-        _graph("MatMulIntegerToFloat", inputs, constants, "com.microsoft"),
-        {"states": states},
-        _count(weight),
-    )
-
-
-def _count(weight: np.ndarray[Any, Any]) -> float:
-    return 2.0 * _TOKENS * weight.size
+    graph = _graph("MatMulIntegerToFloat", ["states", *constants], constants, "com.microsoft")
+    return _speed(graph, states, outer)
 
 
 def _graph(kind: str, inputs: list[str], constants: dict[str, Any], domain: str) -> Any:
@@ -85,14 +75,14 @@ def _graph(kind: str, inputs: list[str], constants: dict[str, Any], domain: str)
     return helper.make_model(graph, opset_imports=sets, ir_version=10).SerializeToString()
 
 
-def _of_graph(graph: bytes, feeds: dict[str, Any], count: float) -> float:
+def _speed(graph: bytes, states: np.ndarray[Any, Any], outer: int) -> float:
     """Operations a second of one graph that has one product."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    return count / _quickest(lambda: session.run(None, feeds))
+    return 2 * states.size * outer / _quickest(lambda: session.run(None, {"states": states}))
 
 
 def _quickest(run: Callable[[], Any]) -> float:

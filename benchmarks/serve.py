@@ -131,8 +131,8 @@ def _first_answer(port: int, began: float) -> float:
     raise SystemExit(f"the server on port {port} has not answered")
 
 
-def measured(case: str, rounds: int, seconds: float, place: Path) -> dict[str, Any]:
-    """All contestants on one model and one kind of text, and what no server can exceed."""
+def measured(case: str, rounds: int, seconds: float, place: Path) -> tuple[dict[str, Any], dict[str, float]]:
+    """All contestants on one model and one kind of text, and what none can exceed."""
     name, kind = case.split("/")
     run = trained(name, place / name)
     texts = rows_of(DATA[kind], "test", TEXTS).texts
@@ -151,7 +151,7 @@ def measured(case: str, rounds: int, seconds: float, place: Path) -> dict[str, A
                 "memory_mib": [server.process.memory_info().rss / 2**20],
             }
     medians = {each: {what: _median(values) for what, values in of.items()} for each, of in found.items()}
-    return {**medians, "ceiling": _ceiling(name, texts, run)}
+    return medians, _ceiling(name, texts, run)
 
 
 def _ceiling(name: str, texts: Sequence[str], run: Path) -> dict[str, float]:
@@ -198,7 +198,7 @@ def _told(found: dict[str, list[Any]]) -> str:
 def table(saved: dict[str, Any]) -> str:
     """A table for each case."""
     at = saved["machine"]
-    parts = [_case(name, of) for name, of in saved["cases"].items()]
+    parts = [_case(name, of, saved["ceilings"][name]) for name, of in saved["cases"].items()]
     told = (
         f"Medians of interleaved rounds of {saved['seconds']:g} s; {at['cores']} cores "
         f"({at['processor']}), {at['date']}; `python -m benchmarks.serve`."
@@ -206,17 +206,14 @@ def table(saved: dict[str, Any]) -> str:
     return "\n\n".join([*parts, told])
 
 
-def _case(name: str, found: dict[str, dict[str, float]]) -> str:
+def _case(name: str, found: dict[str, dict[str, float]], most: dict[str, float]) -> str:
     head = (
         "| server | p50 at 1 | × | p99 at 1 | texts/s at 8 | texts/s at 64 | × | p99 at 64 "
         "| at 4×: refusals p99 | accepted p99 | slowest health | memory | first answer |"
     )
     usual = found[PIPELINE]
     lines = [f"**{name}**", "", head, "| --- " * (head.count("|") - 1) + "|"]
-    most = found.get("ceiling")
     for server, of in found.items():
-        if server == "ceiling":
-            continue
         cells = [
             _ms(of["p50_ms_1"]),
             f"{usual['p50_ms_1'] / of['p50_ms_1']:.1f}",
@@ -233,18 +230,16 @@ def _case(name: str, found: dict[str, dict[str, float]]) -> str:
             f"{of['first_answer_s']:.1f} s",
         ]
         lines.append(f"| {server} | {' | '.join(cells)} |")
-    return "\n".join([*lines, *(_most(most, usual) if most else ())])
+    bounds = ";\n".join(_bounds(most, usual))
+    return "\n".join([*lines, "", "Matrix products alone, at this machine's best speed:", f"{bounds}."])
 
 
-def _most(most: dict[str, float], usual: dict[str, float]) -> Iterator[str]:
-    yield ""
-    yield "Matrix products alone, at this machine's best speed:"
+def _bounds(most: dict[str, float], usual: dict[str, float]) -> Iterator[str]:
     for form, bits in (("fp32", "fp32"), ("int8", "8 bits")):
         speed, per_s, p50 = (most[f"{form}_{what}"] for what in ("gflops", "per_s", "p50_ms"))
         yield (
             f"{bits} {speed:,.0f} GFLOP/s, {p50:.1f} ms for the median text "
             f"({usual['p50_ms_1'] / p50:.1f}×), {per_s:,.0f} texts/s ({per_s / usual['per_s_64']:.1f}×)"
-            + (";" if form == "fp32" else ".")
         )
 
 
@@ -259,11 +254,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--only", nargs="*", default=CASES, choices=CASES)
     asked = parser.parse_args()
-    saved: dict[str, Any] = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else {"cases": {}}
+    nothing: dict[str, Any] = {"cases": {}, "ceilings": {}}
+    saved = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else nothing
     saved |= {"machine": machine(), "rounds": asked.rounds, "seconds": asked.seconds}
     with tempfile.TemporaryDirectory() as place:
         for case in asked.only:
-            saved["cases"][case] = measured(case, asked.rounds, asked.seconds, Path(place))
+            found = measured(case, asked.rounds, asked.seconds, Path(place))
+            saved["cases"][case], saved["ceilings"][case] = found
             saved["cases"] = {name: saved["cases"][name] for name in CASES if name in saved["cases"]}
             RESULT.write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
     write_table(PAGE, "serve", table(saved))

@@ -47,8 +47,10 @@ def several_threads() -> Iterator[None]:
     """Tests compute with one thread otherwise."""
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_a_graph_answers_as_the_model(exported: tuple[Classifier, Path]) -> None:

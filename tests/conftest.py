@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -66,6 +68,15 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8"), "if this is meant: pytest --update-golden"
 
     return compare
+
+
+@pytest.fixture(autouse=True)
+def _process_as_it_was() -> Iterator[None]:
+    """A test that changes what all share is told here, and not by another one that comes to run after it."""
+    hook = threading.excepthook
+    yield
+    assert threading.excepthook is hook
+    assert logging.getLogger("tunesmith.api").propagate
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from tunesmith.data.compression import format_and_compression
 from tunesmith.data.formats.dialect import first_row_is_data, sniff_delimiter
-from tunesmith.data.formats.lines import Sample, read_sample, text_lines
+from tunesmith.data.formats.lines import read_sample, text_lines
 from tunesmith.data.formats.rows import MAX_RECORD_CHARS, Row, refuse_bad_columns, too_long
 from tunesmith.data.problems import ReadLog
 
@@ -26,11 +27,9 @@ def rows(path: Path, log: ReadLog) -> Iterator[Row]:
     sample = read_sample(path, log)
     suffix, _ = format_and_compression(path)
     delimiter = sniff_delimiter(sample.lines(), suffix)
-    records = _records(path, sample, delimiter, log)
-    if first_row_is_data(sample.lines(), delimiter):
-        yield from _nameless(path, records, log)
-    else:
-        yield from _named(path, records, log)
+    named = _nameless if first_row_is_data(sample.lines(), delimiter) else _named
+    with closing(text_lines(path, sample, log)) as lines:
+        yield from named(path, _records(path, lines, delimiter, log), log)
 
 
 def _named(path: Path, records: Iterator[tuple[int, list[str]]], log: ReadLog) -> Iterator[Row]:
@@ -63,8 +62,10 @@ def _rows(
             log.fault("ragged-row", what, f"{file}:{line}", fix)
 
 
-def _records(path: Path, sample: Sample, delimiter: str, log: ReadLog) -> Iterator[tuple[int, list[str]]]:
-    lines = _RecordLines(path, text_lines(path, sample, log))
+def _records(
+    path: Path, text: Iterator[str], delimiter: str, log: ReadLog
+) -> Iterator[tuple[int, list[str]]]:
+    lines = _RecordLines(path, text)
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
         lines.begin_record()

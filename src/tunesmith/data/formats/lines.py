@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ def opened(path: Path, sample: Sample, log: ReadLog | None = None) -> Iterator[T
             yield text
 
 
-def text_lines(path: Path, sample: Sample, log: ReadLog) -> Iterator[str]:
+def text_lines(path: Path, sample: Sample, log: ReadLog) -> Generator[str]:
     """The lines of a text file, ends included; a line with bad bytes is mended and noted.
 
     Raises DataError at a line over `MAX_RECORD_CHARS`, of which no more than that is held.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import gc
+import io
 import tracemalloc
 from pathlib import Path
 
@@ -161,6 +163,18 @@ def test_all_faults_of_a_header_are_told_at_once(save: Save) -> None:
     with pytest.raises(UserError) as caught:
         rows_of(save("a.csv", "text,,text\na,b,c\n"))
     assert {problem.code for problem in caught.value.problems} == {"empty-column-name", "duplicate-column"}
+
+
+@pytest.mark.parametrize(
+    "content", ["text,text\na,b\n", 'text,label\n"open' + "\nx" * (MAX_RECORD_CHARS // 2)]
+)
+def test_a_refused_file_is_closed_even_where_the_error_is_kept(save: Save, content: str) -> None:
+    path = save("a.csv", content)
+    with pytest.raises(UserError) as kept:
+        rows_of(path)
+    assert kept.value.problems
+    files = [one for one in gc.get_objects() if isinstance(one, io.FileIO) and one.name == str(path)]
+    assert all(file.closed for file in files)
 
 
 @pytest.mark.parametrize(

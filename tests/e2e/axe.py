@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tests.e2e.conftest import wait_until
+from tests.waiting import until
 
 __all__ = ["Looks"]
 
@@ -26,7 +26,7 @@ class Looks:
         for width in (360, 1280):
             page.set_viewport_size({"width": width, "height": 900})
             # a page that has just been opened is laid out anew a moment later
-            wait_until(partial(_is_wide, page, width), f"{state}, laid out {width} px wide,")
+            until(partial(_is_wide, page, width), f"{state}, laid out {width} px wide,")
             self._found[f"{state}, {width}"] = self._faults(page)
 
     @property

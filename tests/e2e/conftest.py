@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,14 +152,6 @@ def write_table(path: Path, rows: int = 60, label: Callable[[int], str] = lambda
         for i in range(rows):
             writer.writerow([f"{texts[i % 2][i // 2 % 3]} {i // 6} rounds in", label(i)])
     return path
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for what happens in another process."""
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until, f"{what} did not come"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session", autouse=True)

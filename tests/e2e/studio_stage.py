@@ -14,8 +14,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from tests.e2e.conftest import wait_until
 from tests.listening import listening
+from tests.waiting import until
 from tunesmith.api.settings import Settings
 from tunesmith.studio.app import create_studio
 from tunesmith.studio.blobs import LocalBlobs
@@ -64,7 +64,7 @@ class Stage:
 
     def heed(self, claim: Claim) -> None:
         """Stop as the caller asks."""
-        wait_until(lambda: self.store.queue.renew(claim.lease) != "run", "what the caller asks")
+        until(lambda: self.store.queue.renew(claim.lease) != "run", "what the caller asks")
         wanted = self.store.queue.renew(claim.lease)
         assert wanted in ("pause", "cancel")
         with self.store.queue.held(claim.lease) as held:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import LONG, Cli, Finished, Running, wait_until, write_table
+from tests.e2e.conftest import LONG, Cli, Finished, Running, write_table
+from tests.waiting import until
 from tunesmith.files import sha256_file
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
@@ -127,7 +128,7 @@ def test_stopped_while_judging(workshop: Path, finished: Path) -> None:
 
 def _wait_for_pieces(tmp_path: Path, count: int) -> None:
     pieces = tmp_path / "b.csv.pieces"
-    wait_until(lambda: len(list(pieces.glob("0*.parquet"))) >= count, f"piece {count}")
+    until(lambda: len(list(pieces.glob("0*.parquet"))) >= count, f"piece {count}")
 
 
 def test_a_table_whose_scoring_was_stopped_goes_on_as_printed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -13,19 +13,12 @@ import openai
 import pytest
 
 from tests.integration.answering.conftest import CHATTER, CLASSIFIER, Bundles, Live, MakeStudio
+from tests.waiting import until
 
 CANARY = "canary-in-the-text"
 SAID: Any = [{"role": "user", "content": CANARY}]
 # it would be written for long
 LONG: dict[str, Any] = {"model": "tiny", "messages": SAID, "logit_bias": {"0": -100}, "max_tokens": 150}
-
-
-def until(holds: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if holds():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never came")
 
 
 @contextmanager

@@ -14,9 +14,10 @@ import pytest
 
 from tests.conftest import GOLDEN
 from tests.integration.api.conftest import Serve, Slow
-from tests.integration.api.test_live import classify, until
+from tests.integration.api.test_live import classify
 from tests.integration.api.test_process import BUNDLE, SLEEPY, Running, Start, ended, start
 from tests.models import POLITICS, SPORTS
+from tests.waiting import until
 from tunesmith.data.write import open_table
 from tunesmith.score import score_file
 

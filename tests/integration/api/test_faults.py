@@ -15,9 +15,10 @@ import pytest
 
 from tests.ending import Ends, ask_while
 from tests.integration.api.conftest import Serve, Slow, WriteModel
-from tests.integration.api.test_live import classify, until
+from tests.integration.api.test_live import classify
 from tests.integration.api.test_process import BUNDLE, SLEEPY, Start, ended, start
 from tests.served import Served
+from tests.waiting import until
 from tunesmith.predict import Prediction, Predictor
 
 __all__ = ["start"]

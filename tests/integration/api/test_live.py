@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.api.conftest import LABELS, Serve, Slow
 from tests.models import POLITICS, SPORTS
+from tests.waiting import until
 from tunesmith.api.gate import Gate
 from tunesmith.predict import Predictor
 
@@ -23,14 +24,6 @@ TEXTS = [f"{text} {number}" for number in range(6) for text in SPORTS + POLITICS
 
 def classify(client: httpx.Client, texts: object) -> httpx.Response:
     return client.post("/v1/classify", json={"input": texts})
-
-
-def until(holds: Callable[[], bool]) -> None:
-    # a busy machine must not decide a test
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_answers_are_the_predictors_whatever_comes_together(serve_live: Serve, predictor: Predictor) -> None:

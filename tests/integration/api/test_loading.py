@@ -17,8 +17,8 @@ import torch
 
 from tests.integration.api.conftest import LABELS, Serve, WriteModel
 from tests.models import POLITICS, SPORTS
-from tests.unit.api.conftest import until
 from tests.unit.model.test_shared import held_bytes
+from tests.waiting import until, until_then
 from tunesmith.api import crashes, logs
 from tunesmith.api.batches import Batches
 from tunesmith.api.context import Context
@@ -160,8 +160,7 @@ def test_a_model_that_was_there_first_is_freed_when_it_goes(
             context = server._context
             assert isinstance(context, Context)
             async with context.running():
-                while not context.models.warm:
-                    await asyncio.sleep(0.01)
+                await until_then(lambda: context.models.warm)
                 await context.shelf.remove("two")
 
         asyncio.run(go())
@@ -188,9 +187,7 @@ def test_a_batch_keeps_its_model_no_longer_than_it_takes(write_model: WriteModel
         batches = Batches(Settings())
         async with models.running(lambda: None), batches.running():
             await answered(models, batches)
-            async with asyncio.timeout(20):
-                while held[0]() is not None:
-                    await asyncio.sleep(0.01)
+            await until_then(lambda: held[0]() is None)
 
     async def answered(models: Models, batches: Batches) -> None:
         loaded = loader.load(place, "new")

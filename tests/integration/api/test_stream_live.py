@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from tests.integration.api.conftest import Serve, Slow
-from tests.integration.api.test_live import TEXTS, until
+from tests.integration.api.test_live import TEXTS
 from tests.served import Served
+from tests.waiting import until
 from tunesmith.api.gate import Gate
 from tunesmith.predict import Predictor
 

@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from tests.ending import Ends, ask_while
-from tests.integration.api.test_live import until
 from tests.integration.api.test_process import Running, ended, running_process
 from tests.models import save_tiny_base, save_tiny_bundle
+from tests.waiting import until
 from tunesmith.model.load import load_classifier
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork and /proc")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
@@ -15,6 +14,7 @@ from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
 
 from tests.served import Served
+from tests.waiting import until
 from tunesmith.api.app import create_app
 from tunesmith.api.explaining import Explain
 from tunesmith.api.quotas import Quotas
@@ -26,14 +26,6 @@ from tunesmith.predict import Prediction
 KEY = "a-key-that-nobody-can-guess"
 LABELS = ("sports", "politics", "weather", "science", "music", "travel")
 CLASSIFY = "/v1/classify"
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
 
 
 class FakePredictor(Served):

@@ -14,9 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.api.conftest import KEY, LABELS, Client, FakePredictor, MakeClient, refusal, until
+from tests.unit.api.conftest import KEY, LABELS, Client, FakePredictor, MakeClient, refusal
 from tests.unit.api.test_several import SeveralPredictor
 from tests.unit.api.test_shelf import Shop
+from tests.waiting import until
 from tunesmith.api.batches import Batches
 from tunesmith.api.refusal import Refusal
 from tunesmith.api.settings import Settings

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.unit.api.conftest import CLASSIFY, KEY, Client, FakePredictor, MakeClient, until
+from tests.unit.api.conftest import CLASSIFY, KEY, Client, FakePredictor, MakeClient
+from tests.waiting import until
 from tunesmith.api.exchange import Exchange
 from tunesmith.api.logs import LogFormat, log_handler
 from tunesmith.api.metrics import Metrics

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.api.conftest import KEY, LABELS, Client, MakeClient, refusal, until
+from tests.unit.api.conftest import KEY, LABELS, Client, MakeClient, refusal
 from tests.unit.api.test_models import moods
+from tests.waiting import until
 from tunesmith.api.served import Loaded
 from tunesmith.model.attributions import InTurn, at_once
 from tunesmith.model.explanation import Explanation, TokenScore

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.api.conftest import KEY, Client, FakePredictor, MakeClient, refusal, until
+from tests.unit.api.conftest import KEY, Client, FakePredictor, MakeClient, refusal
+from tests.waiting import until
 from tunesmith.api.served import Loaded
 from tunesmith.api.server import serve_model
 from tunesmith.errors import BundleError, Problem, ServiceError

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from tests.unit.api.conftest import CLASSIFY, LABELS, Client, FakePredictor, MakeClient, refusal
 from tests.unit.api.test_models import moods
+from tests.waiting import until_then
 from tunesmith.api.app import create_app
 from tunesmith.api.settings import Settings
 
@@ -156,13 +157,6 @@ class Line:
     def answers(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.answered.splitlines()]
 
-    async def until(self, holds: Callable[[], bool]) -> None:
-        for _ in range(2000):
-            if holds():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("it never came")
-
 
 @asynccontextmanager
 async def connected(predictor: FakePredictor, **settings: Any) -> AsyncIterator[tuple[Line, FastAPI]]:
@@ -186,7 +180,7 @@ def test_a_line_is_answered_before_the_next_comes(predictor: FakePredictor) -> N
     async def scenario(line: Line, _app: FastAPI) -> None:
         for number, text in enumerate(["music", "sports", "travel"], 1):
             line.say(text)
-            await line.until(lambda number=number: len(line.answers()) == number)  # type: ignore[misc]
+            await until_then(lambda number=number: len(line.answers()) == number)  # type: ignore[misc]
             assert line.answers()[-1]["label"] == text
         assert not line.request.done()
 
@@ -196,17 +190,17 @@ def test_a_line_is_answered_before_the_next_comes(predictor: FakePredictor) -> N
 def test_no_more_is_read_than_is_taken(predictor: FakePredictor) -> None:
     async def scenario(line: Line, _app: FastAPI) -> None:
         line.say("music")
-        await line.until(lambda: len(line.answers()) == 1)
+        await until_then(lambda: len(line.answers()) == 1)
         line.may_write.clear()
         for _ in range(100):
             line.say(*["sports"] * 10)
-        await line.until(lambda: line.read >= 3)
+        await until_then(lambda: line.read >= 3)
         await asyncio.sleep(0.3)
         # one chunk is being answered, one waits, one is in the hand of the reader
         assert line.read <= 5
         assert sum(map(len, predictor.batches)) <= 20
         line.may_write.set()
-        await line.until(lambda: len(line.answers()) == 1001)
+        await until_then(lambda: len(line.answers()) == 1001)
 
     run(predictor, scenario)
 
@@ -215,10 +209,10 @@ def test_who_hangs_up_frees_everything_at_once(predictor: FakePredictor) -> None
     async def scenario(line: Line, app: FastAPI) -> None:
         context = app.state.context
         line.say("music")
-        await line.until(lambda: len(line.answers()) == 1)
+        await until_then(lambda: len(line.answers()) == 1)
         predictor.go_on.clear()
         line.say(*["sports"] * 200)
-        await line.until(lambda: context.waiting.taken == 1)
+        await until_then(lambda: context.waiting.taken == 1)
         line.to_server.put_nowait({"type": "http.disconnect"})
         await asyncio.wait_for(line.request, 20)
         assert (context.waiting.taken, context.streams.taken) == (0, 0)
@@ -232,12 +226,12 @@ def test_who_hangs_up_frees_everything_at_once(predictor: FakePredictor) -> None
 def test_a_stream_waits_where_others_have_all_places(predictor: FakePredictor) -> None:
     async def scenario(line: Line, app: FastAPI) -> None:
         line.say("music")
-        await line.until(lambda: len(line.answers()) == 1)
+        await until_then(lambda: len(line.answers()) == 1)
         with app.state.context.waiting.permit():
             line.say("sports")
             await asyncio.sleep(0.1)
             assert len(line.answers()) == 1
-        await line.until(lambda: len(line.answers()) == 2)
+        await until_then(lambda: len(line.answers()) == 2)
         assert line.answers()[1]["label"] == "sports"
 
     run(predictor, scenario, max_waiting=1)
@@ -252,9 +246,9 @@ def test_a_stream_that_must_end_says_where(
     async def scenario(line: Line, app: FastAPI) -> None:
         line.say("music")
         if code == "draining":
-            await line.until(lambda: len(line.answers()) == 1)
+            await until_then(lambda: len(line.answers()) == 1)
             app.state.context.drain()
-        await line.until(lambda: len(line.answers()) == 2)
+        await until_then(lambda: len(line.answers()) == 2)
         assert line.answers()[0]["label"] == "music"
         assert (line.answers()[1]["line"], line.answers()[1]["error"]["code"]) == (2, code)
 
@@ -264,7 +258,7 @@ def test_a_stream_that_must_end_says_where(
 def test_who_takes_no_answers_is_given_up(predictor: FakePredictor) -> None:
     async def scenario(line: Line, app: FastAPI) -> None:
         line.say("music")
-        await line.until(lambda: line.status == 200)
+        await until_then(lambda: line.status == 200)
         line.may_write.clear()
         line.say("sports")
         await asyncio.wait_for(line.request, 20)

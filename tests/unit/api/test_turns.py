@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.unit.api.conftest import until
+from tests.waiting import until
 from tunesmith.api.turns import Turns
 from tunesmith.predict import Prediction
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 
 import pytest
 
+from tests.waiting import until_then
 from tunesmith.scribe.stream import Stream
 from tunesmith.studio.answering.answerer import Answerer
 from tunesmith.studio.answering.memory import Memory
@@ -47,14 +47,6 @@ async def use(memory: Memory, name: str, model: Model) -> None:
         assert found is model
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if holds():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it never came")
-
-
 def test_what_many_ask_for_at_once_is_loaded_once() -> None:
     async def ask() -> None:
         memory, model = Memory(1), Model()
@@ -84,7 +76,7 @@ def test_one_that_is_used_leaves_when_it_is_not_and_all_get_their_turns() -> Non
         memory, a, b = Memory(1), Model(), Model()
         async with memory.using("a", a.load):
             other = asyncio.create_task(use(memory, "b", b))
-            await until(lambda: not memory.held)
+            await until_then(lambda: not memory.held)
             # it takes no more requests: they wait behind the other
             again = asyncio.create_task(use(memory, "a", a))
             await asyncio.sleep(0)
@@ -120,11 +112,11 @@ def test_one_that_is_forgotten_takes_no_more_and_leaves(loaded: bool) -> None:
         if not loaded:
             model.may_load.clear()
         using = asyncio.create_task(use(memory, "a", model))
-        await until(lambda: memory.held == ["a"] if loaded else bool(memory._places))
+        await until_then(lambda: memory.held == ["a"] if loaded else bool(memory._places))
         memory.forget("a")
         model.may_load.set()
         await using
-        await until(lambda: model.closes == 1)
+        await until_then(lambda: model.closes == 1)
         await use(memory, "a", model)
         assert model.loads == 2
         await memory.close()

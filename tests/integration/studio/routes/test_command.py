@@ -17,7 +17,7 @@ import pytest
 from openai import OpenAI
 
 from tests.forked import Forked, nursery
-from tests.integration.api.test_live import until
+from tests.waiting import until
 
 COMMAND = """
 import sys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,14 @@ def _accuracy(contestant: str, seed: int) -> float:
     return float((probabilities.argmax(-1) == np.asarray(test.label_ids)).mean())
 
 
-def same_accuracy(seeds: int) -> dict[str, Any]:
+def same_accuracy(seeds: int, contestants: Sequence[str]) -> dict[str, Any]:
     """Accuracies by contestant and seed, and 95 % intervals of the paired differences to Trainer's."""
     torch.manual_seed(0)
-    found = {name: [_accuracy(name, seed) for seed in range(seeds)] for name in COMPARED}
+    compared = [name for name in COMPARED if name in contestants]
+    found = {name: [_accuracy(name, seed) for seed in range(seeds)] for name in compared}
     base = np.asarray(found["grouped"])
     intervals = {}
-    for name in COMPARED[1:]:
+    for name in compared[1:]:
         differences = np.asarray(found[name]) - base
         half = student(seeds - 1) * differences.std(ddof=1) / np.sqrt(seeds)
         intervals[name] = [float(differences.mean() - half), float(differences.mean() + half)]

@@ -1,10 +1,9 @@
-"""Causal attention of texts that lie one after the other: no padding, few scores that a mask hides."""
+"""Causal attention of texts that lie one after the other; few scores are computed that a mask hides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -12,21 +11,12 @@ from torch.nn.functional import scaled_dot_product_attention
 from tunesmith.model.attention_gpu import attend_on_gpu
 from tunesmith.model.dropout import dropped
 from tunesmith.model.scoring import Scoring
+from tunesmith.model.tiles import TILE, Layout, Tile, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["attend", "attend_seen"]
-
-# queries of one tile: a long text's tiles stop at the diagonal, which saves almost half of its scores
-_TILE = 128
-
-
-class _Tile(NamedTuple):
-    queries: slice
-    keys: slice
-    sees_all: bool
-    """Whether these are all keys of the text"""
 
 
 def attend(
@@ -49,8 +39,8 @@ def attend(
         query, key, value = query.to(low), key.to(low), value.to(low)
     if query.device.type == "cuda":
         return attend_on_gpu(query, key, value, lengths, scoring, queries).flatten(1)
-    tiles = list(_tiles(lengths, queries))
-    mixed: torch.Tensor = _Attention.apply(query, key, value, tiles, scoring)  # type: ignore[no-untyped-call]
+    layout = layout_of(tuple(lengths), tuple(queries), query.shape[1], query.device)
+    mixed: torch.Tensor = _Attention.apply(query, key, value, layout, scoring)  # type: ignore[no-untyped-call]
     return mixed.flatten(1)
 
 
@@ -105,71 +95,93 @@ class _Attention(torch.autograd.Function):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        tiles: list[_Tile],
+        layout: Layout,
         scoring: Scoring,
     ) -> torch.Tensor:
-        mixed = torch.empty_like(query, memory_format=torch.contiguous_format)
-        ctx.scoring, ctx.tiles, kept = scoring, tiles, []
-        for tile in tiles:
-            of, keys, values = query[tile.queries], key[tile.keys], value[tile.keys]
-            shares = _shares(of.transpose(0, 1), keys.permute(1, 2, 0), scoring)  # (heads, queries, keys)
+        heads, kept = query.shape[1], []
+        queries = _rows_of(query, layout.query_rows)
+        keys, values = (_rows_of(states, layout.key_rows) for states in (key, value))
+        mixed = torch.empty_like(queries)
+        for tile in layout.tiles:
+            of, seen = tile.query_part(queries, heads), tile.key_part(keys, heads)
+            shares = _shares(of, seen.transpose(1, 2), tile, scoring)
             kept_shares = dropped(shares, scoring.dropout)
-            torch.bmm(kept_shares, values.transpose(0, 1), out=mixed[tile.queries].transpose(0, 1))
+            _write(kept_shares, tile.key_part(values, heads), out=tile.query_part(mixed, heads))
             if any(ctx.needs_input_grad):
                 kept += [shares] if kept_shares is shares else [shares, kept_shares]
-        ctx.save_for_backward(query, key, value, mixed, *kept)
-        return mixed
+        ctx.layout, ctx.scoring, ctx.heads = layout, scoring, heads
+        ctx.save_for_backward(queries, keys, values, mixed, *kept)
+        return mixed.index_select(0, layout.query_places).view(query.shape)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        (gradient,) = gradients
-        query, key, value, mixed, *kept = ctx.saved_tensors
-        of_query, of_key, of_value = (
-            torch.empty_like(states, memory_format=torch.contiguous_format) for states in (query, key, value)
-        )
+        layout, heads = ctx.layout, ctx.heads
+        gradient = _rows_of(gradients[0], layout.query_rows).index_fill_(0, layout.fillers, 0)
+        queries, keys, values, mixed, *kept = ctx.saved_tensors
+        of_queries, of_keys, of_values = (torch.empty_like(rows) for rows in (queries, keys, values))
         # the sum over keys of share × its gradient is the query's output × the output's gradient
-        rows = (gradient * mixed).sum(-1).t()[..., None]  # (heads, queries, 1)
-        each = len(kept) // len(ctx.tiles)
+        sums = (gradient * mixed).sum(-1, keepdim=True)  # (query rows, 1)
+        each = len(kept) // len(layout.tiles)
         # from the last tile of a text, which sees all its keys and so writes where the others add
-        for index in reversed(range(len(ctx.tiles))):
-            tile, shares, kept_shares = ctx.tiles[index], kept[each * index], kept[each * (index + 1) - 1]
-            write = torch.bmm if tile.sees_all else _add_product
-            of, out = query[tile.queries].transpose(0, 1), gradient[tile.queries].transpose(0, 1)
-            write(kept_shares.transpose(1, 2), out, out=of_value[tile.keys].transpose(0, 1))
-            scores = torch.bmm(out, value[tile.keys].permute(1, 2, 0))  # (heads, queries, keys)
-            scores.mul_(kept_shares).addcmul_(shares, rows[:, tile.queries], value=-1)
+        for index in reversed(range(len(layout.tiles))):
+            tile, shares, kept_shares = layout.tiles[index], kept[each * index], kept[each * (index + 1) - 1]
+            write = _write if tile.sees_all else _add
+            out = tile.query_part(gradient, heads)
+            write(kept_shares.transpose(1, 2), out, out=tile.key_part(of_values, heads))
+            scores = torch.bmm(out, tile.key_part(values, heads).transpose(1, 2))
+            scores.mul_(kept_shares).addcmul_(shares, tile.query_part(sums, heads), value=-1)
             scores.mul_(ctx.scoring.scaling)
-            torch.bmm(scores, key[tile.keys].transpose(0, 1), out=of_query[tile.queries].transpose(0, 1))
-            write(scores.transpose(1, 2), of, out=of_key[tile.keys].transpose(0, 1))
-        return of_query, of_key, of_value, None, None
+            _write(scores, tile.key_part(keys, heads), out=tile.query_part(of_queries, heads))
+            of = tile.query_part(queries, heads)
+            write(scores.transpose(1, 2), of, out=tile.key_part(of_keys, heads))
+        places = (layout.query_places, layout.key_places, layout.key_places)
+        return (
+            *(
+                rows.index_select(0, at).view(-1, heads, rows.shape[-1])
+                for rows, at in zip((of_queries, of_keys, of_values), places, strict=True)
+            ),
+            None,
+            None,
+        )
 
 
-def _add_product(first: torch.Tensor, second: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
-    return out.baddbmm_(first, second)
+def _rows_of(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """(tokens, heads, head width) -> (rows, head width); a row is named by token × heads + head."""
+    return states.reshape(-1, states.shape[-1]).index_select(0, rows)
 
 
-def _tiles(lengths: Sequence[int], queries: Sequence[int]) -> Iterator[_Tile]:
-    """Queries and the keys that they may see, text after text."""
-    query = key = 0
-    for length, asked in zip(lengths, queries, strict=True):
-        for begin in range(0, asked, _TILE):
-            end = min(begin + _TILE, asked)
-            sees = slice(key, key + length - asked + end)
-            yield _Tile(slice(query + begin, query + end), sees, end == asked)
-        query, key = query + asked, key + length
+def _write(first: torch.Tensor, second: torch.Tensor, *, out: torch.Tensor) -> None:
+    # into rows that lie apart torch multiplies matrix by matrix
+    if out.is_contiguous():
+        torch.bmm(first, second, out=out)
+    else:
+        out.copy_(torch.bmm(first, second))
 
 
-def _shares(query: torch.Tensor, key: torch.Tensor, scoring: Scoring) -> torch.Tensor:
-    """(heads, queries, keys) softmax of the scores; `key` is (heads, head width, keys)."""
+def _add(first: torch.Tensor, second: torch.Tensor, *, out: torch.Tensor) -> None:
+    out.add_(torch.bmm(first, second))
+
+
+def _shares(query: torch.Tensor, key: torch.Tensor, tile: Tile, scoring: Scoring) -> torch.Tensor:
+    """(texts × heads, queries, keys) softmax of the scores; `key` is (texts × heads, head width, keys)."""
     queries, keys = query.shape[1], key.shape[2]
-    if queries == 1 and scoring.window is None:
-        scores = torch.bmm(query, key).mul_(scoring.scaling)
+    if tile.positions is not None:
+        mask = _mask_at(tile.positions, keys, scoring.window, query)
+    elif queries == 1 and scoring.window is None:
+        mask = query.new_zeros(())
     else:
         mask = _mask(queries, keys, scoring.window, query.dtype, query.device)
-        scores = torch.baddbmm(mask, query, key, alpha=scoring.scaling)
+    scores = torch.baddbmm(mask, query, key, alpha=scoring.scaling)
     if scores.dtype in (torch.float16, torch.bfloat16):
         return scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
     return scores.softmax(-1)
+
+
+def _mask_at(positions: torch.Tensor, keys: int, window: int | None, query: torch.Tensor) -> torch.Tensor:
+    """(texts × heads, queries, keys) what is added to the scores of queries that stand at `positions`."""
+    before = positions[..., None] - torch.arange(keys, device=positions.device)
+    heads = query.shape[0] // len(positions)
+    return _hiding(before, window, query.dtype).repeat_interleave(heads, 0)
 
 
 def _mask(queries: int, keys: int, window: int | None, dtype: Any, device: Any) -> torch.Tensor:
@@ -182,7 +194,11 @@ def _mask(queries: int, keys: int, window: int | None, dtype: Any, device: Any) 
 @lru_cache(maxsize=8)
 def _whole_mask(longest: int, window: int | None, dtype: Any, device: Any) -> torch.Tensor:
     """(tile, longest + tile) of which every mask is a part: query i stands at key `longest` + i."""
-    at = torch.arange(_TILE, device=device)[:, None]
-    before = at - (torch.arange(longest + _TILE, device=device) - longest)
+    at = torch.arange(TILE, device=device)[:, None]
+    return _hiding(at - (torch.arange(longest + TILE, device=device) - longest), window, dtype)
+
+
+def _hiding(before: torch.Tensor, window: int | None, dtype: torch.dtype) -> torch.Tensor:
+    """Zero for keys that stand so far `before` a query, where it sees them, and -inf elsewhere."""
     hidden = before < 0 if window is None else (before < 0) | (before >= window)
-    return torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, -torch.inf)
+    return torch.zeros_like(hidden, dtype=dtype).masked_fill_(hidden, -torch.inf)

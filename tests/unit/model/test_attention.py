@@ -10,8 +10,8 @@ from tunesmith.model.attention_gpu import attend_padded
 from tunesmith.model.dropout import Keep, add_dropped, drop, keep_mask
 from tunesmith.model.scoring import Scoring
 
-# below, at and over the tiles' edges
-LENGTHS = [1, 5, 127, 128, 129, 300]
+# below, at and over the tiles' edges; some fill up to others
+LENGTHS = [1, 5, 110, 6, 127, 128, 129, 300, 7]
 HEADS, WIDTH = 2, 8
 
 
@@ -53,7 +53,7 @@ def _one_by_one(
 
 
 @pytest.mark.parametrize("window", [None, 1, 40, 200])
-@pytest.mark.parametrize("queries", [LENGTHS, [1] * len(LENGTHS), [1, 3, 127, 1, 50, 140]])
+@pytest.mark.parametrize("queries", [LENGTHS, [1] * len(LENGTHS), [1, 3, 100, 2, 127, 1, 50, 140, 2]])
 @pytest.mark.parametrize("key_heads", [HEADS, 1])
 @pytest.mark.parametrize("way", [attend, attend_padded, attend_seen])
 def test_equals_torchs_attention(window: int | None, queries: list[int], key_heads: int, way: object) -> None:
@@ -80,7 +80,7 @@ def test_equals_torchs_attention(window: int | None, queries: list[int], key_hea
 
 
 def test_the_gradient_of_dropout_is_that_of_what_was_dropped() -> None:
-    lengths, scoring = [3, 130], Scoring(0.3, dropout=0.4)
+    lengths, scoring = [10, 3, 130, 9, 8], Scoring(0.3, dropout=0.4)
     states = [_states(sum(lengths), seed=seed) for seed in range(3)]
 
     def mixed(*inputs: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,169 @@
+"""Where each text's queries and keys stand for attention: head by head, texts of like length side by side.
+
+A product of a few matrices of fifty rows costs more to begin than to compute. Short texts are filled up to
+the longest of some that are nearly as long, and computed at once; what fills them up is seen by no token, as
+it stands behind all of a text. Long texts stand alone, in tiles of queries that meet no key behind their end,
+which saves almost half of their scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["TILE", "Layout", "Tile", "layout_of"]
+
+TILE = 128
+"""Queries of one tile; longer texts stand alone"""
+# a text joins longer ones where it has at least this share of the longest's tokens
+_LIKE = 0.8
+# scores of one head that are computed at once: more would not stay in a processor's cache
+_MOST_SCORES = 1 << 16
+
+_Ints = npt.NDArray[np.int64]
+
+
+class Tile(NamedTuple):
+    """What is computed at once, of all heads of some texts."""
+
+    of_queries: slice
+    """Rows of the texts' queries, as `Layout.query_rows` has them"""
+    of_keys: slice
+    texts: int
+    queries: slice
+    """Which queries of each text"""
+    keys: slice
+    """Which keys of each text they may see"""
+    sees_all: bool
+    """Whether these are all keys of the texts"""
+    positions: torch.Tensor | None
+    """(texts, queries) where each query stands among its text's keys; None: the last stands at the last"""
+
+    def query_part(self, rows: torch.Tensor, heads: int) -> torch.Tensor:
+        """(query rows, head width) -> (texts × heads, queries, head width), in place."""
+        return rows[self.of_queries].view(self.texts * heads, -1, rows.shape[-1])[:, self.queries]
+
+    def key_part(self, rows: torch.Tensor, heads: int) -> torch.Tensor:
+        """(key rows, head width) -> (texts × heads, keys, head width), in place."""
+        return rows[self.of_keys].view(self.texts * heads, -1, rows.shape[-1])[:, self.keys]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Tokens × heads -> rows for attention, and back."""
+
+    tiles: tuple[Tile, ...]
+    query_rows: torch.Tensor
+    """(query rows,) each by the token × heads + head that stands in it"""
+    key_rows: torch.Tensor
+    query_places: torch.Tensor
+    """(query tokens × heads,) the row of each"""
+    key_places: torch.Tensor
+    fillers: torch.Tensor
+    """Rows of queries that fill up a text"""
+
+
+class _Rows(NamedTuple):
+    of: _Ints
+    """(rows,) the token × heads + head that stands in each"""
+    real: npt.NDArray[np.bool_]
+    """Whether a row is no filler"""
+
+
+@lru_cache(maxsize=8)
+def layout_of(lengths: tuple[int, ...], queries: tuple[int, ...], heads: int, device: Any) -> Layout:
+    """The layout of texts of so many tokens, of each of which the last `queries` ask.
+
+    A step's blocks share it.
+    """
+    import torch
+
+    of, asked = np.asarray(lengths), np.asarray(queries)
+    groups = list(_groups(of, asked))
+    query_rows, real = _joined(_rows(asked, group, heads) for group in groups)
+    key_rows, real_keys = _joined(_rows(of, group, heads) for group in groups)
+
+    def tensor(values: _Ints) -> torch.Tensor:
+        return torch.from_numpy(values).to(device)
+
+    return Layout(
+        tuple(_tiles(of, asked, groups, heads, tensor)),
+        tensor(query_rows),
+        tensor(key_rows),
+        tensor(_places(query_rows, real)),
+        tensor(_places(key_rows, real_keys)),
+        tensor(np.flatnonzero(~real)),
+    )
+
+
+def _groups(lengths: _Ints, queries: _Ints) -> Iterator[_Ints]:
+    """Texts that are computed together."""
+    whole = lengths == queries
+    for alike in (whole, ~whole):
+        group: list[int] = []
+        for text in sorted(np.flatnonzero(alike).tolist(), key=lambda text: (-lengths[text], -queries[text])):
+            if group and not _joins(lengths, queries, group, text):
+                yield np.asarray(group)
+                group = []
+            group.append(text)
+        if group:
+            yield np.asarray(group)
+
+
+def _joins(lengths: _Ints, queries: _Ints, group: Sequence[int], text: int) -> bool:
+    longest, asked = lengths[group[0]], max(queries[group].max(), queries[text])
+    fits = (len(group) + 1) * longest * asked <= _MOST_SCORES
+    return bool(asked <= TILE and lengths[text] >= _LIKE * longest and fits)
+
+
+def _rows(counts: _Ints, group: _Ints, heads: int) -> _Rows:
+    """The rows of a group: (texts, heads, longest) of it, flat; a text's last token fills it up."""
+    starts, own = np.cumsum(counts)[group] - counts[group], counts[group, None]
+    at = np.arange(own.max())
+    tokens = starts[:, None] + np.minimum(at, own - 1)  # (texts, longest)
+    rows = tokens[:, None] * heads + np.arange(heads)[:, None]
+    return _Rows(rows.reshape(-1), np.repeat(at < own, heads, axis=0).reshape(-1))
+
+
+def _joined(parts: Iterable[_Rows]) -> _Rows:
+    rows, real = zip(*parts, strict=True)
+    return _Rows(np.concatenate(rows), np.concatenate(real))
+
+
+def _places(rows: _Ints, real: npt.NDArray[np.bool_]) -> _Ints:
+    """The row of each token × heads + head."""
+    (found,) = np.nonzero(real)
+    places = np.empty_like(found)
+    places[rows[found]] = found
+    return places
+
+
+def _tiles(
+    lengths: _Ints,
+    queries: _Ints,
+    groups: Sequence[_Ints],
+    heads: int,
+    tensor: Callable[[_Ints], torch.Tensor],
+) -> Iterator[Tile]:
+    query = key = 0
+    for group in groups:
+        longest, asked = int(lengths[group].max()), int(queries[group].max())
+        whole = bool((lengths[group] == queries[group]).all())
+        positions = None
+        if not whole and len(group) > 1:
+            own = queries[group, None]
+            positions = tensor(lengths[group, None] - own + np.minimum(np.arange(asked), own - 1))
+        of_queries = slice(query, query := query + len(group) * heads * asked)
+        of_keys = slice(key, key := key + len(group) * heads * longest)
+        for begin in range(0, asked, TILE):
+            end = min(begin + TILE, asked)
+            sees = slice(0, longest - asked + end)
+            yield Tile(of_queries, of_keys, len(group), slice(begin, end), sees, end == asked, positions)

@@ -73,10 +73,20 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 @pytest.fixture(autouse=True)
 def _process_as_it_was() -> Iterator[None]:
     """A test that changes what all share is told here, and not by another one that comes to run after it."""
-    hook = threading.excepthook
+    log, hook = logging.getLogger("tunesmith.api"), threading.excepthook
     yield
-    assert threading.excepthook is hook
-    assert logging.getLogger("tunesmith.api").propagate
+    changed = not log.propagate or threading.excepthook is not hook
+    log.propagate, threading.excepthook = True, hook
+    assert not changed, "a server was started in the tests' own process: `serves_here` is for that"
+
+
+@pytest.fixture
+def serves_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server in the tests' own process leaves log and crashes as they are."""
+    from tunesmith.api import crashes, logs
+
+    monkeypatch.setattr(logs, "start_log", lambda _format: None)
+    monkeypatch.setattr(crashes, "leave_no_text", lambda: None)
 
 
 @pytest.fixture(scope="session", autouse=True)

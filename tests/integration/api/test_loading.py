@@ -19,7 +19,6 @@ from tests.integration.api.conftest import LABELS, Serve, WriteModel
 from tests.models import POLITICS, SPORTS
 from tests.unit.model.test_shared import held_bytes
 from tests.waiting import until, until_then
-from tunesmith.api import crashes, logs
 from tunesmith.api.batches import Batches
 from tunesmith.api.context import Context
 from tunesmith.api.gate import Gate
@@ -143,6 +142,7 @@ def test_a_model_that_went_is_freed(write_model: WriteModel, tmp_path: Path) -> 
     until(lambda: held[0]() is None)
 
 
+@pytest.mark.usefixtures("serves_here")
 def test_a_model_that_was_there_first_is_freed_when_it_goes(
     write_model: WriteModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,9 +170,6 @@ def test_a_model_that_was_there_first_is_freed_when_it_goes(
 
     monkeypatch.setattr(Loader, "load", noted)
     monkeypatch.setattr(Server, "run", run)
-    # these are for a process that serves and no more
-    monkeypatch.setattr(logs, "start_log", lambda _format: None)
-    monkeypatch.setattr(crashes, "leave_no_text", lambda: None)
     paths = {name: write_model(tmp_path / name) for name in ("one", "two")}
     serve_model(paths, port=0, model_root=tmp_path, settings=Settings())
     assert len(held) == 2

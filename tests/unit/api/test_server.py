@@ -49,6 +49,7 @@ def test_no_part_of_an_answer_waits_for_the_one_before(monkeypatch: pytest.Monke
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@pytest.mark.usefixtures("serves_here")
 def test_garbage_is_not_looked_for_in_the_model_while_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     """With torch there, it would take some tenths of a second, in which nobody is answered."""
     frozen: list[int] = []

@@ -93,15 +93,16 @@ def test_its_threads_stand_behind_others(exported: tuple[Classifier, Path]) -> N
         before = set(TASKS.iterdir())
         opened = engine(path, classifier)
         helpers = set(TASKS.iterdir()) - before
-    # others may begin and end beside them, which are not the engine's
-    ours = priority(threading.get_native_id())
-    assert any(priority(int(helper.name)) > ours for helper in helpers)
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    found = [priority for helper in helpers if (priority := priority_of(int(helper.name))) is not None]
+    assert found
+    assert all(priority > ours for priority in found)
     assert opened.parameters == 1
 
 
-def priority(thread: int) -> int:
-    """Of a thread that may have ended: then it stands before all."""
+def priority_of(thread: int) -> int | None:
+    """None where it has ended meanwhile, as the one does that begins the engine."""
     try:
         return os.getpriority(os.PRIO_PROCESS, thread)
     except ProcessLookupError:
-        return -sys.maxsize
+        return None

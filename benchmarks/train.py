@@ -54,7 +54,7 @@ class Suite:
 CPU = Suite(
     "train.json",
     "training",
-    {"6x384/ag_news": 128, "6x384/bbc_news": 48, "6x768/ag_news": 64, "6x768/bbc_news": 24},
+    {"6x384/ag_news": 256, "6x384/bbc_news": 48, "6x768/ag_news": 128, "6x768/bbc_news": 24},
     ("tutorial", "dynamic", "grouped", "grouped-bf16", "tunesmith", "tunesmith-bf16"),
     ("tutorial", "grouped"),
 )

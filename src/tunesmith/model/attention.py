@@ -98,24 +98,24 @@ class _Attention(torch.autograd.Function):
         layout: Layout,
         scoring: Scoring,
     ) -> torch.Tensor:
-        heads, kept = query.shape[1], []
+        kept = []
         queries = _rows_of(query, layout.query_rows)
         keys, values = (_rows_of(states, layout.key_rows) for states in (key, value))
         mixed = torch.empty_like(queries)
         for tile in layout.tiles:
-            of, seen = tile.query_part(queries, heads), tile.key_part(keys, heads)
+            of, seen = tile.query_part(queries), tile.key_part(keys)
             shares = _shares(of, seen.transpose(1, 2), tile, scoring)
             kept_shares = dropped(shares, scoring.dropout)
-            _write(kept_shares, tile.key_part(values, heads), out=tile.query_part(mixed, heads))
+            _write(kept_shares, tile.key_part(values), out=tile.query_part(mixed))
             if any(ctx.needs_input_grad):
                 kept += [shares] if kept_shares is shares else [shares, kept_shares]
-        ctx.layout, ctx.scoring, ctx.heads = layout, scoring, heads
+        ctx.layout, ctx.scoring = layout, scoring
         ctx.save_for_backward(queries, keys, values, mixed, *kept)
         return mixed.index_select(0, layout.query_places).view(query.shape)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        layout, heads = ctx.layout, ctx.heads
+        layout = ctx.layout
         gradient = _rows_of(gradients[0], layout.query_rows).index_fill_(0, layout.fillers, 0)
         queries, keys, values, mixed, *kept = ctx.saved_tensors
         of_queries, of_keys, of_values = (torch.empty_like(rows) for rows in (queries, keys, values))
@@ -126,18 +126,18 @@ class _Attention(torch.autograd.Function):
         for index in reversed(range(len(layout.tiles))):
             tile, shares, kept_shares = layout.tiles[index], kept[each * index], kept[each * (index + 1) - 1]
             write = _write if tile.sees_all else _add
-            out = tile.query_part(gradient, heads)
-            write(kept_shares.transpose(1, 2), out, out=tile.key_part(of_values, heads))
-            scores = torch.bmm(out, tile.key_part(values, heads).transpose(1, 2))
-            scores.mul_(kept_shares).addcmul_(shares, tile.query_part(sums, heads), value=-1)
+            out = tile.query_part(gradient)
+            write(kept_shares.transpose(1, 2), out, out=tile.key_part(of_values))
+            scores = torch.bmm(out, tile.key_part(values).transpose(1, 2))
+            scores.mul_(kept_shares).addcmul_(shares, tile.query_part(sums), value=-1)
             scores.mul_(ctx.scoring.scaling)
-            _write(scores, tile.key_part(keys, heads), out=tile.query_part(of_queries, heads))
-            of = tile.query_part(queries, heads)
-            write(scores.transpose(1, 2), of, out=tile.key_part(of_keys, heads))
+            _write(scores, tile.key_part(keys), out=tile.query_part(of_queries))
+            of = tile.query_part(queries)
+            write(scores.transpose(1, 2), of, out=tile.key_part(of_keys))
         places = (layout.query_places, layout.key_places, layout.key_places)
         return (
             *(
-                rows.index_select(0, at).view(-1, heads, rows.shape[-1])
+                rows.index_select(0, at).view(-1, *gradients[0].shape[1:])
                 for rows, at in zip((of_queries, of_keys, of_values), places, strict=True)
             ),
             None,

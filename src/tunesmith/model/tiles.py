@@ -37,7 +37,8 @@ class Tile(NamedTuple):
     of_queries: slice
     """Rows of the texts' queries, as `Layout.query_rows` has them"""
     of_keys: slice
-    texts: int
+    matrices: int
+    """Texts × heads: as many are multiplied at once"""
     queries: slice
     """Which queries of each text"""
     keys: slice
@@ -47,13 +48,16 @@ class Tile(NamedTuple):
     positions: torch.Tensor | None
     """(texts, queries) where each query stands among its text's keys; None: the last stands at the last"""
 
-    def query_part(self, rows: torch.Tensor, heads: int) -> torch.Tensor:
+    def query_part(self, rows: torch.Tensor) -> torch.Tensor:
         """(query rows, head width) -> (texts × heads, queries, head width), in place."""
-        return rows[self.of_queries].view(self.texts * heads, -1, rows.shape[-1])[:, self.queries]
+        return self._matrices(rows[self.of_queries])[:, self.queries]
 
-    def key_part(self, rows: torch.Tensor, heads: int) -> torch.Tensor:
+    def key_part(self, rows: torch.Tensor) -> torch.Tensor:
         """(key rows, head width) -> (texts × heads, keys, head width), in place."""
-        return rows[self.of_keys].view(self.texts * heads, -1, rows.shape[-1])[:, self.keys]
+        return self._matrices(rows[self.of_keys])[:, self.keys]
+
+    def _matrices(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows.view(self.matrices, -1, rows.shape[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +112,22 @@ def _groups(lengths: _Ints, queries: _Ints) -> Iterator[_Ints]:
     """Texts that are computed together."""
     whole = lengths == queries
     for alike in (whole, ~whole):
-        group: list[int] = []
-        for text in sorted(np.flatnonzero(alike).tolist(), key=lambda text: (-lengths[text], -queries[text])):
-            if group and not _joins(lengths, queries, group, text):
-                yield np.asarray(group)
-                group = []
-            group.append(text)
-        if group:
-            yield np.asarray(group)
+        # the longest first: it is what others are filled up to
+        order = np.lexsort((-queries, -lengths))
+        yield from _cut(order[alike[order]], lengths.tolist(), queries.tolist())
 
 
-def _joins(lengths: _Ints, queries: _Ints, group: Sequence[int], text: int) -> bool:
-    longest, asked = lengths[group[0]], max(queries[group].max(), queries[text])
-    fits = (len(group) + 1) * longest * asked <= _MOST_SCORES
-    return bool(asked <= TILE and lengths[text] >= _LIKE * longest and fits)
+def _cut(texts: _Ints, lengths: Sequence[int], queries: Sequence[int]) -> Iterator[_Ints]:
+    """Cut texts, the longest first, where the next one should not join those before."""
+    begin = asked = 0
+    for at, text in enumerate(texts.tolist()):
+        longest, asked = lengths[texts[begin]], max(asked, queries[text])
+        fits = asked <= TILE and (at + 1 - begin) * longest * asked <= _MOST_SCORES
+        if at > begin and not (fits and lengths[text] >= _LIKE * longest):
+            yield texts[begin:at]
+            begin, asked = at, queries[text]
+    if len(texts):
+        yield texts[begin:]
 
 
 def _rows(counts: _Ints, group: _Ints, heads: int) -> _Rows:
@@ -166,4 +172,6 @@ def _tiles(
         for begin in range(0, asked, TILE):
             end = min(begin + TILE, asked)
             sees = slice(0, longest - asked + end)
-            yield Tile(of_queries, of_keys, len(group), slice(begin, end), sees, end == asked, positions)
+            yield Tile(
+                of_queries, of_keys, len(group) * heads, slice(begin, end), sees, end == asked, positions
+            )

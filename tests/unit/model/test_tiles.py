@@ -20,7 +20,7 @@ def laid_out(lengths: list[int], queries: list[int] | None = None, heads: int = 
 def scores(layout: Layout) -> int:
     """How many are computed for one head."""
     return sum(
-        tile.texts * (tile.queries.stop - tile.queries.start) * (tile.keys.stop - tile.keys.start)
+        tile.matrices * (tile.queries.stop - tile.queries.start) * (tile.keys.stop - tile.keys.start)
         for tile in layout.tiles
     )
 
@@ -49,9 +49,9 @@ def test_little_is_computed_for_nothing(lengths: list[int]) -> None:
 
 
 def test_texts_of_like_length_are_computed_together_and_long_ones_alone() -> None:
-    assert [tile.texts for tile in laid_out([50, 9, 45, 10, 48]).tiles] == [3, 2]
+    assert [tile.matrices for tile in laid_out([50, 9, 45, 10, 48]).tiles] == [3, 2]
     long = laid_out([300, 290]).tiles
-    assert [tile.texts for tile in long] == [1] * 6
+    assert [tile.matrices for tile in long] == [1] * 6
     assert [tile.sees_all for tile in long] == [False, False, True] * 2
 
 
@@ -62,7 +62,7 @@ def test_one_query_of_each_long_text_is_computed_together() -> None:
 
 
 def test_of_many_texts_no_more_come_together_than_a_cache_holds() -> None:
-    texts = [tile.texts for tile in laid_out([64] * 40).tiles]
+    texts = [tile.matrices for tile in laid_out([64] * 40).tiles]
     assert texts == [16, 16, 8]
 
 

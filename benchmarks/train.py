@@ -72,10 +72,10 @@ GPU = Suite(
 )
 
 
-def one(contestant: str, data: str, model: Path, rows: int, seed: int) -> dict[str, Any]:
+def one(contestant: str, **asked: Any) -> dict[str, Any]:
     """One training in a process of its own."""
-    asked = {"contestant": contestant, "data": data, "model": str(model), "rows": rows, "seed": seed}
-    command = [sys.executable, "-m", "benchmarks.one_training", json.dumps(asked)]
+    said = json.dumps({"contestant": contestant, **asked})
+    command = [sys.executable, "-m", "benchmarks.one_training", said]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -87,10 +87,12 @@ def rounds_of(suite: Suite, case: str, model: Path, rounds: int) -> dict[str, li
     """Each contestant once a round, each round beginning with another."""
     data, contestants = case.split("/")[1], list(suite.contestants)
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in contestants}
+    asked = {"data": data, "model": str(model), "rows": suite.rows[case], "longest": 0}
     for number in range(rounds):
         for name in contestants[number % len(contestants) :] + contestants[: number % len(contestants)]:
-            results[name].append(one(name, data, model, suite.rows[case], number))
+            results[name].append(one(name, **asked, seed=number))
             speed = results[name][-1]["examples_per_second"]
+            asked["longest"] = results[name][-1]["longest_tokens"]
             console.print(f"[dim]{case} round {number + 1} {name} {speed:.2f} examples/s[/]")
     return results
 

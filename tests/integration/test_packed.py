@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,17 @@ def test_packed_equals_with_adapters(adapted: Any, model: Any, count: int) -> No
     rows = _rows(count, seed=count)
     _assert_equal(adapted, adapted, rows)
     assert (packed_logits(adapted, rows) - packed_logits(model, rows)).abs().max() > 1e-3
+
+
+def test_the_last_block_makes_no_keys_and_values_for_one_query_a_text(tmp_path: Path) -> None:
+    base = save_tiny_base(tmp_path / "base", "gpt2")
+    model = load_classifier(str(base), ("a", "b"), dropout=0.0).model.eval()
+    calls: list[int] = []
+    model.transformer.h[-1].attn.c_attn.register_forward_hook(lambda *_: calls.append(1))
+    packed_logits(model, _rows(3, seed=0))
+    assert not calls
+    packed_logits(model, _rows(3, seed=0), every_token=True)
+    assert calls == [1]
 
 
 @pytest.mark.parametrize("blocks", [0, 1])

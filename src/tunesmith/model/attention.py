@@ -16,7 +16,7 @@ from tunesmith.model.tiles import TILE, Layout, Tile, layout_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["attend", "attend_seen"]
+__all__ = ["attend", "attend_from_last", "attend_seen"]
 
 
 def attend(
@@ -42,6 +42,23 @@ def attend(
     layout = layout_of(tuple(lengths), tuple(queries), query.shape[1], query.device)
     mixed: torch.Tensor = _Attention.apply(query, key, value, layout, scoring)  # type: ignore[no-untyped-call]
     return mixed.flatten(1)
+
+
+def attend_from_last(
+    query: torch.Tensor, states: torch.Tensor, lengths: Sequence[int], scoring: Scoring
+) -> torch.Tensor:
+    """Each text's last token attends to its tokens, whose states are keys and values of all heads.
+
+    `query` is (texts, heads, width) and `states` (tokens, width): -> (texts, heads, width), on a CPU.
+    """
+    if torch.is_autocast_enabled("cpu"):
+        low = torch.get_autocast_dtype("cpu")
+        query, states = query.to(low), states.to(low)
+    texts, heads, width = query.shape
+    layout = layout_of(tuple(lengths), (heads,) * texts, 1, query.device, from_last=True)
+    flat, seen = query.reshape(texts * heads, 1, width), states[:, None]
+    mixed: torch.Tensor = _Attention.apply(flat, seen, seen, layout, scoring)  # type: ignore[no-untyped-call]
+    return mixed.view(texts, heads, width)
 
 
 def attend_seen(

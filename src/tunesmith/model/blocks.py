@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.model.dropout import add_dropped, drop
 from tunesmith.model.scoring import Scoring
+from tunesmith.model.unprojected import affine, mixed_unprojected
 
 if TYPE_CHECKING:
     import torch
@@ -105,15 +106,30 @@ def rotary(body: Any, hidden: torch.Tensor, positions: torch.Tensor) -> Any:
 
 
 def _gpt2(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> torch.Tensor:
-    attention = block.attn
-    query, key, value = attention.c_attn(block.ln_1(hidden)).split(hidden.shape[-1], dim=-1)
-    if only_asked:
-        query, hidden = query[pack.asked], hidden[pack.asked]
-    query, key, value = (_heads(part, attention.num_heads) for part in (query, key, value))
+    attention, normed = block.attn, block.ln_1(hidden)
     scoring = Scoring(attention.scaling, _rate(attention, attention.attn_dropout.p))
-    mixed = _attend(query, key, value, pack, scoring)
+    if only_asked:
+        hidden = hidden[pack.asked]
+    if only_asked and _one_asks(pack, attention.c_attn):
+        mixed = _gpt2_unprojected(attention, normed, pack, scoring)
+    else:
+        query, key, value = attention.c_attn(normed).split(hidden.shape[-1], dim=-1)
+        query = query[pack.asked] if only_asked else query
+        query, key, value = (_heads(part, attention.num_heads) for part in (query, key, value))
+        mixed = _attend(query, key, value, pack, scoring)
     hidden = add_dropped(attention.c_proj(mixed), hidden, attention.resid_dropout)
     return _add_mlp(block.mlp, block.ln_2(hidden), hidden)
+
+
+def _gpt2_unprojected(attention: Any, normed: torch.Tensor, pack: Pack, scoring: Scoring) -> torch.Tensor:
+    import torch
+
+    width, layer = normed.shape[1], attention.c_attn
+    weights, biases = layer.weight.split(width, dim=1), layer.bias.split(width)
+    query = torch.addmm(biases[0], normed[pack.asked], weights[0])
+    key, value = (affine(*part) for part in zip(weights[1:], biases[1:], strict=True))
+    heads = _heads(query, attention.num_heads)
+    return mixed_unprojected(normed, heads, key, value, pack.lengths, scoring)
 
 
 def _gpt_neo(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> torch.Tensor:
@@ -198,6 +214,17 @@ def add_block_method(layer: Any, model_type: str) -> str:
     """
     setattr(layer, _METHOD, partial(BLOCKS[model_type], layer))
     return _METHOD
+
+
+def _one_asks(pack: Pack, *layers: Any) -> bool:
+    """Whether one token of each text asks, and what would make its keys and values are plain layers."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    if any(given is not None for given in (pack.attend, pack.before, pack.past, pack.kept)):
+        return False
+    plain = all(type(layer) in (Conv1D, torch.nn.Linear) for layer in layers)
+    return plain and pack.asked.device.type == "cpu" and len(pack.asked) == len(pack.lengths)
 
 
 def _rate(module: Any, dropout: float) -> float:

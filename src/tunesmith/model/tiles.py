@@ -83,15 +83,19 @@ class _Rows(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def layout_of(lengths: tuple[int, ...], queries: tuple[int, ...], heads: int, device: Any) -> Layout:
+def layout_of(
+    lengths: tuple[int, ...], queries: tuple[int, ...], heads: int, device: Any, *, from_last: bool = False
+) -> Layout:
     """The layout of texts of so many tokens, of each of which the last `queries` ask.
 
-    A step's blocks share it.
+    With `from_last`, all queries of a text are of its last token. A step's blocks share a layout.
     """
     import torch
 
     of, asked = np.asarray(lengths), np.asarray(queries)
-    groups = list(_groups(of, asked))
+    # where all ask from the last token, even as many queries as tokens do not stand one at each
+    whole = np.zeros_like(of, np.bool_) if from_last else of == asked
+    groups = list(_groups(of, asked, whole))
     query_rows, real = _joined(_rows(asked, group, heads) for group in groups)
     key_rows, real_keys = _joined(_rows(of, group, heads) for group in groups)
 
@@ -99,7 +103,7 @@ def layout_of(lengths: tuple[int, ...], queries: tuple[int, ...], heads: int, de
         return torch.from_numpy(values).to(device)
 
     return Layout(
-        tuple(_tiles(of, asked, groups, heads, tensor)),
+        tuple(_tiles(of, asked, groups, heads, tensor, from_last=from_last)),
         tensor(query_rows),
         tensor(key_rows),
         tensor(_places(query_rows, real)),
@@ -108,9 +112,8 @@ def layout_of(lengths: tuple[int, ...], queries: tuple[int, ...], heads: int, de
     )
 
 
-def _groups(lengths: _Ints, queries: _Ints) -> Iterator[_Ints]:
-    """Texts that are computed together."""
-    whole = lengths == queries
+def _groups(lengths: _Ints, queries: _Ints, whole: npt.NDArray[np.bool_]) -> Iterator[_Ints]:
+    """Texts that are computed together: those of which the `whole` asks stand apart."""
     for alike in (whole, ~whole):
         # the longest first: it is what others are filled up to
         order = np.lexsort((-queries, -lengths))
@@ -158,20 +161,26 @@ def _tiles(
     groups: Sequence[_Ints],
     heads: int,
     tensor: Callable[[_Ints], torch.Tensor],
+    *,
+    from_last: bool,
 ) -> Iterator[Tile]:
     query = key = 0
     for group in groups:
         longest, asked = int(lengths[group].max()), int(queries[group].max())
         whole = bool((lengths[group] == queries[group]).all())
         positions = None
-        if not whole and len(group) > 1:
-            own = queries[group, None]
-            positions = tensor(lengths[group, None] - own + np.minimum(np.arange(asked), own - 1))
+        if from_last or (not whole and len(group) > 1):
+            positions = tensor(_positions(lengths[group, None], queries[group, None], from_last=from_last))
         of_queries = slice(query, query := query + len(group) * heads * asked)
         of_keys = slice(key, key := key + len(group) * heads * longest)
         for begin in range(0, asked, TILE):
             end = min(begin + TILE, asked)
-            sees = slice(0, longest - asked + end)
-            yield Tile(
-                of_queries, of_keys, len(group) * heads, slice(begin, end), sees, end == asked, positions
-            )
+            sees = slice(0, longest if from_last else longest - asked + end)
+            stand = None if positions is None else positions[:, begin:end]
+            yield Tile(of_queries, of_keys, len(group) * heads, slice(begin, end), sees, end == asked, stand)
+
+
+def _positions(lengths: _Ints, queries: _Ints, *, from_last: bool) -> _Ints:
+    """(texts, 1) each -> (texts, most queries), where each query stands; a text's last fills it up."""
+    at = np.arange(queries.max())
+    return lengths - 1 + 0 * at if from_last else lengths - queries + np.minimum(at, queries - 1)

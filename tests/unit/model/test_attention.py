@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from tunesmith.model.attention import attend, attend_seen
+from tunesmith.model.attention import attend, attend_from_last, attend_seen
 from tunesmith.model.attention_gpu import attend_padded
 from tunesmith.model.dropout import Keep, add_dropped, drop, keep_mask
 from tunesmith.model.scoring import Scoring
+from tunesmith.model.unprojected import affine, mixed_unprojected
 
 # below, at and over the tiles' edges; some fill up to others
 LENGTHS = [1, 5, 110, 6, 127, 128, 129, 300, 7]
@@ -77,6 +78,59 @@ def test_equals_torchs_attention(window: int | None, queries: list[int], key_hea
     gradients = torch.autograd.grad((found * weights).sum(), (query, key, value))
     for one, other in zip(wanted, gradients, strict=True):
         assert (one - other).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("window", [None, 1, 40])
+@pytest.mark.parametrize("heads", [1, 5, 130])
+def test_all_heads_of_a_last_token_attend_to_the_states_themselves(window: int | None, heads: int) -> None:
+    query, states = _states(len(LENGTHS), heads), _states(sum(LENGTHS), 1, 1)
+    scoring = Scoring(0.3, window=window)
+    seen = states.expand(-1, heads, -1)
+    expected = _one_by_one(query, seen, seen, LENGTHS, [1] * len(LENGTHS), scoring)
+    found = attend_from_last(query, states[:, 0], LENGTHS, scoring).flatten(1)
+    assert (found - expected).abs().max() < 1e-12
+    weights = torch.linspace(-1, 1, expected.numel(), dtype=torch.float64).view_as(expected)
+    wanted = torch.autograd.grad((expected * weights).sum(), (query, states))
+    gradients = torch.autograd.grad((found * weights).sum(), (query, states))
+    for one, other in zip(wanted, gradients, strict=True):
+        assert (one - other).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_keys_and_values_need_not_be_made_for_one_query(with_bias: bool) -> None:
+    width, scoring = HEADS * WIDTH, Scoring(0.3)
+    query, states = _states(len(LENGTHS)), _states(sum(LENGTHS), seed=1).flatten(1)
+    layers = [torch.nn.Linear(width, width, bias=with_bias, dtype=torch.float64) for _ in range(2)]
+    key, value = (layer(states).view(-1, HEADS, WIDTH) for layer in layers)
+    expected = attend(query, key, value, LENGTHS, scoring, [1] * len(LENGTHS))
+    key, value = (affine(layer.weight.t(), layer.bias) for layer in layers)
+    found = mixed_unprojected(states, query, key, value, LENGTHS, scoring)
+    assert (found - expected).abs().max() < 1e-12
+    inputs = [query, states, *(value for layer in layers for value in layer.parameters())]
+    weights = torch.linspace(-1, 1, expected.numel(), dtype=torch.float64).view_as(expected)
+    wanted = torch.autograd.grad((expected * weights).sum(), inputs)
+    gradients = torch.autograd.grad((found * weights).sum(), inputs)
+    for one, other in zip(wanted, gradients, strict=True):
+        assert (one - other).abs().max() < 1e-11
+
+
+def test_dropout_drops_the_same_shares_of_values_and_of_their_bias() -> None:
+    width, lengths, scoring = HEADS * WIDTH, [10, 3, 130, 9], Scoring(0.3, dropout=0.4)
+    query, states = _states(len(lengths)), _states(sum(lengths), seed=1).flatten(1).detach().requires_grad_()
+    key, value = (_states(width + 1, seed=seed).flatten(1).detach().requires_grad_() for seed in (2, 3))
+
+    def mixed(*inputs: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(7)  # the same shares are dropped each time
+        states, query, key, value = inputs
+        return mixed_unprojected(states, query, key, value, lengths, scoring)
+
+    assert torch.autograd.gradcheck(mixed, (states, query, key, value), fast_mode=True)
+    undropped = mixed_unprojected(states, query, key, value, lengths, Scoring(0.3))
+    assert not torch.allclose(mixed(states, query, key, value), undropped)
+    only_bias = torch.cat([torch.zeros(width, width), torch.ones(1, width)]).double()
+    torch.manual_seed(7)
+    sums = mixed_unprojected(states, query, key, only_bias, lengths, scoring)
+    assert not torch.allclose(sums, torch.ones_like(sums)), "the sum of the shares that were kept"
 
 
 def test_the_gradient_of_dropout_is_that_of_what_was_dropped() -> None:

@@ -96,11 +96,13 @@ def test_packed_equals_with_adapters(adapted: Any, model: Any, count: int) -> No
     assert (packed_logits(adapted, rows) - packed_logits(model, rows)).abs().max() > 1e-3
 
 
-def test_the_last_block_makes_no_keys_and_values_for_one_query_a_text(tmp_path: Path) -> None:
-    base = save_tiny_base(tmp_path / "base", "gpt2")
+@pytest.mark.parametrize(("name", "layer"), [("gpt2", "attn.c_attn"), ("gpt_neo", "attn.attention.k_proj")])
+def test_the_last_block_makes_no_keys_for_one_query_a_text(name: str, layer: str, tmp_path: Path) -> None:
+    base = save_tiny_base(tmp_path / "base", name)
     model = load_classifier(str(base), ("a", "b"), dropout=0.0).model.eval()
     calls: list[int] = []
-    model.transformer.h[-1].attn.c_attn.register_forward_hook(lambda *_: calls.append(1))
+    last = model.transformer.h[-1].get_submodule(layer)
+    last.register_forward_hook(lambda *_: calls.append(1))
     packed_logits(model, _rows(3, seed=0))
     assert not calls
     packed_logits(model, _rows(3, seed=0), every_token=True)

@@ -125,7 +125,7 @@ def _gpt2_unprojected(attention: Any, normed: torch.Tensor, pack: Pack, scoring:
     import torch
 
     width, layer = normed.shape[1], attention.c_attn
-    weights, biases = layer.weight.split(width, dim=1), layer.bias.split(width)
+    weights, biases = _matrix(layer).split(width, dim=1), layer.bias.split(width)
     query = torch.addmm(biases[0], normed[pack.asked], weights[0])
     key, value = (affine(*part) for part in zip(weights[1:], biases[1:], strict=True))
     heads = _heads(query, attention.num_heads)
@@ -133,15 +133,20 @@ def _gpt2_unprojected(attention: Any, normed: torch.Tensor, pack: Pack, scoring:
 
 
 def _gpt_neo(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> torch.Tensor:
-    attention = block.attn.attention
-    normed = block.ln_1(hidden)
-    key, value = attention.k_proj(normed), attention.v_proj(normed)
-    if only_asked:
-        normed, hidden = normed[pack.asked], hidden[pack.asked]
-    query, key, value = (_heads(part, attention.num_heads) for part in (attention.q_proj(normed), key, value))
+    attention, normed = block.attn.attention, block.ln_1(hidden)
     window = attention.config.window_size if attention.attention_type == "local" else None
     scoring = Scoring(1.0, _rate(attention, attention.attn_dropout.p), window)
-    mixed = _attend(query, key, value, pack, scoring)
+    asks = normed
+    if only_asked:
+        asks, hidden = normed[pack.asked], hidden[pack.asked]
+    query = _heads(attention.q_proj(asks), attention.num_heads)
+    layers = attention.k_proj, attention.v_proj
+    if only_asked and _one_asks(pack, *layers):
+        key, value = (affine(_matrix(layer), layer.bias) for layer in layers)
+        mixed = mixed_unprojected(normed, query, key, value, pack.lengths, scoring)
+    else:
+        key, value = (_heads(layer(normed), attention.num_heads) for layer in layers)
+        mixed = _attend(query, key, value, pack, scoring)
     hidden = add_dropped(attention.out_proj(mixed), hidden, attention.resid_dropout)
     return _add_mlp(block.mlp, block.ln_2(hidden), hidden)
 
@@ -225,6 +230,13 @@ def _one_asks(pack: Pack, *layers: Any) -> bool:
         return False
     plain = all(type(layer) in (Conv1D, torch.nn.Linear) for layer in layers)
     return plain and pack.asked.device.type == "cpu" and len(pack.asked) == len(pack.lengths)
+
+
+def _matrix(layer: Any) -> Any:
+    """A linear layer's weights, (width in, width out)."""
+    from transformers.pytorch_utils import Conv1D
+
+    return layer.weight if isinstance(layer, Conv1D) else layer.weight.t()
 
 
 def _rate(module: Any, dropout: float) -> float:

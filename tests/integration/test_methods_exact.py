@@ -149,7 +149,8 @@ def test_merged_adapters_answer_as_they_did(tmp_path: Path, architecture: str) -
     before = _logits(model, encoded)
     names = {name for name, _ in model.named_parameters()}
     adapters = add_adapters(model, recipe)
-    assert torch.equal(_logits(model, encoded), before), "adapters begin as nothing"
+    # to rounding: with an adapter on them the last block's keys and values are made, without they need not be
+    assert (_logits(model, encoded) - before).abs().max() < 1e-6, "adapters begin as nothing"
     trained = {name for name, value in model.named_parameters() if value.requires_grad}
     assert len(trained) == 2 * len(facts.linear_layers) + 1
     for name, value in model.named_parameters():

@@ -153,7 +153,7 @@ def _made_on(at: dict[str, Any], rounds: int) -> str:
     said = f"Medians of {rounds} rounds" if rounds > 1 else "One round"
     if at["device"] != "cpu":
         return f"{said}; {at['device']}, {at['date']}."
-    return f"{said}; {at['cores']} cores ({at['processor']}, {at['capability']}), {at['date']}."
+    return f"{said}; {at['cores']} cores ({_kind(at)}), {at['date']}."
 
 
 def _line(name: str, row: dict[str, Any], rivals: tuple[str, str]) -> str:
@@ -196,13 +196,15 @@ def main() -> None:
         suite = replace(suite, contestants=chosen)
     saved = _saved(suite)
     for case, measured in _cases(suite, asked.only or list(suite.rows), asked.rounds):
-        at = measured["machine"]
-        kind = at["capability"] if at["device"] == "cpu" else at["device"]
-        saved["cases"].setdefault(case, {})[kind] = measured
+        saved["cases"].setdefault(case, {})[_kind(measured["machine"])] = measured
         _keep(suite, saved, write=not asked.rehearse)
     if asked.seeds and not asked.gpu:
         saved["accuracy"] = same_accuracy(asked.seeds, suite.contestants)
     _keep(suite, saved, write=not asked.rehearse)
+
+
+def _kind(at: dict[str, Any]) -> str:
+    return f"{at['processor']}, {at['capability']}" if at["device"] == "cpu" else at["device"]
 
 
 def _saved(suite: Suite) -> dict[str, Any]:

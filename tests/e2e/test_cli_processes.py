@@ -130,7 +130,7 @@ def test_ctrl_c_stops_both_at_one_step_and_the_printed_command_goes_on(two: Cli,
 def test_one_is_killed_and_all_go_on_later(workshop: Path, two: Cli, long_two: Path) -> None:
     # what torch itself would say of it is silenced before torch is loaded: no process that has it already
     alone = Cli(workshop, [sys.executable, *TORCHRUN, "-m", "tunesmith"])
-    command = (*TRAIN, "--out", "killed")
+    command = (*TRAIN, "--out", "killed-two")
     for rank, resume in ((1, ()), (0, ("--resume",))):
         running = alone.start(*command, *resume)
         running.wait_for("epoch ", times=2)
@@ -140,7 +140,7 @@ def test_one_is_killed_and_all_go_on_later(workshop: Path, two: Cli, long_two: P
         assert "[rank" not in said.err
         assert said.err.count("error[process-lost]") <= 1 - (rank == 0)
     two(*command, "--resume").good()
-    assert _weights(workshop / "killed") == _weights(long_two)
+    assert _weights(workshop / "killed-two") == _weights(long_two)
 
 
 def _process(torchrun: int, rank: int) -> psutil.Process:

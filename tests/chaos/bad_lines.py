@@ -112,6 +112,8 @@ class BadLines:
     """Of the whole process of a worker, while it validated the file"""
     peak_of_one_line_mib: int = 0
     """The same with a file of as many bytes that is one line"""
+    peak_of_few_lines_mib: int = 0
+    """The same with a file of one bad line: what a worker takes by itself on this machine"""
     faults: list[str] = field(default_factory=list)
     """Lines that were not named, or named otherwise, or named and good"""
 
@@ -142,6 +144,8 @@ def find_bad_lines(directory: Path, base: Path, *, lines: int, file_bytes: int, 
     job, found.peak_of_one_line_mib = _validated(studio, place)
     if "Line 1: the line is longer" not in str(job.error):
         found.faults.append(f"one long line: {job.error}")
+    _plant(place, 1, 1, random.Random(seed))
+    _, found.peak_of_few_lines_mib = _validated(studio, place)
     studio.close()
     return found
 

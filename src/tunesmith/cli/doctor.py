@@ -14,6 +14,7 @@ from tunesmith.cli.options import AsJson
 from tunesmith.cli.output import console, print_json
 from tunesmith.data.cache import cache_bytes, cache_directory
 from tunesmith.hub import hub_address, is_reachable
+from tunesmith.kernels.library import missing
 from tunesmith.training.precision import bf16_in_hardware, fp16_in_hardware
 
 __all__ = ["command"]
@@ -23,7 +24,7 @@ _LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "scikit-learn
 
 @verb("doctor")
 def command(as_json: AsJson = False) -> None:
-    """Show the device, memory, threads, the cache, whether the model hub is reachable, and library versions.
+    """Show device, memory, threads, kernels, the cache, whether the model hub is reachable, library versions.
 
     Example: [bold]tunesmith doctor --json[/]
     """
@@ -53,6 +54,7 @@ def _facts() -> dict[str, Any]:
         "memory_free_gib": round(memory.available / 2**30, 1),
         "bf16_in_hardware": bf16_in_hardware(),
         "fp16_in_hardware": fp16_in_hardware(),
+        "kernels": missing() or "compiled for this processor",
         "cache": str(cache_directory()),
         "cache_gib": round(cache_bytes() / 2**30, 1),
         "hub": hub,

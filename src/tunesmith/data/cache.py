@@ -51,19 +51,23 @@ def _system_place() -> Path:
 
 
 def cached(
-    about: Mapping[str, object], make: Callable[[Path], None], *, most_bytes: int = MOST_BYTES
+    about: Mapping[str, object],
+    make: Callable[[Path], None],
+    *,
+    most_bytes: int = MOST_BYTES,
+    mode: int = 0o777,
 ) -> Path:
     """The directory that `make` filled from what `about` names, in this or in an earlier call.
 
-    It is made anew where it is damaged or was made by another tunesmith. Raises StorageError, and what
-    `make` raises; nothing is left half.
+    `mode` is its permissions, of which the umask takes some away. It is made anew where it is damaged or was
+    made by another tunesmith. Raises StorageError, and what `make` raises; nothing is left half.
     """
     described = {**about, "tunesmith": __version__}
     name = sha256_bytes(json.dumps(described, sort_keys=True).encode())[:32]
     with cache_errors() as cache, _alone(cache / f".{name}.lock"):
         entry = cache / name
         if not _is_whole(entry, described):
-            with staged_directory(entry, overwrite=True) as directory:
+            with staged_directory(entry, overwrite=True, mode=mode) as directory:
                 make(directory)
                 hashes = {path.name: sha256_file(path) for path in sorted(directory.iterdir())}
                 write_json(directory / _MANIFEST, {"about": described, "files": hashes})

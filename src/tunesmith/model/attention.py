@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from tunesmith.kernels.attention import Heads, attend_natively, can_attend
 from tunesmith.model.attention_gpu import attend_on_gpu
-from tunesmith.model.dropout import dropped
+from tunesmith.model.dropout import Keep, dropped
 from tunesmith.model.scoring import Scoring
 from tunesmith.model.tiles import TILE, Layout, Tile, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["attend", "attend_from_last", "attend_seen"]
+__all__ = ["attend", "attend_from_last", "attend_fused", "attend_seen"]
 
 
 def attend(
@@ -33,6 +34,9 @@ def attend(
     `query` holds, at least one; None: all of them.
     """
     queries = lengths if queries is None else queries
+    if can_attend(query, query.shape[2]):
+        heads = _native(query.shape[1], key.shape[1], query.shape[2], scoring)
+        return attend_natively([part.flatten(1) for part in (query, key, value)], lengths, queries, heads)
     key, value = _for_every_head(query, key, value)
     if torch.is_autocast_enabled(query.device.type):
         low = torch.get_autocast_dtype(query.device.type)
@@ -42,6 +46,23 @@ def attend(
     layout = layout_of(tuple(lengths), tuple(queries), query.shape[1], query.device)
     mixed: torch.Tensor = _Attention.apply(query, key, value, layout, scoring)  # type: ignore[no-untyped-call]
     return mixed.flatten(1)
+
+
+def attend_fused(fused: torch.Tensor, heads: int, lengths: Sequence[int], scoring: Scoring) -> torch.Tensor:
+    """As `attend` for all tokens, of queries, keys and values side by side: (tokens, 3 × width)."""
+    width = fused.shape[1] // 3
+    if can_attend(fused, width // heads):
+        return attend_natively([fused], lengths, lengths, _native(heads, heads, width // heads, scoring))
+    query, key, value = (part.view(len(part), heads, -1) for part in fused.chunk(3, dim=1))
+    return attend(query, key, value, lengths, scoring)
+
+
+def _native(heads: int, keys: int, width: int, scoring: Scoring) -> Heads:
+    return Heads(heads, keys, width, scoring.scaling, scoring.window, _kept(scoring))
+
+
+def _kept(scoring: Scoring) -> int:
+    return Keep(scoring.dropout).level if scoring.dropout else 0
 
 
 def attend_from_last(
@@ -55,6 +76,10 @@ def attend_from_last(
         low = torch.get_autocast_dtype("cpu")
         query, states = query.to(low), states.to(low)
     texts, heads, width = query.shape
+    if can_attend(query, width):
+        asking = Heads(1, 1, width, scoring.scaling, scoring.window, _kept(scoring), from_last=True)
+        asked = [query.reshape(texts * heads, width), states, states]
+        return attend_natively(asked, lengths, [heads] * texts, asking).view(texts, heads, width)
     layout = layout_of(tuple(lengths), (heads,) * texts, 1, query.device, from_last=True)
     flat, seen = query.reshape(texts * heads, 1, width), states[:, None]
     mixed: torch.Tensor = _Attention.apply(flat, seen, seen, layout, scoring)  # type: ignore[no-untyped-call]

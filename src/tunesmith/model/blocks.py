@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.model.dropout import add_dropped, drop
+from tunesmith.model.faster import activated
+from tunesmith.model.layers import is_plain, matrix, product
 from tunesmith.model.scoring import Scoring
 from tunesmith.model.unprojected import affine, mixed_unprojected
 
@@ -113,19 +115,31 @@ def _gpt2(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> tor
     if only_asked and _one_asks(pack, attention.c_attn):
         mixed = _gpt2_unprojected(attention, normed, pack, scoring)
     else:
-        query, key, value = attention.c_attn(normed).split(hidden.shape[-1], dim=-1)
-        query = query[pack.asked] if only_asked else query
-        query, key, value = (_heads(part, attention.num_heads) for part in (query, key, value))
-        mixed = _attend(query, key, value, pack, scoring)
-    hidden = add_dropped(attention.c_proj(mixed), hidden, attention.resid_dropout)
+        mixed = _gpt2_attended(attention.c_attn(normed), attention.num_heads, pack, scoring, only_asked)
+    hidden = _add_projected(attention.c_proj, mixed, hidden, attention.resid_dropout)
     return _add_mlp(block.mlp, block.ln_2(hidden), hidden)
+
+
+def _gpt2_attended(
+    fused: torch.Tensor, heads: int, pack: Pack, scoring: Scoring, only_asked: bool
+) -> torch.Tensor:
+    """`fused` are queries, keys and values side by side, (tokens, 3 × width)."""
+    if _is_causal(pack) and not only_asked:
+        # it defines a gradient of its own, for which torch has to be there when it is imported
+        from tunesmith.model.attention import attend_fused
+
+        return attend_fused(fused, heads, pack.lengths, scoring)
+    query, key, value = fused.chunk(3, dim=-1)
+    query = query[pack.asked] if only_asked else query
+    query, key, value = (_heads(part, heads) for part in (query, key, value))
+    return _attend(query, key, value, pack, scoring)
 
 
 def _gpt2_unprojected(attention: Any, normed: torch.Tensor, pack: Pack, scoring: Scoring) -> torch.Tensor:
     import torch
 
     width, layer = normed.shape[1], attention.c_attn
-    weights, biases = _matrix(layer).split(width, dim=1), layer.bias.split(width)
+    weights, biases = matrix(layer).split(width, dim=1), layer.bias.split(width)
     query = torch.addmm(biases[0], normed[pack.asked], weights[0])
     key, value = (affine(*part) for part in zip(weights[1:], biases[1:], strict=True))
     heads = _heads(query, attention.num_heads)
@@ -142,18 +156,24 @@ def _gpt_neo(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> 
     query = _heads(attention.q_proj(asks), attention.num_heads)
     layers = attention.k_proj, attention.v_proj
     if only_asked and _one_asks(pack, *layers):
-        key, value = (affine(_matrix(layer), layer.bias) for layer in layers)
+        key, value = (affine(matrix(layer), layer.bias) for layer in layers)
         mixed = mixed_unprojected(normed, query, key, value, pack.lengths, scoring)
     else:
         key, value = (_heads(layer(normed), attention.num_heads) for layer in layers)
         mixed = _attend(query, key, value, pack, scoring)
-    hidden = add_dropped(attention.out_proj(mixed), hidden, attention.resid_dropout)
+    hidden = _add_projected(attention.out_proj, mixed, hidden, attention.resid_dropout)
     return _add_mlp(block.mlp, block.ln_2(hidden), hidden)
 
 
 def _add_mlp(mlp: Any, normed: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
     """GPT-2's and GPT-Neo's MLP and what stands beside it."""
-    return add_dropped(mlp.c_proj(mlp.act(mlp.c_fc(normed))), residual, mlp.dropout)
+    inner = activated(*product(mlp.c_fc, normed), mlp.act)
+    return _add_projected(mlp.c_proj, inner, residual, mlp.dropout)
+
+
+def _add_projected(layer: Any, states: torch.Tensor, residual: torch.Tensor, dropout: Any) -> torch.Tensor:
+    values, bias = product(layer, states)
+    return add_dropped(values, residual, dropout, bias)
 
 
 def _gpt_neox(block: Any, hidden: torch.Tensor, pack: Pack, only_asked: bool) -> torch.Tensor:
@@ -223,20 +243,14 @@ def add_block_method(layer: Any, model_type: str) -> str:
 
 def _one_asks(pack: Pack, *layers: Any) -> bool:
     """Whether one token of each text asks, and what would make its keys and values are plain layers."""
-    import torch
-    from transformers.pytorch_utils import Conv1D
-
-    if any(given is not None for given in (pack.attend, pack.before, pack.past, pack.kept)):
+    if not _is_causal(pack) or not all(is_plain(layer) for layer in layers):
         return False
-    plain = all(type(layer) in (Conv1D, torch.nn.Linear) for layer in layers)
-    return plain and pack.asked.device.type == "cpu" and len(pack.asked) == len(pack.lengths)
+    return pack.asked.device.type == "cpu" and len(pack.asked) == len(pack.lengths)
 
 
-def _matrix(layer: Any) -> Any:
-    """A linear layer's weights, (width in, width out)."""
-    from transformers.pytorch_utils import Conv1D
-
-    return layer.weight if isinstance(layer, Conv1D) else layer.weight.t()
+def _is_causal(pack: Pack) -> bool:
+    """Whether a token sees its text before it and nothing else, and nobody asks for keys and values."""
+    return all(given is None for given in (pack.attend, pack.before, pack.past, pack.kept))
 
 
 def _rate(module: Any, dropout: float) -> float:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunesmith.kernels.library import kernels_for
+
 if TYPE_CHECKING:
     import torch
 
@@ -58,13 +60,21 @@ def dropped(values: torch.Tensor, dropout: float) -> torch.Tensor:
     return values * keep_mask(values.shape, keep, values).mul_(keep.scale)
 
 
-def add_dropped(values: torch.Tensor, residual: torch.Tensor, module: Any) -> torch.Tensor:
-    """`residual + module(values)` for a dropout module, in one pass."""
+def add_dropped(
+    values: torch.Tensor, residual: torch.Tensor, module: Any, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """`residual + module(values + bias)` for a dropout module, in one pass; all are (tokens, width)."""
     import torch
 
-    if not _drops(module):
+    keep = Keep(module.p) if _drops(module) else None
+    if kernels_for(values) is not None:
+        # it defines a gradient of its own, for which torch has to be there when it is imported
+        from tunesmith.kernels.pointwise import add_dropped_natively
+
+        return add_dropped_natively(values, bias, residual, keep.level if keep else 0)
+    values = values if bias is None else values + bias
+    if keep is None:
         return residual + values
-    keep = Keep(module.p)
     return torch.addcmul(residual, values, keep_mask(values.shape, keep, values), value=keep.scale)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["block_count", "blocks_of", "is_transposed", "linear_layers"]
+from tunesmith.kernels.library import kernels_for
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["block_count", "blocks_of", "is_plain", "is_transposed", "linear_layers", "matrix", "product"]
 
 
 def block_count(model: Any) -> int:
@@ -35,6 +40,30 @@ def is_transposed(layer: Any) -> bool:
     from transformers.pytorch_utils import Conv1D
 
     return isinstance(layer, Conv1D)
+
+
+def is_plain(layer: Any) -> bool:
+    """Whether a layer is its weights and its bias and nothing else, such as an adapter or a hook."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
+    return type(layer) in (Conv1D, torch.nn.Linear) and not any(hooks)
+
+
+def matrix(layer: Any) -> Any:
+    """A plain linear layer's weights, (width in, width out)."""
+    return layer.weight if is_transposed(layer) else layer.weight.t()
+
+
+def product(layer: Any, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What a linear layer answers, and its bias where what follows is to add it on its way.
+
+    torch writes the bias into the whole result before it multiplies.
+    """
+    if not is_plain(layer) or layer.bias is None or kernels_for(states) is None:
+        return layer(states), None
+    return states @ matrix(layer), layer.bias
 
 
 def _blocks(model: Any) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["affine", "mixed_unprojected"]
 
+_MULTIPLE = 16
+
 
 def affine(weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """(width in, width out) and (width out,) -> (width in + 1, width out): to multiply states with a one."""
@@ -45,7 +47,12 @@ def mixed_unprojected(
     from tunesmith.model.attention import attend_from_last
 
     if len(key) > states.shape[1]:
-        states = torch.cat([states, states.new_ones(len(states), 1)], 1)
+        # a one, and zeros up to what kernels can compute
+        more = _MULTIPLE - states.shape[1] % _MULTIPLE
+        filling = states.new_zeros(len(states), more)
+        filling[:, 0] = 1
+        states = torch.cat([states, filling], 1)
+        key, value = (torch.nn.functional.pad(part, (0, 0, 0, more - 1)) for part in (key, value))
     keys, values = (part.view(len(part), *query.shape[1:]) for part in (key, value))
     wanted = torch.einsum("thd,whd->thw", query, keys)
     mixed = attend_from_last(wanted, states, lengths, scoring)

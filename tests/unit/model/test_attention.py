@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from tests.kernels import BOTH_WAYS, compute_by
 from tunesmith.model.attention import attend, attend_from_last, attend_seen
 from tunesmith.model.attention_gpu import attend_padded
 from tunesmith.model.dropout import Keep, add_dropped, drop, keep_mask
@@ -14,6 +15,11 @@ from tunesmith.model.unprojected import affine, mixed_unprojected
 # below, at and over the tiles' edges; some fill up to others
 LENGTHS = [1, 5, 110, 6, 127, 128, 129, 300, 7]
 HEADS, WIDTH = 2, 8
+
+
+@pytest.fixture(params=BOTH_WAYS, autouse=True)
+def computed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute_by(request.param, monkeypatch)
 
 
 def _states(tokens: int, heads: int = HEADS, seed: int = 0) -> torch.Tensor:

@@ -48,12 +48,21 @@ class Job:
     seed: int
     longest: int
     """Tokens of the longest text of the whole training set, of which `encoded` is a sample"""
+    between: Callable[[], float] = float
+    """Called after each step; returns the seconds that it took, which do not count"""
 
 
 def _trainer(
     model: Any, job: Job, *, whole: bool = False, bf16: bool = False, batch: int = BATCH, **options: Any
 ) -> float:
-    from transformers import Trainer, TrainingArguments
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    spent = 0.0
+
+    class Between(TrainerCallback):
+        def on_step_end(self, *_given: Any, **_more: Any) -> None:
+            nonlocal spent
+            spent += job.between()
 
     rows = [
         {"input_ids": job.encoded[row].tolist(), "labels": int(job.label_ids[row])}
@@ -92,9 +101,10 @@ def _trainer(
             **options,
         )
         trainer = Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collate)
+        trainer.add_callback(Between())
         began = now()
         trainer.train()
-        return now() - began
+        return now() - began - spent
 
 
 def now() -> float:
@@ -109,12 +119,17 @@ def _tunesmith(model: Any, job: Job, *, bf16: bool) -> float:
     if torch.cuda.is_available():
         model.to("cuda")
     lengths = job.encoded.lengths
-    ended = 0.0
+    ended = spent = 0.0
 
     def evaluate(_model: Any) -> Mapping[str, float]:
         nonlocal ended
-        ended = now()
+        ended = now() - spent
         return {"score": ended}  # the last is the best, as with Trainer
+
+    def should_stop() -> bool:
+        nonlocal spent
+        spent += job.between()
+        return False
 
     settings = LoopSettings(
         learning_rate=job.learning_rate,
@@ -133,7 +148,8 @@ def _tunesmith(model: Any, job: Job, *, bf16: bool) -> float:
     with tempfile.TemporaryDirectory() as directory, compact_vocabulary(model, [job.encoded], pad) as others:
         objective = Classification(job.encoded, job.label_ids.tolist(), pad, np.ones(job.labels))
         checkpoints = Checkpoints(Path(directory))
-        fitted = fit(model, objective, plan, settings, evaluate=evaluate, checkpoints=checkpoints)
+        asked: dict[str, Any] = {"evaluate": evaluate, "checkpoints": checkpoints}
+        fitted = fit(model, objective, plan, settings, should_stop=should_stop, **asked)
         others.decay = weight_decay_left(fitted.best_step, plan.total_steps, settings)
     return ended - began
 

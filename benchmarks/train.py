@@ -100,7 +100,7 @@ def rounds_of(suite: Suite, case: str, model: Path, rounds: int) -> dict[str, li
 def summary(
     results: dict[str, list[dict[str, Any]]], peaks: dict[str, float], rivals: tuple[str, str]
 ) -> dict[str, Any]:
-    """Medians over rounds; ratios are of the same round, and the peak that MFU is of is the process's own.
+    """Medians over rounds; ratios are of the same round, and the peak that MFU is of is the process's mean.
 
     `mfu_of_best` is of the best peak of all processes of the case.
     """
@@ -238,7 +238,7 @@ def _keep(suite: Suite, saved: dict[str, Any], *, write: bool) -> None:
 
 def _of_kind(results: dict[str, list[dict[str, Any]]], kind: str) -> list[float]:
     chosen = [name for name in results if name.endswith("bf16") == (kind == "bf16")]
-    return [row["gemm_peak"] for name in chosen for row in results[name]]
+    return [row.get("gemm_peak_best", row["gemm_peak"]) for name in chosen for row in results[name]]
 
 
 if __name__ == "__main__":

@@ -127,6 +127,5 @@ def _load(path: Path) -> ctypes.CDLL:
     except OSError as error:
         raise _NoKernelsError("torch computes with other threads than gcc's") from error
     library: Any = ctypes.CDLL(str(path))
-    for name in ("attention_forward", "attention_backward"):
-        getattr(library, name).restype = ctypes.c_int
+    library.gradient_squares.restype = ctypes.c_double
     return library  # type: ignore[no-any-return]

@@ -24,8 +24,10 @@ typedef REAL vec __attribute__((vector_size(BYTES)));
 typedef REAL loose __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_alias));
 #ifdef DOUBLE
 typedef int64_t integer;
+#define SQUARE_ROOT sqrt
 #else
 typedef int32_t integer;
+#define SQUARE_ROOT sqrtf
 typedef uint32_t words __attribute__((vector_size(BYTES)));
 #endif
 typedef integer ints __attribute__((vector_size(BYTES)));

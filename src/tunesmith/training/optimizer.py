@@ -29,8 +29,8 @@ def weight_decay_left(steps: int, total_steps: int, settings: LoopSettings) -> f
 
 def optimizer_for(model: Any, settings: LoopSettings) -> Any:
     """AdamW or Muon; decay on matrices only, and a learning rate of its own for the head."""
-    import torch
-
+    # both are classes of torch's, which has to be there when they are imported
+    from tunesmith.kernels.adamw import AdamW
     from tunesmith.training.muon import Muon, hidden_matrices
 
     hidden = hidden_matrices(model) if settings.optimizer == "muon" else set()
@@ -48,5 +48,5 @@ def optimizer_for(model: Any, settings: LoopSettings) -> Any:
         }
         for (is_matrix, is_head, is_hidden), parameters in groups.items()
     ]
-    kind = Muon if settings.optimizer == "muon" else torch.optim.AdamW
+    kind = Muon if settings.optimizer == "muon" else AdamW
     return kind(described, lr=settings.learning_rate, fused=True)

@@ -87,8 +87,11 @@ class Stepper:
     def _clipped_norm(self) -> float:
         from torch.nn.utils import clip_grad_norm_
 
-        parameters = list(trained(self.spread.model).values())
-        return float(self.spread.whole(clip_grad_norm_(parameters, self.settings.max_gradient_norm)))
+        parameters, most = list(trained(self.spread.model).values()), self.settings.max_gradient_norm
+        norm = self.optimizer.clip(parameters, most) if hasattr(self.optimizer, "clip") else None
+        if norm is not None:
+            return float(norm)
+        return float(self.spread.whole(clip_grad_norm_(parameters, most)))
 
     def _gradients(self, step: int, rows: Rows, weight: float) -> float:
         """Leave this process's gradients of the mean loss; returns the loss summed over all rows."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.kernels.library import missing
 from tunesmith.processes import ALONE, Processes
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import FORMAT, SAVE_SECONDS, Checkpoint, Checkpoints, KeptEpochs
@@ -65,7 +66,8 @@ class Saver:
 
     def _write(self, state: State, weights: Tensors, moments: Tensors) -> None:
         self._refuse_endless(state, weights)
-        values = asdict(state) | {"made_with": self._made_with(), "processes": self.processes.count}
+        how = {"processes": self.processes.count, "kernels": _kernels()}
+        values = asdict(state) | {"made_with": self._made_with()} | how
         directory = self.checkpoints.save(Checkpoint(state.step, weights, moments, values))
         if directory is not None:
             self.on_checkpoint(state.step, directory)
@@ -109,6 +111,7 @@ class Saver:
         self._put(found["newest"].model if found else {})
         self._put_moments(told["moments"], found["newest"].optimizer if found else {})
         self._note_processes(told["state"].get("processes", 1))
+        self._note_kernels(told["state"].get("kernels", False))
         self.on_note(f"going on after step {told['state']['step']} of {self.plan.total_steps}")
         return State.of(told["state"])
 
@@ -127,6 +130,13 @@ class Saver:
                 f"this run had {_counted(before)} and goes on with {_counted(self.processes.count)}: "
                 "the rows of every step are the same, but dropout is drawn anew for them"
             )
+
+    def _note_kernels(self, before: bool) -> None:
+        if before != _kernels():
+            said = (
+                "with compiled kernels and goes on without" if before else "without kernels and goes on with"
+            )
+            self.on_note(f"this run began {said} them: dropout is drawn anew, and last bits are others")
 
     def _refuse_another(self, checkpoint: Checkpoint, parameters: Tensors) -> None:
         before = checkpoint.state.get("made_with", {}) | {"weights": _shapes(checkpoint.model)}
@@ -207,6 +217,13 @@ def put_back(model: Any, kept: Checkpoint) -> Fitted:
         stopped_early=False,
         peak_memory_bytes=peak_memory_bytes(),
     )
+
+
+def _kernels() -> bool:
+    """Whether kernels train here, with which dropout drops other values."""
+    import torch
+
+    return not torch.cuda.is_available() and not missing()
 
 
 def _counted(processes: int) -> str:

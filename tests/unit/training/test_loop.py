@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests import loops
+from tests.kernels import BOTH_WAYS, compute_by, need_kernels
 from tunesmith.errors import ResumeError, StorageError
 from tunesmith.training.batches import Plan
 from tunesmith.training.checkpoint import Checkpoints, KeptEpochs
@@ -104,6 +105,26 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path: Path, stop_after: in
     again = _fit(resumed, tmp_path / "b", resume=True)
     assert torch.equal(_weights(whole), _weights(resumed))
     assert again.history == fitted.history
+
+
+@pytest.mark.parametrize("began", BOTH_WAYS)
+def test_going_on_with_or_without_kernels_is_told(
+    began: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_kernels()
+    said: list[str] = []
+    for way, again in ((began, False), (began, True), ("kernels" if began == "torch" else "torch", True)):
+        with monkeypatch.context() as patch, pytest.raises(Interrupted):
+            compute_by(way, patch)
+            _fit(_model(), tmp_path, resume=again, on_note=said.append, should_stop=lambda: True)
+    told = [note for note in said if "kernels" in note]
+    ways = (
+        "with compiled kernels and goes on without"
+        if began == "kernels"
+        else "without kernels and goes on with"
+    )
+    assert len(told) == 1
+    assert told[0].startswith(f"this run began {ways} them:")
 
 
 def test_without_evaluation_the_last_weights_stay(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ _PARTS = ("query", "key", "value", "out", "of_query", "of_key", "of_value", "of_
 class _Attention(ctypes.Structure):
     """attention.c's struct of this name."""
 
+    held: tuple[npt.NDArray[np.int64], ...]
     _fields_ = (
         *((name, _States) for name in _PARTS),
         *((name, c_void_p) for name in ("logsums", "starts", "asks")),
@@ -114,17 +115,17 @@ def _three(states: Sequence[torch.Tensor], heads: Heads) -> Sequence[torch.Tenso
 def _asked(ctx: Any, states: Sequence[torch.Tensor], out: torch.Tensor, logsums: torch.Tensor) -> _Attention:
     heads: Heads = ctx.heads
     query, key, value = (_part(part) for part in _three(states, heads))
-    lengths, queries = ctx.texts
-    return _Attention(
+    starts, asks = (_ends(counts) for counts in ctx.texts)
+    asked = _Attention(
         query=query,
         key=key,
         value=value,
         out=_part(out),
         logsums=address(logsums),
-        starts=_ends(lengths).ctypes.data,
-        asks=_ends(queries).ctypes.data,
+        starts=starts.ctypes.data,
+        asks=asks.ctypes.data,
         from_last=heads.from_last,
-        texts=len(lengths),
+        texts=len(starts) - 1,
         heads=heads.count,
         key_heads=heads.keys,
         width=heads.width,
@@ -134,6 +135,9 @@ def _asked(ctx: Any, states: Sequence[torch.Tensor], out: torch.Tensor, logsums:
         seed=ctx.seed,
         scaling=heads.scaling,
     )
+    # another thread's texts may drive them out of the cache
+    asked.held = starts, asks
+    return asked
 
 
 def _part(states: torch.Tensor) -> _States:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunesmith.kernels.library import address, kernels_for
+from tunesmith.kernels.library import address, kernels_for, present_kernels
 
-__all__ = ["AdamW"]
+__all__ = ["AdamW", "scale_gradients"]
 
 # numbers of a part, as adamw.c has it
 _PART = 16384
@@ -59,7 +59,7 @@ class AdamW(torch.optim.AdamW):
             place.gradient, place.count = address(weight.grad), weight.numel()
         room = np.empty(sum(-(-weight.numel() // _PART) for weight in moving))
         sums = c_void_p(room.ctypes.data)
-        squares = _kernels(moving).gradient_squares(ctypes.byref(_asked(weights)), sums)
+        squares = present_kernels(moving[0]).gradient_squares(ctypes.byref(_asked(weights)), sums)
         norm = math.sqrt(squares)
         self.factor = min(1.0, most / (norm + _TINY))
         return norm
@@ -72,8 +72,8 @@ class AdamW(torch.optim.AdamW):
             moving = [weight for weight in group["params"] if weight.grad is not None]
             if _can(moving):
                 self._step(group, moving, factor)
-            elif factor < 1:
-                torch._foreach_mul_([weight.grad for weight in moving], factor)
+            else:
+                scale_gradients(moving, factor)
         # torch passes over weights without gradients
         super().step(closure)
 
@@ -88,7 +88,7 @@ class AdamW(torch.optim.AdamW):
             place.count, place.decay = weight.numel(), 1 - group["lr"] * group["weight_decay"]
             place.rate, place.root = group["lr"] / (1 - first**steps), math.sqrt(1 - second**steps)
         asked = _asked(weights, factor=factor, first=first, second=second, epsilon=group["eps"])
-        _kernels(moving).adamw_step(ctypes.byref(asked))
+        present_kernels(moving[0]).adamw_step(ctypes.byref(asked))
         for weight in moving:
             weight.grad = None
 
@@ -100,6 +100,13 @@ class AdamW(torch.optim.AdamW):
         return state
 
 
+def scale_gradients(moving: Iterable[torch.nn.Parameter], factor: float) -> None:
+    """Multiply what these weights have of gradients, where that changes them."""
+    gradients = [weight.grad for weight in moving if weight.grad is not None]
+    if gradients and factor != 1:
+        torch._foreach_mul_(gradients, factor)
+
+
 def _can(moving: Iterable[torch.nn.Parameter]) -> bool:
     """Whether weights and gradients are all of one kind, for which there are kernels, each in one piece."""
     given = [states for weight in moving for states in (weight, weight.grad) if states is not None]
@@ -107,12 +114,6 @@ def _can(moving: Iterable[torch.nn.Parameter]) -> bool:
         return False
     kinds, dtype = (torch.Tensor, torch.nn.Parameter), given[0].dtype
     return all(type(it) in kinds and it.is_cpu and it.dtype == dtype and it.is_contiguous() for it in given)
-
-
-def _kernels(moving: Sequence[torch.Tensor]) -> ctypes.CDLL:
-    kernels = kernels_for(moving[0])
-    assert kernels is not None, "it is not asked whether there are kernels"
-    return kernels
 
 
 def _asked(weights: ctypes.Array[_Weight], **given: float) -> _AdamW:

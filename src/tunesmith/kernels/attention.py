@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch.autograd.function import once_differentiable
 
-from tunesmith.kernels.library import address, kernels_for, lanes
+from tunesmith.kernels.library import address, kernels_for, lanes, present_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +151,5 @@ def _ends(counts: tuple[int, ...]) -> npt.NDArray[np.int64]:
 
 
 def _call(name: str, like: torch.Tensor, asked: _Attention) -> None:
-    kernels = kernels_for(like)
-    assert kernels is not None, "it is not asked whether there are kernels"
-    if getattr(kernels, name)(ctypes.byref(asked)):
+    if getattr(present_kernels(like), name)(ctypes.byref(asked)):
         raise MemoryError(f"{name} has no room for one text's scores")

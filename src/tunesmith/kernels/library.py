@@ -23,7 +23,7 @@ from tunesmith.files import sha256_bytes
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["SWITCH", "address", "kernels_for", "lanes", "missing"]
+__all__ = ["SWITCH", "address", "kernels_for", "lanes", "missing", "present_kernels"]
 
 SWITCH = "TUNESMITH_KERNELS"
 """The environment variable that turns them off"""
@@ -53,6 +53,13 @@ def kernels_for(states: torch.Tensor) -> ctypes.CDLL | None:
         return None
     name = str(states.dtype).removeprefix("torch.")
     return _found(name)[0] if name in _REALS else None
+
+
+def present_kernels(states: torch.Tensor) -> ctypes.CDLL:
+    """Those of which `kernels_for` has told that they are there."""
+    kernels = kernels_for(states)
+    assert kernels is not None, "it is not asked whether there are kernels"
+    return kernels
 
 
 def missing() -> str:

@@ -1,6 +1,6 @@
 // What stands between a block's matrix products, in one pass each: the product's bias is added on the way.
-// `bias` and `residual` may be missing. Rows go in parts of fixed size, by which biases' gradients are added
-// up: their numbers do not depend on how many threads there are.
+// `bias` may be missing. Rows go in parts of fixed size, by which biases' gradients are added up: their numbers
+// do not depend on how many threads there are.
 #include "vectors.h"
 
 #define PART 32  // rows of a part
@@ -47,7 +47,7 @@ INLINE void forward_some(const Pointwise p, Drop drop, int64_t row, int64_t colu
   if (p.bias) out += load_some(p.bias + column, count);
   if (kind == GELU) out *= gate(out);
   if (kind == DROP && drop.level) out *= keeping(drop, column);
-  if (kind == DROP && p.residual) out += load_some(p.residual + at, count);
+  if (kind == DROP) out += load_some(p.residual + at, count);
   store_some(p.out + at, out, count);
 }
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from tunesmith.kernels.adamw import AdamW, scale_gradients
+
 __all__ = ["Muon", "hidden_matrices", "orthogonal"]
 
 _MOMENTUM = 0.95
@@ -20,7 +22,7 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ADAMW_RMS = 0.2
 
 
-class Muon(torch.optim.AdamW):
+class Muon(AdamW):
     """Steps of Muon in groups marked `orthogonal`, of AdamW in all others."""
 
     @torch.no_grad()
@@ -34,6 +36,7 @@ class Muon(torch.optim.AdamW):
 
     def _orthogonal_steps(self, group: dict[str, Any]) -> None:
         moving = [weight for weight in group["params"] if weight.grad is not None]
+        scale_gradients(moving, self.factor)
         steps = [piece for weight in moving for piece in _pieces(self._momentum(weight))]
         made = iter(_all_orthogonal(steps))
         for weight in moving:

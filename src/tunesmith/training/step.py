@@ -88,10 +88,10 @@ class Stepper:
         from torch.nn.utils import clip_grad_norm_
 
         parameters, most = list(trained(self.spread.model).values()), self.settings.max_gradient_norm
-        norm = self.optimizer.clip(parameters, most) if hasattr(self.optimizer, "clip") else None
-        if norm is not None:
-            return float(norm)
-        return float(self.spread.whole(clip_grad_norm_(parameters, most)))
+        norm: float | None = self.optimizer.clip(parameters, most)
+        if norm is None:
+            norm = float(self.spread.whole(clip_grad_norm_(parameters, most)))
+        return norm
 
     def _gradients(self, step: int, rows: Rows, weight: float) -> float:
         """Leave this process's gradients of the mean loss; returns the loss summed over all rows."""

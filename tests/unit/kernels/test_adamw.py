@@ -82,6 +82,18 @@ def test_states_go_from_one_to_the_other(after: str, monkeypatch: pytest.MonkeyP
         assert torch.allclose(one, other, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("way", ["kernels", "torch"])
+def test_a_group_without_gradients_is_passed_over(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = _weights(torch.float64)
+    optimizer = _optimizer(AdamW, weights)
+    before = [weight.detach().clone() for weight in weights]
+    _gradients(weights[3:], 5)
+    assert optimizer.clip(weights, 1.0) is not None
+    compute_by(way, monkeypatch)
+    optimizer.step()
+    assert [torch.equal(*pair) for pair in zip(before, weights, strict=True)] == [True] * 3 + [False] * 3
+
+
 def test_threads_change_no_bit() -> None:
     alone, norms, _ = _steps(AdamW, torch.float32, 1.0)
     threads = torch.get_num_threads()
